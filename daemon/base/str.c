@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Byte strings and growable buffers: see str.h. Any thread.
+ */
+#include "daemon/base/str.h"
+#include "daemon/base/check.h"
+#include "daemon/base/err.h"
+#include "daemon/base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int str_cmp(struct str a, struct str b)
+{
+	const size_t n = MIN(a.n, b.n);
+	const int d = n ? memcmp(a.p, b.p, n) : 0;
+	if (d)
+		return d;
+	return a.n < b.n ? -1 : a.n > b.n;
+}
+
+bool str_prefix(struct str s, struct str prefix)
+{
+	return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct str str_trim(struct str s)
+{
+	while (s.n && is_blank(s.p[0])) {
+		s.p++;
+		s.n--;
+	}
+	while (s.n && is_blank(s.p[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+char *str_dup(struct str s)
+{
+	char *p = mem_alloc(s.n + 1);
+	if (s.n)
+		memcpy(p, s.p, s.n);
+	return p;
+}
+
+struct str str_split(struct str *rest, char sep)
+{
+	const char *at = rest->n ? memchr(rest->p, sep, rest->n) : NULL;
+	struct str part = *rest;
+	if (at) {
+		part.n = (size_t)(at - rest->p);
+		rest->p += part.n + 1;
+		rest->n -= part.n + 1;
+	} else {
+		*rest = (struct str){NULL, 0};
+	}
+	return part;
+}
+
+int str_u64(struct str s, uint64_t max, uint64_t *out)
+{
+	uint64_t v = 0;
+	if (s.n == 0 || s.n > 20)
+		return ERR_MALFORMED;
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return ERR_MALFORMED;
+		const uint64_t digit = (uint64_t)(s.p[i] - '0');
+		if (v > (UINT64_MAX - digit) / 10)
+			return ERR_LIMIT;
+		v = v * 10 + digit;
+	}
+	if (v > max)
+		return ERR_LIMIT;
+	*out = v;
+	return 0;
+}
+
+/* Length of the well-formed UTF-8 sequence at p, or 0. RFC 3629 section 4. */
+static size_t utf8_len(const unsigned char *p, size_t n)
+{
+	const unsigned char c = p[0];
+	const size_t len = c < 0x80   ? 1
+			   : c < 0xc2 ? 0
+			   : c < 0xe0 ? 2
+			   : c < 0xf0 ? 3
+			   : c < 0xf5 ? 4
+				      : 0;
+	if (len == 0 || len > n)
+		return 0;
+	for (size_t i = 1; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] >= 0xa0))
+		return 0;
+	if ((c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] >= 0x90))
+		return 0;
+	return len;
+}
+
+bool str_is_utf8(struct str s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	for (size_t i = 0; i < s.n;) {
+		const size_t len = utf8_len(p + i, s.n - i);
+		if (len == 0 || p[i] == 0)
+			return false;
+		i += len;
+	}
+	return true;
+}
+
+void hex_encode(const void *p, size_t n, char *out)
+{
+	static const char digit[] = "0123456789abcdef";
+	const unsigned char *b = p;
+	for (size_t i = 0; i < n; i++) {
+		out[2 * i] = digit[b[i] >> 4];
+		out[2 * i + 1] = digit[b[i] & 15];
+	}
+	out[2 * n] = '\0';
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+int hex_decode(struct str s, void *out, size_t n)
+{
+	if (s.n != 2 * n)
+		return ERR_MALFORMED;
+	for (size_t i = 0; i < s.n; i++)
+		if (hex_value(s.p[i]) < 0)
+			return ERR_MALFORMED;
+	for (size_t i = 0; i < n; i++)
+		((unsigned char *)out)[i] =
+			(unsigned char)(hex_value(s.p[2 * i]) << 4 | hex_value(s.p[2 * i + 1]));
+	return 0;
+}
+
+size_t str_distance(struct str a, struct str b)
+{
+	size_t row[65];
+	if (a.n > 64 || b.n > 64)
+		return MAX(a.n, b.n);
+	for (size_t j = 0; j <= b.n; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a.n; i++) {
+		size_t diagonal = row[0];
+		row[0] = i;
+		for (size_t j = 1; j <= b.n; j++) {
+			const size_t change = diagonal + (a.p[i - 1] != b.p[j - 1]);
+			diagonal = row[j];
+			row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[b.n];
+}
+
+char *buf_reserve(struct buf *b, size_t n)
+{
+	CHECK(n < SIZE_MAX / 2 - b->n);
+	if (b->cap - b->n < n) {
+		size_t cap = b->cap ? b->cap : 64;
+		while (cap - b->n < n)
+			cap *= 2;
+		b->p = mem_grow(b->p, cap);
+		b->cap = cap;
+	}
+	return b->p + b->n;
+}
+
+void buf_put(struct buf *b, const void *p, size_t n)
+{
+	if (n == 0)
+		return;
+	memcpy(buf_reserve(b, n), p, n);
+	b->n += n;
+}
+
+void buf_str(struct buf *b, struct str s)
+{
+	buf_put(b, s.p, s.n);
+}
+
+void buf_puts(struct buf *b, const char *s)
+{
+	buf_put(b, s, strlen(s));
+}
+
+void buf_putc(struct buf *b, char c)
+{
+	buf_put(b, &c, 1);
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	char *s = NULL;
+	const int n = vasprintf(&s, fmt, ap);
+	va_end(ap);
+	CHECK(n >= 0);
+	buf_put(b, s, (size_t)n);
+	free(s);
+}
+
+void buf_consume(struct buf *b, size_t n)
+{
+	CHECK(n <= b->n);
+	b->n -= n;
+	if (b->n)
+		memmove(b->p, b->p + n, b->n);
+}
+
+void buf_fini(struct buf *b)
+{
+	free(b->p);
+	*b = (struct buf){0};
+}
+
+const char *buf_cstr(struct buf *b)
+{
+	*buf_reserve(b, 1) = '\0';
+	return b->p;
+}
