@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Why something was refused: see why.h. Any thread.
+ */
+#include "daemon/base/why.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int why_set(struct why *why, int err, const char *fmt, ...)
+{
+	if (!why)
+		return err;
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	va_end(ap);
+	for (char *p = why->text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	return err;
+}
