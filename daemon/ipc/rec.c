@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Self-describing records: see rec.h. Any thread.
+ */
+#include "daemon/ipc/rec.h"
+#include "daemon/base/check.h"
+
+static void put_head(struct buf *b, enum rec_kind kind, const char *name)
+{
+	const size_t n = strlen(name);
+	CHECK(n <= 255);
+	buf_putc(b, (char)kind);
+	buf_putc(b, (char)n);
+	buf_put(b, name, n);
+}
+
+static void put_number(struct buf *b, enum rec_kind kind, const char *name, int64_t v)
+{
+	put_head(b, kind, name);
+	buf_put(b, &v, sizeof(v));
+}
+
+static void put_text(struct buf *b, enum rec_kind kind, const char *name, struct str v)
+{
+	CHECK(v.n <= UINT32_MAX);
+	const uint32_t n = (uint32_t)v.n;
+	put_head(b, kind, name);
+	buf_put(b, &n, sizeof(n));
+	buf_str(b, v);
+}
+
+void rec_null(struct buf *b, const char *name)
+{
+	put_head(b, REC_NULL, name);
+}
+
+void rec_bool(struct buf *b, const char *name, bool v)
+{
+	put_head(b, REC_BOOL, name);
+	buf_putc(b, v);
+}
+
+void rec_int(struct buf *b, const char *name, int64_t v)
+{
+	put_number(b, REC_INT, name, v);
+}
+
+void rec_time(struct buf *b, const char *name, int64_t ms)
+{
+	put_number(b, REC_TIME, name, ms);
+}
+
+void rec_str(struct buf *b, const char *name, struct str v)
+{
+	put_text(b, REC_STR, name, v);
+}
+
+void rec_bytes(struct buf *b, const char *name, struct str v)
+{
+	put_text(b, REC_BYTES, name, v);
+}
+
+void rec_list(struct buf *b, const char *name)
+{
+	put_head(b, REC_LIST, name);
+}
+
+void rec_object(struct buf *b, const char *name)
+{
+	put_head(b, REC_OBJECT, name);
+}
+
+void rec_end(struct buf *b)
+{
+	put_head(b, REC_END, "");
+}
+
+/* Reads one value; a list's or object's inside is left for the caller. */
+static void take_value(struct cur *c, struct rec_value *v)
+{
+	const uint8_t kind = cur_u8(c);
+	*v = (struct rec_value){.kind = kind};
+	v->name = cur_bytes(c, cur_u8(c));
+	switch (kind) {
+	case REC_BOOL:
+		v->number = cur_u8(c);
+		if (v->number > 1)
+			cur_fail(c);
+		break;
+	case REC_INT:
+	case REC_TIME:
+		v->number = (int64_t)cur_u64le(c);
+		break;
+	case REC_STR:
+	case REC_BYTES:
+		v->text = cur_str32le(c);
+		break;
+	case REC_NULL:
+	case REC_LIST:
+	case REC_OBJECT:
+	case REC_END:
+		break;
+	default:
+		cur_fail(c);
+	}
+}
+
+/* Moves behind the REC_END that closes the level just opened; gives what lies between. */
+static struct str take_level(struct cur *c)
+{
+	const unsigned char *start = c->p;
+	unsigned depth = 1;
+	while (depth > 0 && cur_ok(c)) {
+		struct rec_value v;
+		const unsigned char *before = c->p;
+		take_value(c, &v);
+		if (v.kind == REC_LIST || v.kind == REC_OBJECT)
+			depth++;
+		if (v.kind == REC_END && --depth == 0 && cur_ok(c))
+			return str_make(start, (size_t)(before - start));
+		if (depth > REC_DEPTH)
+			cur_fail(c);
+	}
+	return (struct str){NULL, 0};
+}
+
+bool rec_next(struct cur *c, struct rec_value *v)
+{
+	if (cur_left(c) == 0)
+		return false;
+	take_value(c, v);
+	if (v->kind == REC_LIST || v->kind == REC_OBJECT)
+		v->text = take_level(c);
+	if (v->kind == REC_END)
+		cur_fail(c);
+	return cur_ok(c);
+}
+
+bool rec_valid(struct str rec)
+{
+	struct cur c = cur_of(rec);
+	struct rec_value v;
+	while (rec_next(&c, &v))
+		;
+	return cur_ok(&c);
+}
+
+bool rec_find(struct str rec, const char *name, struct rec_value *v)
+{
+	struct cur c = cur_of(rec);
+	struct rec_value it;
+	while (rec_next(&c, &it)) {
+		if (it.kind != REC_NULL && str_is(it.name, name)) {
+			*v = it;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool rec_get_str(struct str rec, const char *name, struct str *out)
+{
+	struct rec_value v;
+	if (!rec_find(rec, name, &v) || (v.kind != REC_STR && v.kind != REC_BYTES))
+		return false;
+	*out = v.text;
+	return true;
+}
+
+bool rec_get_int(struct str rec, const char *name, int64_t *out)
+{
+	struct rec_value v;
+	if (!rec_find(rec, name, &v) || (v.kind != REC_INT && v.kind != REC_TIME))
+		return false;
+	*out = v.number;
+	return true;
+}
+
+bool rec_get_bool(struct str rec, const char *name, bool *out)
+{
+	struct rec_value v;
+	if (!rec_find(rec, name, &v) || v.kind != REC_BOOL)
+		return false;
+	*out = v.number != 0;
+	return true;
+}

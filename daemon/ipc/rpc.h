@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Blocking requests over one end of a SEQPACKET pair, for threads that have nothing else to do
+ * while they wait (TLS signatures in handshake threads) and for the threads that answer them. One
+ * thread per descriptor at a time.
+ */
+#pragma once
+
+#include "daemon/ipc/frame.h"
+
+struct rpc {
+	int sock; /* blocking; owned by the rpc */
+	enum process self;
+	enum process peer;
+	uint64_t last_id;
+	unsigned char *buf; /* FRAME_MAX bytes */
+};
+
+void rpc_init(struct rpc *r, int sock, enum process self,
+	      enum process peer); /* takes sock; says HELLO */
+void rpc_fini(struct rpc *r);
+
+/* Asks and waits for the reply, at most timeout_ms. *reply points into the rpc's buffer until the
+ * next call. Late replies of earlier requests are dropped. 0, ERR_TIMEOUT, ERR_EOF, ERR_IO, or
+ * ERR_DENIED when the peer sends anything else than replies (the caller gives the link up). */
+int rpc_ask(struct rpc *r, enum message type, struct str body, uint32_t timeout_ms,
+	    struct record *reply);
+
+/* The answering side: waits for the next permitted ASK (HELLO is handled inside). 0, ERR_EOF,
+ * ERR_IO, or ERR_DENIED or ERR_MALFORMED when the peer broke the rules. */
+int rpc_next(struct rpc *r, struct record *ask);
+int rpc_reply(struct rpc *r, enum message type, uint64_t id, struct str body);
