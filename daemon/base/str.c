@@ -82,26 +82,31 @@ int str_u64(struct str s, uint64_t max, uint64_t *out)
 	return 0;
 }
 
-/* Length of the well-formed UTF-8 sequence at p, or 0. RFC 3629 section 4. */
+/* RFC 3629 section 4: for each range of first bytes the length of the sequence and the range of its
+ * second byte; the bytes behind that are 80..BF. */
+static const struct utf8_row {
+	unsigned char first, last, len, low, high;
+} utf8_rows[] = {
+	{0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf}, {0xe1, 0xec, 3, 0x80, 0xbf},
+	{0xed, 0xed, 3, 0x80, 0x9f}, {0xee, 0xef, 3, 0x80, 0xbf}, {0xf0, 0xf0, 4, 0x90, 0xbf},
+	{0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f},
+};
+
+/* Length of the well-formed UTF-8 sequence at p, or 0. */
 static size_t utf8_len(const unsigned char *p, size_t n)
 {
-	const unsigned char c = p[0];
-	const size_t len = c < 0x80   ? 1
-			   : c < 0xc2 ? 0
-			   : c < 0xe0 ? 2
-			   : c < 0xf0 ? 3
-			   : c < 0xf5 ? 4
-				      : 0;
-	if (len == 0 || len > n)
+	if (p[0] < 0x80)
+		return 1;
+	const struct utf8_row *row = utf8_rows;
+	const struct utf8_row *const end = utf8_rows + ARRAY_LEN(utf8_rows);
+	while (row < end && (p[0] < row->first || p[0] > row->last))
+		row++;
+	if (row == end || n < row->len || p[1] < row->low || p[1] > row->high)
 		return 0;
-	for (size_t i = 1; i < len; i++)
+	for (size_t i = 2; i < row->len; i++)
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
-	if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] >= 0xa0))
-		return 0;
-	if ((c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] >= 0x90))
-		return 0;
-	return len;
+	return row->len;
 }
 
 bool str_is_utf8(struct str s)
@@ -127,15 +132,17 @@ void hex_encode(const void *p, size_t n, char *out)
 	out[2 * n] = '\0';
 }
 
-static int hex_value(char c)
+static const unsigned NO_DIGIT = 16;
+
+static unsigned hex_value(char c)
 {
 	if (c >= '0' && c <= '9')
-		return c - '0';
+		return (unsigned)(c - '0');
 	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
+		return (unsigned)(c - 'a' + 10);
 	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
+		return (unsigned)(c - 'A' + 10);
+	return NO_DIGIT;
 }
 
 int hex_decode(struct str s, void *out, size_t n)
@@ -143,7 +150,7 @@ int hex_decode(struct str s, void *out, size_t n)
 	if (s.n != 2 * n)
 		return ERR_MALFORMED;
 	for (size_t i = 0; i < s.n; i++)
-		if (hex_value(s.p[i]) < 0)
+		if (hex_value(s.p[i]) == NO_DIGIT)
 			return ERR_MALFORMED;
 	for (size_t i = 0; i < n; i++)
 		((unsigned char *)out)[i] =
