@@ -7,10 +7,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int why_set(struct why *why, int err, const char *fmt, ...)
+void why_text(struct why *why, const char *fmt, ...)
 {
 	if (!why)
-		return err;
+		return;
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(why->text, sizeof(why->text), fmt, ap);
@@ -18,5 +18,4 @@ int why_set(struct why *why, int err, const char *fmt, ...)
 	for (char *p = why->text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
-	return err;
 }

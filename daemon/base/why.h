@@ -14,6 +14,15 @@ struct why {
 	char text[WHY_MAX];
 };
 
-/* Fills why (longer text is cut; NULL is allowed) and returns err:
- *   return why_set(why, ERR_INVALID, "..."); */
-int why_set(struct why *why, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Fills why (longer text is cut; NULL is allowed). */
+void why_text(struct why *why, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static inline int why_code(int err)
+{
+	return err;
+}
+
+/* The same, and its value is err:
+ *   return why_set(why, ERR_INVALID, "...");
+ * A macro, so that a reader of one file (an analyser too) sees which code comes back. */
+#define why_set(why, err, ...) (why_text(why, __VA_ARGS__), why_code(err))

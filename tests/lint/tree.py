@@ -11,7 +11,7 @@ import subprocess
 from typing import NamedTuple
 
 MADE_BY_A_BUILD = re.compile(
-    r"(^|/)(build|build-[^/]*|autom4te\.cache|build-aux|m4|node_modules|__pycache__|\.[^/]+)/"
+    r"(^|/)(build|build-[^/]*|_build|_inst|autom4te\.cache|build-aux|m4|node_modules|__pycache__|\.[^/]+)/"
     r"|(^|/)(configure|aclocal\.m4|config\.h\.in|Makefile\.in)$|\.pyc$|~$"
 )
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """PKI tests: openssl and certtool judge what the product made, and make what it judges.
 
-The programs under test are built by `make check` in the build tree that BUILDDIR names."""
+The programs under test are built by `make check` in the build tree that GATEHOUSE_BUILD names."""
 import os
 import pathlib
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def build():
-    return pathlib.Path(os.environ.get("BUILDDIR", os.getcwd()))
+    return pathlib.Path(os.environ.get("GATEHOUSE_BUILD", os.getcwd()))
 
 
 @pytest.fixture

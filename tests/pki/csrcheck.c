@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * csrcheck FILE: the product's verdict on a certification request, for tests/pki/csr.sh. Prints
- * "ok NAME KIND BITS" and leaves the public key in FILE.spki, or prints "refused REASON".
+ * csrcheck FILE: the product's verdict on a certification request, for tests/pki/test_csr.py.
+ * Prints "ok NAME KIND BITS" and leaves the public key in FILE.spki, or prints "refused REASON".
  */
 #include "certs/csr.h"
 
