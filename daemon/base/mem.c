@@ -82,6 +82,17 @@ void *arena_alloc(struct arena *a, size_t n)
 	return p;
 }
 
+void *arena_list(struct arena *a, void *list, size_t n, size_t size)
+{
+	enum { FIRST = 4 };
+	if (n != 0 && (n < FIRST || (n & (n - 1)) != 0))
+		return list;
+	void *bigger = arena_alloc(a, MAX((size_t)FIRST, 2 * n) * size);
+	if (n)
+		memcpy(bigger, list, n * size);
+	return bigger;
+}
+
 void arena_reset(struct arena *a)
 {
 	struct arena_block *keep = NULL;

@@ -30,6 +30,9 @@ struct arena {
 };
 
 void *arena_alloc(struct arena *a,
-		  size_t n);       /* 16-byte aligned, not zeroed; aborts when memory is gone */
+		  size_t n); /* 16-byte aligned, not zeroed; aborts when memory is gone */
+/* Room for element n of a growing list of elements of `size` bytes in an arena: returns the list,
+ * or a copy with more room. Begin with NULL and n = 0; append one by one. */
+void *arena_list(struct arena *a, void *list, size_t n, size_t size);
 void arena_reset(struct arena *a); /* gives back all but one block of normal size */
 void arena_fini(struct arena *a);

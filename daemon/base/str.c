@@ -109,10 +109,22 @@ static size_t utf8_len(const unsigned char *p, size_t n)
 	return row->len;
 }
 
+/* Eight bytes that are all 0x01..0x7f. */
+static bool ascii_word(const unsigned char *p)
+{
+	uint64_t w;
+	memcpy(&w, p, sizeof(w));
+	return ((w | (w - 0x0101010101010101u)) & 0x8080808080808080u) == 0;
+}
+
 bool str_is_utf8(struct str s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
 	for (size_t i = 0; i < s.n;) {
+		if (s.n - i >= 8 && ascii_word(p + i)) {
+			i += 8;
+			continue;
+		}
 		const size_t len = utf8_len(p + i, s.n - i);
 		if (len == 0 || p[i] == 0)
 			return false;
