@@ -11,13 +11,18 @@
 #include "daemon/base/cursor.h"
 #include "daemon/mqtt/packet.h"
 
-/* Bytes of the encoded packet. 0: it cannot be sent in this version: a string above 65535 bytes, a
- * remaining length above 268435455, AUTH before MQTT 5, or a CONNACK whose reason has no return
- * code in MQTT 3 (then close without one). */
+/* Bytes of the encoded packet; a CONNECT is in its own version, whatever version says. 0: it cannot
+ * be sent in this version: a string above 65535 bytes, a remaining length above 268435455, AUTH
+ * before MQTT 5, or a CONNACK whose reason has no return code in MQTT 3 (then close without one).
+ */
 size_t packet_size(enum mqtt_version version, const struct packet *p);
 
 /* Writes packet_size bytes. False, with nothing usable written, when that is 0 or o has no room. */
 bool packet_encode(enum mqtt_version version, const struct packet *p, struct out *o) MUST_CHECK;
+
+/* PUBACK, PUBREC, PUBREL or PUBCOMP of success, in 4 bytes that are the same in every version. */
+enum { ACK_SIZE = 4 };
+void ack_encode(enum packet_type type, uint16_t packet_id, struct out *o);
 
 /* Makes p fit a peer's maximum packet size: where it is larger than limit, user properties go
  * first, then the reason string [MQTT-3.2.2-19, 3.2.2-20, 3.4.2-2, ...]. Only packets that answer

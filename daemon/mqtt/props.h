@@ -106,14 +106,20 @@ enum reason props_decode(struct cur *c, unsigned place, struct arena *a,
 enum reason props_decode_body(struct str body, unsigned place, struct arena *a,
 			      struct props *out) MUST_CHECK;
 
-/* Writes the properties without the length in front of them, in the order of props.def. */
-void props_encode_body(const struct props *p, struct out *o);
+#define PROPS_ALL UINT64_MAX
+
+/* Writes the properties whose bits are set in `which` (bit i: identifier i), without the length in
+ * front of them, in the order of their identifiers. */
+void props_encode_body(const struct props *p, uint64_t which, struct out *o);
 
 /* Bytes that props_encode_body writes. */
-size_t props_body_size(const struct props *p);
+size_t props_body_size(const struct props *p, uint64_t which);
 
 /* Writes the length and the properties. */
 void props_encode(const struct props *p, struct out *o);
+
+/* Whether two say the same, strings and lists by content. */
+bool props_equal(const struct props *a, const struct props *b);
 
 /* Bytes of v as a variable byte integer (section 1.5.5): 1..4. */
 static inline size_t varint_size(uint32_t v)

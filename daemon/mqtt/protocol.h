@@ -45,7 +45,7 @@ enum {
 	PACKET_SIZE_MAX = PACKET_REMAINING_MAX + PACKET_HEADER_MAX,
 	PACKET_STRING_MAX = 65535, /* largest string or binary field (section 1.5.4) */
 	/* Our own bounds: what one packet may make the decoder take from the arena. */
-	PACKET_USER_PROPERTIES_MAX = 4096, /* in one properties field: 128 KiB */
+	PACKET_USER_PROPERTIES_MAX = 4096, /* in one properties field: 256 KiB */
 	PACKET_SUBSCRIPTION_IDS_MAX = 4096,
-	PACKET_FILTERS_MAX = 16384, /* in one SUBSCRIBE or UNSUBSCRIBE: 384 KiB */
+	PACKET_FILTERS_MAX = 16384, /* in one SUBSCRIBE or UNSUBSCRIBE: 768 KiB */
 };
