@@ -124,8 +124,9 @@ bool acl_receive_covered(const struct acl_set *set, const struct acl_who *who, s
 
 /* The subscription through which a message arrives. */
 struct acl_via {
-	enum acl_grant grant; /* as acl_subscribe answered */
-	uint8_t qos;          /* the maximum QoS that it was asked with */
+	struct str filter;    /* as given to acl_subscribe */
+	enum acl_grant grant; /* as it answered */
+	uint8_t qos;          /* the maximum QoS that was asked for */
 };
 
 /* May this message be delivered? receive must be allowed, and for a partial subscription no deny
@@ -146,6 +147,7 @@ enum acl_why {
 
 struct acl_reason {
 	const struct acl_rule *rule; /* lives as long as the set */
+	enum acl_action action;      /* that was asked about */
 	enum acl_why why;
 	bool decided;            /* this rule made the verdict */
 	bool reached;            /* false: a rule before it had decided already */
@@ -165,8 +167,9 @@ void acl_explain(const struct acl_set *set, const struct acl_who *who, enum acl_
 		 struct str topic, struct acl_how how, struct acl_explanation *out);
 void acl_explanation_fini(struct acl_explanation *e); /* frees reason */
 /* One line for one reason, without a line end: "differs at level 3: ${device} is pump-1, topic has
- * pump-2". Appended. who, topic and how as given to acl_explain. */
-void acl_reason_format(const struct acl_reason *reason, const struct acl_who *who, struct str topic,
+ * pump-2". Appended. who and how as given to acl_explain, whose topic
+ * must still be there. */
+void acl_reason_format(const struct acl_reason *reason, const struct acl_who *who,
 		       struct acl_how how, struct buf *out);
 /* The whole explanation as text, a verdict line first, then one line per rule. Appended. */
 void acl_explanation_format(const struct acl_explanation *e, const struct acl_who *who,

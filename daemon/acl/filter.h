@@ -25,7 +25,7 @@ struct acl_who;
 enum {
 	FILTER_LEVELS_MAX = 128, /* levels of a pattern in a rule */
 	FILTER_BYTES_MAX = 1024, /* bytes of a pattern in a rule */
-	FILTER_DEPTH_ANY = 0xffff
+	FILTER_DEPTH_ANY = 0x7fffffff
 };
 
 /* Why a pattern does not match, and where. */
@@ -49,6 +49,7 @@ struct filter_miss {
 /* A well-formed topic filter [MQTT-4.7.1-1..3, 4.7.3-1]: not empty, no U+0000, wildcards alone in
  * their level, "#" only last. NULL, or a text that says what is wrong ("..." static). */
 const char *filter_check(struct str filter);
+bool filter_is_wild(struct str filter); /* has it a wildcard? */
 /* The filter behind "$share/NAME/", or the filter itself. A malformed $share gives {NULL, 0}. */
 struct str filter_unshared(struct str filter);
 
@@ -79,5 +80,7 @@ int filter_var(struct str level);
 const char *filter_var_name(enum acl_var var); /* "clientid" */
 /* May this value ever match a level? See above. first: at the first level. */
 bool filter_value_ok(struct str value, bool first);
+/* The variable's values: their number, *values points into who or what it names. */
+size_t filter_var_values(enum acl_var var, const struct acl_who *who, const struct str **values);
 /* Does one of the variable's values match the level (a literal)? */
 bool filter_var_match(enum acl_var var, const struct acl_who *who, struct str level, bool first);
