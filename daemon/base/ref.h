@@ -29,3 +29,10 @@ static inline bool ref_put(struct ref *r)
 	CHECK(before > 0);
 	return before == 1;
 }
+
+/* True when the caller holds the only reference: nobody else can see the thing, and nobody can get
+ * at it except through the caller. Persistent structures then change it in place. */
+static inline bool ref_alone(const struct ref *r)
+{
+	return atomic_load_explicit(&r->n, memory_order_acquire) == 1;
+}
