@@ -225,16 +225,21 @@ void buf_putc(struct buf *b, char c)
 	buf_put(b, &c, 1);
 }
 
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
+{
+	char *s = NULL;
+	const int n = vasprintf(&s, fmt, ap);
+	CHECK(n >= 0);
+	buf_put(b, s, (size_t)n);
+	free(s);
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	char *s = NULL;
-	const int n = vasprintf(&s, fmt, ap);
+	buf_vprintf(b, fmt, ap);
 	va_end(ap);
-	CHECK(n >= 0);
-	buf_put(b, s, (size_t)n);
-	free(s);
 }
 
 void buf_consume(struct buf *b, size_t n)

@@ -7,6 +7,7 @@
 
 #include "daemon/base/defs.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 struct str {
@@ -66,6 +67,7 @@ void buf_str(struct buf *b, struct str s);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 char *buf_reserve(struct buf *b,
 		  size_t n); /* room for n more bytes behind p + n; the caller adds to n */
 void buf_consume(struct buf *b, size_t n); /* drops the first n bytes */
