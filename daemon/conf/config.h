@@ -103,8 +103,8 @@ void config_free(struct config *c);
 DEFINE_AUTO(config, config_free)
 
 /* The state directory that a load with these arguments would use, for finding settings.conf in it:
- * command line, gatehouse.conf, default; never settings.conf. Errors are left to config_load. The
- * caller frees the result. */
+ * command line, gatehouse.conf, default; never settings.conf. The caller frees the result. NULL
+ * when there are errors, which config_load then reports. */
 char *config_state_dir(const char *path, const char *const *overrides, size_t n_overrides);
 
 /* What the process receives, as canonical text; nothing else leaves the parent. */

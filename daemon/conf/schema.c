@@ -17,9 +17,11 @@
 
 const struct conf_section conf_section[CONF_SECTIONS] = {
 #define SECTION(id, word, text) \
-	{word, text, false, offsetof(struct config, id), CONF_FIRST_##id, CONF_LAST_##id},
+	{word, text, false, offsetof(struct config, id), 0, sizeof(struct config_##id), \
+	 CONF_FIRST_##id, CONF_LAST_##id},
 #define NAMED_SECTION(id, word, text) \
-	{word, text, true, offsetof(struct config, id), CONF_FIRST_##id, CONF_LAST_##id},
+	{word, text, true, offsetof(struct config, id), offsetof(struct config, id##s), \
+	 sizeof(struct config_##id), CONF_FIRST_##id, CONF_LAST_##id},
 #define KEY(...)
 #define SECTION_END(id)
 #include "daemon/conf/schema.def"
@@ -45,6 +47,7 @@ const struct conf_section conf_section[CONF_SECTIONS] = {
 #define RESTART       CONF_RESTART
 #define FILE_ONLY     CONF_FILE_ONLY
 #define REQUIRED      CONF_REQUIRED
+#define OPTIONAL      CONF_OPTIONAL
 
 const struct conf_key conf_key[CONF_KEYS] = {
 #define SECTION(...)

@@ -21,7 +21,12 @@ enum conf_type {
 	CONF_CIDRS
 };
 
-enum conf_flag { CONF_RESTART = 1, CONF_FILE_ONLY = 2, CONF_REQUIRED = 4 };
+enum conf_flag {
+	CONF_RESTART = 1,
+	CONF_FILE_ONLY = 2,
+	CONF_REQUIRED = 4,
+	CONF_OPTIONAL = 8, /* may be empty; so may a key whose default is "" unless REQUIRED */
+};
 
 struct conf_choice {
 	const char *word; /* NULL ends the list */
@@ -48,6 +53,8 @@ struct conf_section {
 	const char *text;
 	bool named;    /* repeated, with a name: [listener NAME] */
 	size_t offset; /* of the section, or of the pointer to the array, in struct config */
+	size_t count;  /* if named: offset of the array's length in struct config */
+	size_t size;   /* of one */
 	size_t first;  /* its keys are conf_key[first] to conf_key[last - 1] */
 	size_t last;
 };

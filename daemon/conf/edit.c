@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A configuration as it would be with one setting changed from the interface: a new tree with the
+ * old one's values, the change on top, and the same judgement as at a load.
+ */
+#include "daemon/base/check.h"
+#include "daemon/base/err.h"
+#include "daemon/base/mem.h"
+#include "daemon/conf/load.h"
+
+#include <stdlib.h>
+
+static const struct conf_origin from_settings = {CONFIG_SOURCE_SETTINGS, 0};
+
+static void copy_place(const struct config *from, struct conf_place place, struct config *to,
+		       struct conf_place to_place)
+{
+	const struct conf_section *s = &conf_section[place.section];
+	for (size_t k = s->first; k < s->last; k++) {
+		const struct conf_origin origin = *conf_tree_origin(from, place, k);
+		AUTO_BUF value = {0};
+		AUTO_BUF why = {0};
+		if (!origin.source && conf_key[k].def[0] == '@')
+			continue; /* it follows another key */
+		conf_value_print(&conf_key[k], conf_tree_field_of(from, place, k), &value);
+		CHECK(conf_tree_set(to, to_place, k, buf_view(&value), origin, &why) == 0);
+	}
+}
+
+static struct config *copy(const struct config *from)
+{
+	struct config *to = conf_tree_new();
+	for (size_t i = 0; i < ARRAY_LEN(from->meta->file); i++) {
+		free(to->meta->file[i]);
+		to->meta->file[i] = from->meta->file[i] ? mem_strdup(from->meta->file[i]) : NULL;
+	}
+	CONF_EACH_PLACE (from, place) {
+		struct conf_place there = place;
+		if (conf_section[place.section].named)
+			there = conf_tree_add(to, place.section,
+					      str_of(conf_tree_name(from, place)),
+					      from->meta->origins[place.section][place.i].made);
+		copy_place(from, place, to, there);
+	}
+	return to;
+}
+
+/* May settings.conf decide about this key? */
+static int may_edit(const struct config *c, struct str path, struct conf_place place, size_t key,
+		    struct config_errors *errors)
+{
+	const struct conf_origin origin = *conf_tree_origin(c, place, key);
+	if (origin.source > CONFIG_SOURCE_SETTINGS) {
+		AUTO_BUF where = {0};
+		conf_tree_print_origin(c, origin, &where);
+		conf_error(errors, "%.*s: is set at %s; change it there", STR_ARG(path),
+			   buf_cstr(&where));
+		return ERR_DENIED;
+	}
+	if (conf_key[key].flags & CONF_FILE_ONLY) {
+		conf_error(errors, "%.*s: can be set in gatehouse.conf only", STR_ARG(path));
+		return ERR_DENIED;
+	}
+	return 0;
+}
+
+/* A key's place in the new tree; a named section that is not there yet is begun. */
+static int find_or_add(struct config *c, struct str path, bool add, struct conf_place *place,
+		       size_t *key, struct config_errors *errors)
+{
+	struct str name;
+	struct str word;
+	if (conf_split_key(path, &place->section, &name, &word) < 0)
+		goto unknown;
+	*key = conf_find_key(place->section, word);
+	if (*key == CONF_KEYS)
+		goto unknown;
+	if (conf_tree_find(c, place->section, name, place) == 0)
+		return 0;
+	if (!add || !conf_is_listener_name(name) ||
+	    conf_tree_count(c, place->section) == CONFIG_LISTENERS_MAX)
+		goto unknown;
+	*place = conf_tree_add(c, place->section, name, from_settings);
+	return 0;
+unknown:
+	conf_error(errors, "%.*s: there is no such setting; gatehouse.conf(5) lists them",
+		   (int)MIN(path.n, (size_t)80), path.p);
+	return ERR_NOT_FOUND;
+}
+
+/* Back to the default; a section that the interface made ends with its last key. */
+static void forget(struct config *c, struct conf_place place, size_t key)
+{
+	const struct conf_section *s = &conf_section[place.section];
+	conf_tree_reset(c, place, key);
+	if (!s->named ||
+	    c->meta->origins[place.section][place.i].made.source != CONFIG_SOURCE_SETTINGS)
+		return;
+	for (size_t k = s->first; k < s->last; k++)
+		if (conf_tree_origin(c, place, k)->source)
+			return;
+	conf_tree_remove(c, place);
+}
+
+int config_set(const struct config *c, struct str key, struct str value, struct config **out,
+	       struct config_errors *errors)
+{
+	AUTO(config) new = copy(c);
+	struct conf_place place = {0, 0};
+	size_t k = CONF_KEYS;
+	AUTO_BUF why = {0};
+	value = str_trim(value);
+	const size_t before = conf_error_count(errors);
+	int err = find_or_add(new, key, value.p, &place, &k, errors);
+	if (!err)
+		err = may_edit(new, key, place, k, errors);
+	if (err)
+		return err;
+	if (!value.p)
+		forget(new, place, k);
+	else if (conf_tree_set(new, place, k, value, from_settings, &why) < 0)
+		conf_error(errors, "%.*s = %.*s: %s", STR_ARG(key), (int)MIN(value.n, (size_t)80),
+			   value.p, buf_cstr(&why));
+	if (conf_error_count(errors) == before)
+		conf_complete(new, errors);
+	if (conf_error_count(errors) != before)
+		return ERR_INVALID;
+	*out = TAKE(new);
+	return 0;
+}
+
+int config_check_set(const struct config *c, struct str key, struct str value,
+		     struct config_errors *errors)
+{
+	AUTO(config) unused = NULL;
+	return config_set(c, key, value, &unused, errors);
+}
