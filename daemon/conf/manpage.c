@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Writes gatehouse.conf(5) to standard output from schema.def, so that the manual cannot differ from
- * the program. Runs once in the build, on the building machine; not installed. man(7) macros.
+ * Writes gatehouse.conf(5) to standard output from schema.def, so that the manual cannot differ
+ * from the program. Runs once in the build, on the building machine; not installed. man(7) macros.
  */
 #include "daemon/conf/value.h"
 
@@ -13,7 +13,8 @@ static const char head[] =
 	".SH SYNOPSIS\n"
 	".I /etc/gatehouse/gatehouse.conf\n"
 	".SH DESCRIPTION\n"
-	"Every setting has a default that suits one gateway on a local network; an empty file, or one\n"
+	"Every setting has a default that suits one gateway on a local network; an empty file, or "
+	"one\n"
 	"with a single listener, is a good configuration. A change takes effect with\n"
 	".BR \"systemctl reload gatehouse\" ,\n"
 	"or with a restart where the setting says so.\n"
@@ -42,10 +43,12 @@ static const char head[] =
 	".EE\n"
 	".RE\n"
 	".PP\n"
-	"A line whose first character is # or ; is a comment; further on in a line both are part of the\n"
+	"A line whose first character is # or ; is a comment; further on in a line both are part "
+	"of the\n"
 	"value. Nothing is quoted and no line continues on the next. A section, except\n"
 	".BR listener ,\n"
-	"and a setting within it may stand in a file only once. What is not listed here is an error, never\n"
+	"and a setting within it may stand in a file only once. What is not listed here is an "
+	"error, never\n"
 	"ignored.\n"
 	".PP\n"
 	"A setting is looked for on the command line\n"
@@ -55,7 +58,8 @@ static const char head[] =
 	".I settings.conf\n"
 	"in the state directory, where the gateway keeps what is set in the interface or with\n"
 	".BR \"gatehouse config set\" .\n"
-	"So what stands in this file cannot be changed from the interface, which shows it with the line\n"
+	"So what stands in this file cannot be changed from the interface, which shows it with the "
+	"line\n"
 	"where it is set.\n"
 	".SH VALUES\n"
 	".TP\n"
@@ -75,7 +79,8 @@ static const char head[] =
 	"One of the words that are listed.\n"
 	".TP\n"
 	".BR name \", \" \"list of names\"\n"
-	"A DNS name or an IP address. The entries of every list are separated by commas; there are at\n"
+	"A DNS name or an IP address. The entries of every list are separated by commas; there are "
+	"at\n"
 	"most 64.\n"
 	".TP\n"
 	".B path\n"
@@ -147,10 +152,7 @@ static void put_allowed(const struct conf_key *key)
 	AUTO_BUF text = {0};
 	if (key->type != CONF_INT && key->type != CONF_SIZE && key->type != CONF_DURATION)
 		return;
-	conf_value_allowed(key, &text);
-	char *end = strchr(buf_cstr(&text), ','); /* the units are told once, under VALUES */
-	if (end)
-		*end = '\0';
+	conf_value_print_range(key, &text);
 	fputs(" Allowed: ", stdout);
 	put(buf_cstr(&text));
 	putchar('.');

@@ -183,7 +183,8 @@ static bool bound_at(const struct config *c, size_t n, struct bound *out)
 }
 
 static void report_taken(const struct config *c, const struct bound *a, const struct bound *b,
-			 const struct addr *taken, struct config_errors *errors)
+			 const struct addr *of_a, const struct addr *of_b,
+			 struct config_errors *errors)
 {
 	const bool blame_b = is_set(c, b->place, b->key);
 	const struct bound *blamed = blame_b ? b : a;
@@ -195,7 +196,8 @@ static void report_taken(const struct config *c, const struct bound *a, const st
 	conf_tree_print_origin(c, *conf_tree_origin(c, other->place, other->key), &where);
 	conf_error_at(errors, c, blamed->place, blamed->key,
 		      "clashes with %s of [%s] (%s); choose another port or address",
-		      addr_format(taken, text), buf_cstr(&section), buf_cstr(&where));
+		      addr_format(blame_b ? of_a : of_b, text), buf_cstr(&section),
+		      buf_cstr(&where));
 }
 
 /* Compares b's addresses with those of a, or, when they are the same place, with its own before. */
@@ -206,7 +208,7 @@ static void check_pair(const struct config *c, const struct bound *a, const stru
 		const size_t n = same ? j : a->addrs->n;
 		for (size_t i = 0; i < n; i++) {
 			if (overlap(&a->addrs->p[i], &b->addrs->p[j])) {
-				report_taken(c, a, b, &a->addrs->p[i], errors);
+				report_taken(c, a, b, &a->addrs->p[i], &b->addrs->p[j], errors);
 				return;
 			}
 		}

@@ -404,22 +404,32 @@ static void allowed_words(const struct conf_choice *c, struct buf *out)
 		buf_printf(out, "%s%s", at == c ? "" : at[1].word ? ", " : " or ", at->word);
 }
 
-void conf_value_allowed(const struct conf_key *key, struct buf *out)
+void conf_value_print_range(const struct conf_key *key, struct buf *out)
 {
-	switch (key->type) {
-	case CONF_INT:
-		buf_printf(out, "a whole number from %" PRIu64 " to %" PRIu64, key->min, key->max);
-		break;
-	case CONF_SIZE:
+	if (key->type == CONF_INT) {
+		buf_printf(out, "%" PRIu64 " to %" PRIu64, key->min, key->max);
+	} else if (key->type == CONF_SIZE) {
 		print_size_of(key->min, out);
 		buf_puts(out, " to ");
 		print_size_of(key->max, out);
-		buf_puts(out, ", in bytes or with K, M or G");
-		break;
-	case CONF_DURATION:
+	} else if (key->type == CONF_DURATION) {
 		print_time_of(key->min, out);
 		buf_puts(out, " to ");
 		print_time_of(key->max, out);
+	}
+}
+
+void conf_value_allowed(const struct conf_key *key, struct buf *out)
+{
+	conf_value_print_range(key, out);
+	switch (key->type) {
+	case CONF_INT:
+		buf_puts(out, ", a whole number");
+		break;
+	case CONF_SIZE:
+		buf_puts(out, ", in bytes or with K, M or G");
+		break;
+	case CONF_DURATION:
 		buf_puts(out, ", with a unit: ms, s, min, h or d");
 		break;
 	case CONF_ENUM:

@@ -19,6 +19,8 @@ void conf_value_fini(const struct conf_key *key, void *field);
 void conf_value_clear(const struct conf_key *key, void *field);
 /* What parse accepts, to follow "must be ": "500ms to 1min, with a unit: ms, s, min, h or d". */
 void conf_value_allowed(const struct conf_key *key, struct buf *out);
+/* "500ms to 1min" for a number, size or duration; nothing for another type. */
+void conf_value_print_range(const struct conf_key *key, struct buf *out);
 /* "size", "list of networks": the type's name for the manual page. */
 const char *conf_type_name(enum conf_type type);
 
