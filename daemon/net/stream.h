@@ -31,7 +31,8 @@ enum {
 	STREAM_FINGERPRINT = 32,     /* SHA-256 of a certificate's DER */
 };
 
-/* Working memory of one thread, about 300 KiB. Freed after all its lingering streams ended. */
+/* Working memory of one thread, about 260 KiB. Freeing it ends the orderly closes that still run,
+ * so do it before loop_free. */
 struct stream_scratch *stream_scratch_new(void);
 void stream_scratch_free(struct stream_scratch *scratch);
 DEFINE_AUTO(stream_scratch, stream_scratch_free)
@@ -39,8 +40,9 @@ DEFINE_AUTO(stream_scratch, stream_scratch_free)
 /* Takes the connected, nonblocking socket. */
 struct stream *stream_tcp_new(int fd, const struct addr *peer);
 /* Server side of RFC 6455 over inner (TCP or TLS), which it takes: answers the HTTP upgrade, then
- * carries MQTT as one byte stream [MQTT-6.0.0-2]. Subprotocols mqtt and mqttv3.1; any path. */
-struct stream *stream_ws_new(struct stream *inner);
+ * carries MQTT as one byte stream [MQTT-6.0.0-2]. Subprotocols mqtt and mqttv3.1. path: the only
+ * one that is served ("/mqtt"; it outlives the stream), NULL for any. */
+struct stream *stream_ws_new(struct stream *inner, const char *path);
 
 int stream_fd(const struct stream *s);
 const struct addr *stream_peer(const struct stream *s);
@@ -48,7 +50,7 @@ const struct addr *stream_peer(const struct stream *s);
 uint32_t stream_events(const struct stream *s);
 
 /* Reads with at most one recv and gives all that can be had from it: 1..STREAM_READ_MAX bytes that
- * stay valid until the next call with the same scratch (the caller may overwrite them).
+ * stay valid until the next stream_read with the same scratch (the caller may overwrite them).
  * ERR_AGAIN: nothing now (also half a record, or control frames only). ERR_EOF: the peer ended it
  * in order. ERR_IO, ERR_MALFORMED, ERR_LIMIT: broken, stream_error() tells why; close it (an alert,
  * close frame or HTTP error may still be unsent: stream_close sends it). It may queue output. */
@@ -57,12 +59,13 @@ int stream_read(struct stream *s, struct stream_scratch *scratch, struct str *ou
 /* Takes bytes from the front of iov[0..n), STREAM_WRITE_MAX at most, and sends them with one send;
  * TLS cuts them into records of the largest size that the peer and the listener allow. *taken tells
  * how many; what of them the socket refused is copied and kept. The caller offers everything it has
- * queued once per loop turn. 0; ERR_AGAIN when nothing was taken, because earlier bytes are still
- * unsent or a WebSocket is not yet upgraded; ERR_IO when the connection is dead. */
+ * queued once per loop turn, and the rest again while stream_pending() is 0. 0; ERR_AGAIN when
+ * nothing was taken, because earlier bytes are still unsent or a WebSocket is not yet upgraded;
+ * ERR_IO when the connection is dead. */
 int stream_write(struct stream *s, struct stream_scratch *scratch, const struct iovec *iov,
 		 size_t n, size_t *taken);
 /* Call when writable: 0 all sent, ERR_AGAIN, ERR_IO. */
-int stream_flush(struct stream *s);
+int stream_flush(struct stream *s, struct stream_scratch *scratch);
 size_t stream_pending(const struct stream *s); /* bytes taken or queued and not yet sent */
 
 /* Orderly end: sends what is pending, the WebSocket close frame with websocket_code (RFC 6455

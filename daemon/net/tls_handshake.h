@@ -106,7 +106,8 @@ struct handshake_result {
 	char detail[128];                   /* for events and people; "" when nothing to add */
 	uint64_t bytes_in;                  /* spent by a failed handshake */
 	uint64_t bytes_out;
-	struct loop_note note; /* the pool's */
+	struct loop_note note; /* this and the next: the pool's */
+	void (*done)(struct handshake_result *r);
 };
 
 struct handshake_request {
