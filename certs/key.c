@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private keys: see key.h. GnuTLS objects are only read after they were made, so threads share
+ * them.
+ */
+#include "certs/key.h"
+#include "certs/csr.h"
+#include "daemon/base/check.h"
+#include "daemon/base/err.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/ref.h"
+
+#include <gnutls/x509.h>
+
+#include <stdlib.h>
+
+struct key {
+	struct ref ref;
+	gnutls_x509_privkey_t x509;
+	gnutls_privkey_t handle;
+	const char *kind;
+	size_t spki_len;
+	uint8_t spki[SPKI_MAX];
+};
+
+static void key_free(struct key *k)
+{
+	if (k->handle)
+		gnutls_privkey_deinit(k->handle);
+	if (k->x509)
+		gnutls_x509_privkey_deinit(k->x509);
+	free(k);
+}
+
+static struct key *key_new(void)
+{
+	struct key *k = mem_new(struct key);
+	ref_init(&k->ref);
+	CHECK(gnutls_x509_privkey_init(&k->x509) == 0);
+	CHECK(gnutls_privkey_init(&k->handle) == 0);
+	return k;
+}
+
+static int export_public(gnutls_pubkey_t public, struct key *k)
+{
+	int r = gnutls_pubkey_import_privkey(public, k->handle, 0, 0);
+	if (r < 0)
+		return r;
+	k->spki_len = sizeof(k->spki);
+	return gnutls_pubkey_export(public, GNUTLS_X509_FMT_DER, k->spki, &k->spki_len);
+}
+
+/* Completes a key whose x509 part is there. */
+static int finish(struct key *k, struct why *why)
+{
+	int r = gnutls_privkey_import_x509(k->handle, k->x509, 0);
+	gnutls_pubkey_t public;
+	CHECK(gnutls_pubkey_init(&public) == 0);
+	if (r >= 0)
+		r = export_public(public, k);
+	gnutls_pubkey_deinit(public);
+	if (r < 0)
+		return why_set(why, ERR_CRYPTO, "%s", gnutls_strerror(r));
+	struct spki_facts facts;
+	const int err = spki_check(key_spki(k), &facts, why);
+	if (err)
+		return err;
+	k->kind = facts.kind;
+	return 0;
+}
+
+struct key *key_generate(enum key_algorithm algorithm)
+{
+	struct key *k = key_new();
+	const bool ec = algorithm == KEY_P256;
+	const int r = gnutls_x509_privkey_generate(
+		k->x509, ec ? GNUTLS_PK_ECDSA : GNUTLS_PK_RSA,
+		ec ? GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1) : 2048, 0);
+	CHECK(r == 0);
+	CHECK(finish(k, NULL) == 0);
+	return k;
+}
+
+static bool looks_encrypted(struct str bytes)
+{
+	return memmem(bytes.p, bytes.n, "ENCRYPTED", 9) != NULL;
+}
+
+int key_parse(struct str bytes, const char *name, struct key **out, struct why *why)
+{
+	if (bytes.n == 0 || bytes.n > KEY_FILE_MAX)
+		return why_set(why, ERR_MALFORMED, "the key %s has %zu bytes; 1 to %u are allowed",
+			       name, bytes.n, KEY_FILE_MAX);
+	if (looks_encrypted(bytes))
+		return why_set(
+			why, ERR_CRYPTO,
+			"the key %s is encrypted; store it without a passphrase, readable by "
+			"root alone",
+			name);
+	AUTO(key) k = key_new();
+	const gnutls_datum_t in = {(unsigned char *)(uintptr_t)bytes.p, (unsigned)bytes.n};
+	const bool pem = memmem(bytes.p, bytes.n, "-----BEGIN", 10) != NULL;
+	const int r = gnutls_x509_privkey_import2(k->x509, &in,
+						  pem ? GNUTLS_X509_FMT_PEM : GNUTLS_X509_FMT_DER,
+						  NULL, GNUTLS_PKCS_PLAIN);
+	if (r < 0)
+		return why_set(why, ERR_MALFORMED, "the key %s cannot be read as PEM or DER: %s",
+			       name, gnutls_strerror(r));
+	struct why detail;
+	const int err = finish(k, &detail);
+	if (err)
+		return why_set(why, err, "the key %s is refused: %s", name, detail.text);
+	*out = TAKE(k);
+	return 0;
+}
+
+void key_write(const struct key *k, struct buf *out)
+{
+	gnutls_datum_t pem;
+	CHECK(gnutls_x509_privkey_export2_pkcs8(k->x509, GNUTLS_X509_FMT_PEM, NULL,
+						GNUTLS_PKCS_PLAIN, &pem) == 0);
+	/* Room first: a buf that grows would leave a copy of the key behind. */
+	buf_reserve(out, pem.size);
+	buf_put(out, pem.data, pem.size);
+	secret_wipe(pem.data, pem.size);
+	gnutls_free(pem.data);
+}
+
+struct key *key_ref(struct key *k)
+{
+	ref_get(&k->ref);
+	return k;
+}
+
+void key_unref(struct key *k)
+{
+	if (ref_put(&k->ref))
+		key_free(k);
+}
+
+struct str key_spki(const struct key *k)
+{
+	return str_make(k->spki, k->spki_len);
+}
+
+const char *key_kind(const struct key *k)
+{
+	return k->kind;
+}
+
+gnutls_privkey_t key_handle(struct key *k)
+{
+	return k->handle;
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The vault's directory: see keystore.h. All file names are relative to one descriptor, so the
+ * directory may be the only thing that the sandbox leaves.
+ */
+#include "certs/keystore.h"
+#include "daemon/base/check.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+
+#include <gnutls/x509.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	NAME_SIZE = 64,
+	CERTIFICATE_FILE_MAX = 64 * KiB,
+	OTHERS = S_IRWXG | S_IRWXO /* what nobody but the owner may have */
+};
+
+static const char temporary_suffix[] = ".tmp";
+
+struct keystore {
+	int dir;
+	char *path;
+};
+
+static const struct key_slot_info slots[SLOT_COUNT] = {
+	[SLOT_ROOT] = {"root", KEY_P256, PROCESS_VAULT},
+	[SLOT_ISSUING] = {"issuing", KEY_P256, PROCESS_VAULT},
+	[SLOT_BROKER_P256] = {"broker-p256", KEY_P256, PROCESS_BROKER},
+	[SLOT_BROKER_RSA] = {"broker-rsa", KEY_RSA2048, PROCESS_BROKER},
+	[SLOT_ADMIN_P256] = {"admin-p256", KEY_P256, PROCESS_ADMIN},
+	[SLOT_ADMIN_RSA] = {"admin-rsa", KEY_RSA2048, PROCESS_ADMIN},
+	[SLOT_ENROL_P256] = {"enrol-p256", KEY_P256, PROCESS_ENROL},
+	[SLOT_ENROL_RSA] = {"enrol-rsa", KEY_RSA2048, PROCESS_ENROL},
+};
+
+const struct key_slot_info *key_slot_info(enum key_slot slot)
+{
+	CHECK(slot < SLOT_COUNT);
+	return &slots[slot];
+}
+
+/* ---- how keys rest ----------------------------------------------------------------------------
+ */
+
+static void seal(const struct key *key, struct buf *out)
+{
+	key_write(key, out);
+}
+
+static int unseal(struct str bytes, const char *name, struct key **out, struct why *why)
+{
+	return key_parse(bytes, name, out, why);
+}
+
+/* ---- directory and files ----------------------------------------------------------------------
+ */
+
+static int judge_owner(const struct stat *st, const char *what, const char *path, struct why *why)
+{
+	if (st->st_uid != geteuid())
+		return why_set(
+			why, ERR_DENIED,
+			"%s %s belongs to user %u, not to the vault's user %u; run: chown %u %s",
+			what, path, (unsigned)st->st_uid, (unsigned)geteuid(), (unsigned)geteuid(),
+			path);
+	return 0;
+}
+
+int keystore_judge_file(int fd, const char *path, struct why *why)
+{
+	struct stat st;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return why_set(why, ERR_DENIED, "%s is not a plain file; remove or replace it",
+			       path);
+	const int err = judge_owner(&st, "the file", path, why);
+	if (err)
+		return err;
+	if (st.st_mode & OTHERS)
+		return why_set(why, ERR_DENIED,
+			       "%s is open to other users (mode %04o); run: chmod 600 %s, and "
+			       "replace the key if someone may have read it",
+			       path, (unsigned)st.st_mode & 07777, path);
+	return 0;
+}
+
+static int judge_dir(int fd, const char *path, struct why *why)
+{
+	struct stat st;
+	if (fstat(fd, &st) || !S_ISDIR(st.st_mode))
+		return why_set(why, ERR_DENIED, "%s is not a directory; remove it", path);
+	const int err = judge_owner(&st, "the directory", path, why);
+	if (err)
+		return err;
+	if (st.st_mode & OTHERS)
+		return why_set(
+			why, ERR_DENIED,
+			"the directory %s is open to other users (mode %04o); run: chmod 700 %s",
+			path, (unsigned)st.st_mode & 07777, path);
+	return 0;
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+	const size_t n = strlen(name);
+	const size_t k = strlen(suffix);
+	return n > k && strcmp(name + n - k, suffix) == 0;
+}
+
+/* Half-written files of a crash: their content was never promised to anyone. */
+static void remove_temporary(int dir)
+{
+	const int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!d)
+		return;
+	for (const struct dirent *e; (e = readdir(d));)
+		if (has_suffix(e->d_name, temporary_suffix))
+			unlinkat(dir, e->d_name, 0);
+	closedir(d);
+}
+
+int keystore_open(const char *path, struct keystore **out, struct why *why)
+{
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return why_set(why, ERR_IO, "cannot make the directory %s: %s", path,
+			       strerror(errno));
+	AUTO_FD dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return why_set(why, ERR_IO, "cannot open the directory %s: %s", path,
+			       strerror(errno));
+	const int err = judge_dir(dir, path, why);
+	if (err)
+		return err;
+	remove_temporary(dir);
+	struct keystore *ks = mem_new(struct keystore);
+	ks->dir = TAKE_FD(dir);
+	ks->path = mem_strdup(path);
+	*out = ks;
+	return 0;
+}
+
+void keystore_free(struct keystore *ks)
+{
+	close(ks->dir);
+	free(ks->path);
+	free(ks);
+}
+
+int keystore_dir(const struct keystore *ks)
+{
+	return ks->dir;
+}
+
+const char *keystore_path(const struct keystore *ks)
+{
+	return ks->path;
+}
+
+static int read_all(int fd, size_t max, struct buf *out)
+{
+	/* One block of the largest size: growing would leave copies of a key behind. */
+	char *p = buf_reserve(out, max + 1);
+	for (;;) {
+		const ssize_t n = read(fd, p + out->n, max + 1 - out->n);
+		if (n < 0)
+			return ERR_IO;
+		if (n == 0)
+			return 0;
+		out->n += (size_t)n;
+		if (out->n > max) {
+			errno = EFBIG;
+			return ERR_IO;
+		}
+	}
+}
+
+static int load(struct keystore *ks, const char *name, size_t max, struct buf *out, struct why *why)
+{
+	AUTO_CHAR path = mem_printf("%s/%s", ks->path, name);
+	AUTO_FD fd = openat(ks->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT)
+		return why_set(why, ERR_NOT_FOUND, "%s is missing", path);
+	if (fd < 0)
+		return why_set(why, ERR_IO, "cannot open %s: %s", path, strerror(errno));
+	const int err = keystore_judge_file(fd, path, why);
+	if (err)
+		return err;
+	if (read_all(fd, max, out))
+		return why_set(why, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+	return 0;
+}
+
+static bool write_all(int fd, struct str bytes)
+{
+	while (bytes.n) {
+		const ssize_t n = write(fd, bytes.p, bytes.n);
+		if (n < 0)
+			return false;
+		bytes.p += n;
+		bytes.n -= (size_t)n;
+	}
+	return fsync(fd) == 0;
+}
+
+static bool write_renamed(int dir, const char *temporary, const char *name, struct str bytes)
+{
+	AUTO_FD fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return fd >= 0 && write_all(fd, bytes) && renameat(dir, temporary, dir, name) == 0 &&
+	       fsync(dir) == 0;
+}
+
+static int save(struct keystore *ks, const char *name, struct str bytes, struct why *why)
+{
+	char temporary[NAME_SIZE];
+	snprintf(temporary, sizeof(temporary), "%s%s", name, temporary_suffix);
+	unlinkat(ks->dir, temporary, 0);
+	if (write_renamed(ks->dir, temporary, name, bytes))
+		return 0;
+	const int cause = errno;
+	unlinkat(ks->dir, temporary, 0);
+	return why_set(why, ERR_IO, "cannot write %s/%s: %s", ks->path, name, strerror(cause));
+}
+
+/* ---- keys and certificates --------------------------------------------------------------------
+ */
+
+int keystore_load_key(struct keystore *ks, enum key_slot slot, struct key **out, struct why *why)
+{
+	AUTO_SECRET bytes = {0};
+	AUTO_CHAR name = mem_printf("%s.key", key_slot_info(slot)->name);
+	const int err = load(ks, name, KEY_FILE_MAX, &bytes, why);
+	if (err)
+		return err;
+	AUTO_CHAR path = mem_printf("%s/%s", ks->path, name);
+	return unseal(buf_view(&bytes), path, out, why);
+}
+
+int keystore_save_key(struct keystore *ks, enum key_slot slot, const struct key *key,
+		      struct why *why)
+{
+	AUTO_SECRET bytes = {0};
+	AUTO_CHAR name = mem_printf("%s.key", key_slot_info(slot)->name);
+	if (faccessat(ks->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return why_set(why, ERR_EXISTS, "%s/%s exists and is not overwritten", ks->path,
+			       name);
+	seal(key, &bytes);
+	return save(ks, name, buf_view(&bytes), why);
+}
+
+int keystore_need_key(struct keystore *ks, enum key_slot slot, struct key **out, struct why *why)
+{
+	const int err = keystore_load_key(ks, slot, out, why);
+	if (err != ERR_NOT_FOUND)
+		return err;
+	AUTO(key) key = key_generate(key_slot_info(slot)->algorithm);
+	const int failed = keystore_save_key(ks, slot, key, why);
+	if (failed)
+		return failed;
+	log_notice("made the key %s/%s.key", ks->path, key_slot_info(slot)->name);
+	*out = TAKE(key);
+	return 0;
+}
+
+int keystore_load_certificate(struct keystore *ks, enum key_slot slot, struct buf *der,
+			      struct why *why)
+{
+	AUTO_BUF bytes = {0};
+	AUTO_CHAR name = mem_printf("%s.crt", key_slot_info(slot)->name);
+	const int err = load(ks, name, CERTIFICATE_FILE_MAX, &bytes, why);
+	if (err)
+		return err;
+	const gnutls_datum_t pem = {(unsigned char *)bytes.p, (unsigned)bytes.n};
+	gnutls_datum_t decoded;
+	const int r = gnutls_pem_base64_decode2("CERTIFICATE", &pem, &decoded);
+	if (r < 0)
+		return why_set(why, ERR_MALFORMED, "%s/%s holds no certificate in PEM: %s",
+			       ks->path, name, gnutls_strerror(r));
+	buf_put(der, decoded.data, decoded.size);
+	gnutls_free(decoded.data);
+	return 0;
+}
+
+int keystore_save_certificate(struct keystore *ks, enum key_slot slot, struct str der,
+			      struct why *why)
+{
+	AUTO_CHAR name = mem_printf("%s.crt", key_slot_info(slot)->name);
+	const gnutls_datum_t in = {(unsigned char *)(uintptr_t)der.p, (unsigned)der.n};
+	gnutls_datum_t pem;
+	CHECK(gnutls_pem_base64_encode2("CERTIFICATE", &in, &pem) == 0);
+	const int err = save(ks, name, str_make(pem.data, pem.size), why);
+	gnutls_free(pem.data);
+	return err;
+}

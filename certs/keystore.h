@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The vault's directory: private keys and the certificates that belong to them.
+ *
+ * <state>/vault is the vault's alone: mode 0700, its own user; files 0600. A file or directory that
+ * someone else can read, or that someone else owns, is refused with the command that mends it.
+ * Every file is written whole under another name, synced and renamed: after a crash there is the
+ * old file or the new one. A key is never overwritten. Other files of the directory (the journal)
+ * are opened through keystore_dir. Used before the threads start and by the issuer thread.
+ *
+ * Keys rest as PKCS#8 in PEM. seal and unseal in keystore.c are the only places that know this.
+ */
+#pragma once
+
+#include "certs/key.h"
+#include "daemon/base/processes.h"
+
+/* Every key that the vault makes. A listener key belongs to one process; no two share one. */
+enum key_slot {
+	SLOT_ROOT,
+	SLOT_ISSUING,
+	SLOT_SERVER, /* the first server key; all behind it are server keys */
+	SLOT_BROKER_P256 = SLOT_SERVER,
+	SLOT_BROKER_RSA,
+	SLOT_ADMIN_P256,
+	SLOT_ADMIN_RSA,
+	SLOT_ENROL_P256,
+	SLOT_ENROL_RSA,
+	SLOT_COUNT
+};
+
+struct key_slot_info {
+	const char *name; /* of the files: "broker-p256" */
+	enum key_algorithm algorithm;
+	enum process process; /* which may have it used; PROCESS_VAULT for the authorities */
+};
+const struct key_slot_info *key_slot_info(enum key_slot slot);
+
+struct keystore;
+
+/* Opens the directory, making it when it is missing, and removes files that a crash left half
+ * written. 0, ERR_IO (why names the directory and the cause), or ERR_DENIED (wrong owner or mode).
+ */
+int keystore_open(const char *path, struct keystore **out, struct why *why);
+void keystore_free(struct keystore *ks);
+DEFINE_AUTO(keystore, keystore_free)
+int keystore_dir(const struct keystore *ks); /* descriptor of the directory, owned by ks */
+const char *keystore_path(const struct keystore *ks);
+
+/* 0; ERR_NOT_FOUND; ERR_DENIED (who can read it, who owns it), ERR_IO, or what key_parse gives. */
+int keystore_load_key(struct keystore *ks, enum key_slot slot, struct key **out, struct why *why);
+/* 0; ERR_EXISTS; ERR_IO (disk full ...): then nothing was changed. */
+int keystore_save_key(struct keystore *ks, enum key_slot slot, const struct key *key,
+		      struct why *why);
+/* Loads the key of a slot, making and saving it when it is missing. */
+int keystore_need_key(struct keystore *ks, enum key_slot slot, struct key **out, struct why *why);
+/* The certificate of a slot, as DER (in PEM on disk). As above; ERR_MALFORMED. It is replaced when
+ * it exists. */
+int keystore_load_certificate(struct keystore *ks, enum key_slot slot, struct buf *der,
+			      struct why *why);
+int keystore_save_certificate(struct keystore *ks, enum key_slot slot, struct str der,
+			      struct why *why);
+
+/* Judges an open file of the vault's: regular, of our own user, nothing for group and others.
+ * 0 or ERR_DENIED. path is for the message. */
+int keystore_judge_file(int fd, const char *path, struct why *why);
