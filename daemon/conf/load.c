@@ -17,7 +17,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SHOWN_MAX = 80 }; /* bytes of a file's text that a message repeats */
+enum {
+	SHOWN_MAX = 80,   /* bytes of a file's text that a message repeats */
+	READ_SIZE = 65536 /* bytes per read of a file */
+};
 
 struct reader {
 	struct config *c;
@@ -413,7 +416,7 @@ static int read_file(const char *path, struct buf *out, struct config_errors *er
 	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : 0;
 	while (fd >= 0 && out->n <= CONFIG_FILE_MAX) {
-		n = read(fd, buf_reserve(out, 64 * KiB), 64 * KiB);
+		n = read(fd, buf_reserve(out, READ_SIZE), READ_SIZE);
 		if (n <= 0)
 			break;
 		out->n += (size_t)n;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Writes gatehouse.conf(5) to standard output from schema.def, so that the manual cannot differ
- * from the program. Runs once in the build, on the building machine; not installed. man(7) macros.
+ * from the program. The argument is the version. Runs once in the build, on the building machine;
+ * not installed. man(7) macros.
  */
 #include "daemon/conf/value.h"
 
@@ -189,10 +190,11 @@ static void put_key(const struct conf_key *key)
 	put_choices(key);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	puts(".\\\" Generated from daemon/conf/schema.def");
-	puts(".TH GATEHOUSE.CONF 5 \"\" \"Gatehouse " CONF_VERSION "\" \"Gatehouse\"");
+	printf(".TH GATEHOUSE.CONF 5 \"\" \"Gatehouse %s\" \"Gatehouse\"\n",
+	       argc > 1 ? argv[1] : "");
 	fputs(head, stdout);
 	for (size_t s = 0; s < CONF_SECTIONS; s++) {
 		printf(".SH [%s%s]\n", conf_section[s].word, conf_section[s].named ? " NAME" : "");

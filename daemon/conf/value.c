@@ -16,7 +16,8 @@ struct unit {
 };
 
 /* Largest first: printing takes the first that divides. */
-static const struct unit size_units[] = {{"G", 1024ull * MiB}, {"M", MiB}, {"K", KiB}, {"", 1}};
+static const struct unit size_units[] = {
+	{"G", 1ull << 30}, {"M", 1ull << 20}, {"K", 1ull << 10}, {"", 1}};
 static const struct unit time_units[] = {
 	{"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}};
 
