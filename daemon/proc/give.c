@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the parent gives a child before it starts: its slice of the configuration, its sockets, and
+ * for vault and broker the names of the machine, the files of people who bring a PKI, and the
+ * secret of the session tickets. Parent.
+ */
+#include "config.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/secret.h"
+#include "daemon/proc/machine.h"
+#include "daemon/proc/parent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CONFIG_TIMEOUT_MS = 10000, FILE_MAX = 1 * MiB };
+
+void give_config(struct unit *u, void (*done)(struct link_call *, int, struct record *))
+{
+	AUTO_BUF text = {0};
+	config_slice(u->parent->config, u->self, &text);
+	AUTO_FD fd = memfd_make("config", buf_view(&text));
+	link_call_cancel(&u->config_call);
+	LINK_ASK(u->link, &u->config_call, CONFIG, config, fd, &(struct body_config){},
+		 CONFIG_TIMEOUT_MS, done);
+}
+
+static void config_taken(struct link_call *call, int err, struct record *reply)
+{
+	(void)call;
+	(void)err;
+	(void)reply; /* at the start a child that dislikes its configuration says why and ends */
+}
+
+static void give_sockets(struct unit *u)
+{
+	const struct sockets *s = &u->parent->sockets;
+	for (size_t i = 0; i < s->n; i++) {
+		const struct sockets_entry *e = &s->entry[i];
+		if (e->process != u->self)
+			continue;
+		const struct body_listener b = {str_of(e->name), (uint16_t)e->index,
+						str_of(e->address)};
+		LINK_SEND(u->link, LISTENER, listener, 0, e->fd, &b);
+	}
+}
+
+/* Opens a file of a listener. A key must be nobody else's to read. Descriptor, or ERR_* after one
+ * log line. */
+static int open_file(const struct config_listener *l, const char *key, const char *path,
+		     bool secret)
+{
+	struct stat st;
+	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		log_error("listener %s: %s = %s: %s", l->name, key, path, strerror(errno));
+		return ERR_IO;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
+		log_error("listener %s: %s = %s: not a file of at most 1 MiB", l->name, key, path);
+		return ERR_INVALID;
+	}
+	if (secret && st.st_mode & 077) {
+		log_error("listener %s: %s = %s: others may read this private key (mode %04o): "
+			  "chmod 0600 %s",
+			  l->name, key, path, (unsigned)st.st_mode & 07777, path);
+		return ERR_DENIED;
+	}
+	return TAKE_FD(fd);
+}
+
+/* The file's bytes in a memfd: the receiver has no access to files. */
+static int open_copy(const struct config_listener *l, const char *key, const char *path,
+		     bool secret)
+{
+	AUTO_SECRET bytes = {0};
+	AUTO_FD fd = open_file(l, key, path, secret);
+	if (fd < 0)
+		return fd;
+	for (;;) {
+		char *at = buf_reserve(&bytes, 4096);
+		const ssize_t n = read(fd, at, 4096);
+		if (n == 0)
+			return memfd_make("listener", buf_view(&bytes));
+		if (n < 0 && errno != EINTR)
+			return ERR_IO;
+		if (n > 0)
+			bytes.n += (size_t)n;
+	}
+}
+
+static int give_key(struct unit *vault, const struct config_listener *l)
+{
+	const struct body_listener_key b = {str_of(l->name), str_of(l->key)};
+	AUTO_FD fd = open_copy(l, "key", l->key, true);
+	if (fd < 0)
+		return fd;
+	LINK_SEND(vault->link, LISTENER_KEY, listener_key, 0, fd, &b);
+	return 0;
+}
+
+static int give_certificates(struct unit *u, const struct config_listener *l,
+			     enum listener_file kind)
+{
+	const bool ca = kind == LISTENER_CLIENT_CA;
+	const char *path = ca ? l->client_ca : l->certificate;
+	const struct body_listener_files b = {str_of(l->name), (uint8_t)kind, str_of(path)};
+	AUTO_FD fd = open_copy(l, ca ? "client-ca" : "certificate", path, false);
+	if (fd < 0)
+		return fd;
+	LINK_SEND(u->link, LISTENER_FILES, listener_files, 0, fd, &b);
+	return 0;
+}
+
+int give_listener_files(struct unit *u)
+{
+	const struct config *c = u->parent->config;
+	int err = 0;
+	for (size_t i = 0; i < c->listeners && err == 0; i++) {
+		const struct config_listener *l = &c->listener[i];
+		if (u->self == PROCESS_VAULT && l->key[0])
+			err = give_key(u, l);
+		if (u->self == PROCESS_BROKER && l->certificate[0])
+			err = give_certificates(u, l, LISTENER_CERTIFICATE);
+		if (u->self == PROCESS_BROKER && l->client_ca[0] && err == 0)
+			err = give_certificates(u, l, LISTENER_CLIENT_CA);
+	}
+	return err;
+}
+
+static int check_file(const struct config_listener *l, const char *key, const char *path,
+		      bool secret)
+{
+	if (!path[0])
+		return 0;
+	AUTO_FD fd = open_file(l, key, path, secret);
+	return fd < 0 ? fd : 0;
+}
+
+int give_check_files(const struct config *c)
+{
+	int first = 0;
+	for (size_t i = 0; i < c->listeners; i++) {
+		const struct config_listener *l = &c->listener[i];
+		const int errs[] = {check_file(l, "certificate", l->certificate, false),
+				    check_file(l, "key", l->key, true),
+				    check_file(l, "client-ca", l->client_ca, false)};
+		for (size_t k = 0; k < ARRAY_LEN(errs); k++)
+			first = first ? first : errs[k];
+	}
+	return first;
+}
+
+void give_ticket_secret(struct unit *broker)
+{
+	unsigned char secret[TICKET_SECRET];
+	uint64_t epoch;
+	if (dirs_ticket_secret(broker->parent->config->gateway.state_dir, secret, &epoch))
+		return; /* logged; the broker gives out no tickets then */
+	const struct body_ticket_master b = {str_make(secret, sizeof(secret)), epoch};
+	LINK_SEND(broker->link, TICKET_MASTER, ticket_master, 0, -1, &b);
+	secret_wipe(secret, sizeof(secret));
+}
+
+void give_gateway(struct unit *store)
+{
+	struct parent *p = store->parent;
+	AUTO_BUF addresses = {0};
+	sockets_describe(&p->sockets, p->config, &addresses);
+	const struct body_gateway b = {
+		.version = STR(PACKAGE_VERSION),
+		.config_path = str_of(p->options.config_path),
+		.addresses = {addresses.p, MIN(addresses.n, (size_t)8192)},
+		.started_ms = p->started_ms,
+	};
+	LINK_SEND(store->link, GATEWAY, gateway, 0, -1, &b);
+	for (enum process i = PROCESS_PARENT + 1; i < PROCESS_COUNT; i++)
+		unit_tell_state(&p->unit[i]);
+}
+
+static void give_machine(struct unit *vault)
+{
+	AUTO_BUF names = {0};
+	machine_names(vault->parent->config, &names);
+	const struct body_machine b = {buf_view(&names)};
+	LINK_SEND(vault->link, MACHINE, machine, 0, -1, &b);
+}
+
+void give_start(struct unit *u)
+{
+	give_config(u, config_taken);
+	give_sockets(u);
+	if (u->self == PROCESS_VAULT)
+		give_machine(u);
+	if (u->self == PROCESS_BROKER)
+		give_ticket_secret(u);
+	give_listener_files(u);
+	LINK_SEND(u->link, START, start, 0, -1, &(struct body_start){});
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The parent: it reads the configuration, binds the sockets, starts the processes, links them to
+ * each other, watches over them and stops them in order. It parses nothing that comes from outside
+ * but its own files and the records of its children. One thread, one loop. This header is for the
+ * files of daemon/proc; main() calls parent_main.
+ */
+#pragma once
+
+#include "daemon/conf/config.h"
+#include "daemon/ipc/report.h"
+#include "daemon/proc/dirs.h"
+#include "daemon/proc/options.h"
+#include "daemon/proc/sockets.h"
+
+enum { STAGE_LAST = 2 };
+
+struct parent;
+
+/* One child process. */
+struct unit {
+	struct parent *parent;
+	enum process self;
+	int stage;
+	const char *dir;   /* below the state directory, "" = none */
+	pid_t pid;         /* 0 = not running */
+	struct link *link; /* NULL = not running */
+	enum process_state state;
+	bool was_ready;    /* served at least once since the gateway started */
+	uint64_t since_ms; /* wall time of the last change of state */
+	uint64_t ready_mono_ms;
+	uint32_t restarts;
+	uint32_t backoff_ms;
+	char last_exit[96];
+	struct loop_timer timer; /* restart, or the bound on starting and stopping */
+	struct link_call config_call;
+};
+
+struct parent {
+	struct options options;
+	struct config *config;
+	char *settings_path;
+	struct loop *loop;
+	struct loop_io signals;
+	struct loop_timer watchdog;
+	struct loop_timer tickets;
+	struct sockets sockets;
+	struct priv_user user[PROCESS_COUNT];
+	struct unit unit[PROCESS_COUNT];
+	struct report report;
+	int exe;   /* of this very program, to start children from */
+	int stage; /* that is starting; > STAGE_LAST: the gateway serves */
+	bool stopping;
+	int status;
+	uint64_t started_ms;
+};
+
+int parent_main(const struct options *options);
+
+/* unit.c: one child. */
+void unit_init(struct parent *p);
+void unit_start(struct unit *u); /* spawn, links, everything it needs, START */
+void unit_stop(struct unit *u);  /* STOP, then KILL after 10 s; nothing when not running */
+void unit_exited(struct unit *u, int wait_status); /* the kernel says so */
+void unit_tell_state(struct unit *u);              /* to the store */
+
+/* give.c: what a child is given. */
+void give_start(struct unit *u); /* everything up to START */
+void give_config(struct unit *u, void (*done)(struct link_call *, int, struct record *));
+/* Certificates and keys of listeners that bring their own: to broker and vault. ERR_* after one log
+ * line each. */
+int give_listener_files(struct unit *u);
+int give_check_files(const struct config *c); /* are they there, readable, and the keys private? */
+void give_ticket_secret(struct unit *u);
+void give_gateway(struct unit *store); /* GATEWAY and all PROCESS_STATEs */
+
+/* reload.c: a changed configuration. */
+struct config *reload_read(const struct parent *p); /* NULL after logging every error */
+void reload(struct parent *p);                      /* SIGHUP */
+int reload_setting_get(struct link *store, struct record *r);
+int reload_setting_set(struct link *store, struct record *r);
+
+/* parent.c */
+void parent_unit_ready(struct unit *u);
+void parent_unit_down(struct unit *u, bool failed_start);
+
+/* child_main.c: this program as one of the processes; fd is the parent link. Returns the exit
+ * status. */
+int child_main(const char *name, int fd);
+/* probe.c: gatehoused --probe. Returns the exit status. */
+int probe_main(struct parent *p, const char *probe);

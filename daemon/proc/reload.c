@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A changed configuration: read again at SIGHUP, or changed by an administrator through the store.
+ * A configuration with an error changes nothing. Parent.
+ */
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/ipc/rec.h"
+#include "daemon/proc/parent.h"
+#include "daemon/proc/sd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void log_errors(const struct config_errors *errors)
+{
+	for (size_t i = 0; i < errors->n; i++)
+		log_error("%s", errors->text[i]);
+	if (errors->dropped)
+		log_error("%zu more errors", errors->dropped);
+}
+
+static uint32_t choose_workers(uint32_t configured)
+{
+	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	if (configured)
+		return configured;
+	if (cores <= 1)
+		return 1;
+	return (uint32_t)MIN(cores <= 4 ? cores - 1 : cores, 64L);
+}
+
+struct config *reload_read(const struct parent *p)
+{
+	struct config_errors errors = {0};
+	struct config *c = NULL;
+	const int err = config_load(p->options.config_path, p->settings_path, p->options.overrides,
+				    p->options.n_overrides, &c, &errors);
+	log_errors(&errors);
+	config_errors_fini(&errors);
+	if (err)
+		return NULL;
+	/* The sandboxed broker cannot count processors. */
+	c->broker.workers = choose_workers(c->broker.workers);
+	return c;
+}
+
+static void child_took(struct link_call *call, int err, struct record *reply)
+{
+	const struct unit *u = container_of(call, struct unit, config_call);
+	struct body_config_done done;
+	if (err)
+		log_warning("%s did not answer the reload: %s", process_name(u->self),
+			    err_text(err));
+	else if (body_config_done_get(reply->body, &done) == 0 && !done.ok)
+		log_error("%s refused the new configuration: %.*s", process_name(u->self),
+			  STR_ARG(done.why));
+}
+
+/* Makes c the configuration of the running gateway. */
+static void take_over(struct parent *p, struct config *c)
+{
+	AUTO_BUF needs = {0};
+	const size_t n = config_diff_needs_restart(p->config, c, &needs);
+	if (n)
+		log_warning("these settings take effect after a restart: %s", buf_cstr(&needs));
+	config_free(p->config);
+	p->config = c;
+	log_set_level((enum log_level)c->log.level);
+	for (enum process i = PROCESS_PARENT + 1; i < PROCESS_COUNT; i++) {
+		struct unit *u = &p->unit[i];
+		if (u->state != PROCESS_SERVING)
+			continue;
+		give_listener_files(u);
+		give_config(u, child_took);
+	}
+	report_event(&p->report, EVENT_CONFIG_RELOADED,
+		     &(struct body_event){.actor = STR("parent"), .reason = buf_view(&needs)});
+}
+
+void reload(struct parent *p)
+{
+	struct config *c = reload_read(p);
+	if (!c || give_check_files(c)) {
+		log_error("the changed configuration has errors: the gateway goes on with the old "
+			  "one");
+		report_event(&p->report, EVENT_CONFIG_REFUSED,
+			     &(struct body_event){
+				     .actor = STR("parent"),
+				     .reason = STR("errors in the configuration, see the log")});
+		config_free(c);
+		return;
+	}
+	take_over(p, c);
+	log_notice("configuration read again");
+}
+
+static void put_item(void *arg, const struct config_item *item)
+{
+	static const char *const source[] = {"default", "settings", "file", "command-line"};
+	struct buf *b = arg;
+	rec_object(b, "");
+	rec_text(b, "key", item->key);
+	rec_text(b, "value", item->value);
+	rec_text(b, "origin", item->origin);
+	rec_text(b, "source", source[item->source]);
+	rec_bool(b, "file-only", item->file_only);
+	rec_bool(b, "restart", item->restart);
+	rec_text(b, "text", item->text);
+	rec_end(b);
+}
+
+struct find {
+	struct str key;
+	struct buf *out;
+	bool found;
+};
+
+static void put_if(void *arg, const struct config_item *item)
+{
+	struct find *f = arg;
+	if (!str_is(f->key, item->key))
+		return;
+	f->found = true;
+	put_item(f->out, item);
+}
+
+static int answer(struct link *store, uint64_t id, enum op_status status, struct str why,
+		  const struct buf *rec)
+{
+	const struct body_setting_done b = {(uint8_t)status, {why.p, MIN(why.n, (size_t)2048)}};
+	AUTO_FD fd = rec ? memfd_make("settings", buf_view(rec)) : -1;
+	LINK_SEND(store, SETTING_DONE, setting_done, id, fd, &b);
+	return 0;
+}
+
+int reload_setting_get(struct link *store, struct record *r)
+{
+	const struct unit *u = link_owner(store);
+	struct body_setting_get b;
+	AUTO_BUF rec = {0};
+	if (body_setting_get_get(r->body, &b))
+		return ERR_MALFORMED;
+	struct find find = {b.key, &rec, false};
+	rec_list(&rec, "items");
+	config_each(u->parent->config, b.key.n ? put_if : put_item,
+		    b.key.n ? (void *)&find : (void *)&rec);
+	rec_end(&rec);
+	if (b.key.n && !find.found)
+		return answer(store, r->id, OP_NOT_FOUND, STR("there is no such setting"), NULL);
+	return answer(store, r->id, OP_OK, STR(""), &rec);
+}
+
+static enum op_status status_of(int err)
+{
+	switch (err) {
+	case 0:
+		return OP_OK;
+	case ERR_NOT_FOUND:
+		return OP_NOT_FOUND;
+	case ERR_DENIED:
+		return OP_REFUSED;
+	default:
+		return OP_INVALID;
+	}
+}
+
+int reload_setting_set(struct link *store, struct record *r)
+{
+	struct unit *u = link_owner(store);
+	struct parent *p = u->parent;
+	struct config_errors errors = {0};
+	struct config *c = NULL;
+	AUTO_BUF text = {0};
+	struct body_setting_set b;
+	if (body_setting_set_get(r->body, &b))
+		return ERR_MALFORMED;
+	const struct str value = b.value.n ? b.value : (struct str){NULL, 0};
+	const int err = config_set(p->config, b.key, value, &c, &errors);
+	if (err) {
+		config_errors_print(&errors, &text);
+		config_errors_fini(&errors);
+		return answer(store, r->id, status_of(err), str_trim(buf_view(&text)), NULL);
+	}
+	config_print_settings(c, &text);
+	if (dirs_write(p->settings_path, buf_view(&text), 0600)) {
+		AUTO_CHAR why =
+			mem_printf("cannot write %s: %s", p->settings_path, strerror(errno));
+		log_error("%s", why);
+		config_free(c);
+		return answer(store, r->id, OP_FAILED, str_of(why), NULL);
+	}
+	take_over(p, c);
+	return answer(store, r->id, OP_OK, STR(""), NULL);
+}

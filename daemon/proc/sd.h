@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What systemd and the gateway tell each other: readiness, reload, watchdog, and the listening
+ * sockets that outlive a restart (FDNAME = "LISTENER.INDEX"). Everything is a no-op outside
+ * systemd. Parent only. sd_notify(3), systemd.service(5) FileDescriptorStoreMax=.
+ */
+#pragma once
+
+#include "daemon/base/defs.h"
+
+void sd_notify_state(const char *fmt, ...) PRINTF_LIKE(1, 2); /* "READY=1\nSTATUS=..." */
+void sd_store_fd(const char *name, int fd); /* keeps the socket across a restart */
+/* Takes the socket of that name out of those that were passed at the start. -1 when there is none.
+ */
+int sd_take_fd(const char *name);
+void sd_close_rest(void);      /* closes those that nobody took */
+uint64_t sd_watchdog_ms(void); /* how often to say WATCHDOG=1; 0 = never */

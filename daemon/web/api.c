@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The API: a request becomes an operation with checked arguments, goes to the store with the
+ * caller's credentials, and the result becomes JSON. CSRs are parsed here, in the process that
+ * strangers' bytes reach anyhow; the store and the vault see only the public key. Main thread.
+ */
+#include "certs/csr.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/secret.h"
+#include "daemon/web/json.h"
+#include "daemon/web/router.h"
+#include "daemon/web/web.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ASK_TIMEOUT_MS = 40000, RESULT_MAX = 64 * MiB };
+
+/* A request that waits for the store. */
+struct api_call {
+	struct list node;
+	struct link_call call;
+	struct web *web;
+	struct http_request *request;
+	unsigned status; /* when it works */
+};
+
+static const char *title_of(unsigned status)
+{
+	switch (status) {
+	case 400:
+		return "Bad Request";
+	case 401:
+		return "Unauthorized";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
+	case 409:
+		return "Conflict";
+	case 415:
+		return "Unsupported Media Type";
+	case 422:
+		return "Refused by Policy";
+	case 429:
+		return "Too Many Requests";
+	case 503:
+		return "Service Unavailable";
+	default:
+		return "Internal Server Error";
+	}
+}
+
+static void send_json(struct http_request *r, unsigned status, const char *type, json_t *j,
+		      const char *allow)
+{
+	char *text = json_dumps(j, JSON_COMPACT);
+	json_decref(j);
+	CHECK(text != NULL);
+	http_reply(r, status, type, str_of(text), allow);
+	secret_wipe(text, strlen(text)); /* a setup code may be in it */
+	free(text);
+}
+
+void api_problem(struct http_request *r, unsigned status, const char *field, const char *detail,
+		 const char *allow)
+{
+	json_t *j = json_pack("{s:s, s:s, s:i}", "type", "about:blank", "title", title_of(status),
+			      "status", (int)status);
+	json_t *text = json_string(detail);
+	json_object_set_new(j, "detail", text ? text : json_string("(not UTF-8)"));
+	if (field && field[0])
+		json_object_set_new(j, "field", json_string(field));
+	send_json(r, status, "application/problem+json", j, allow);
+}
+
+static unsigned http_status(enum op_status status)
+{
+	switch (status) {
+	case OP_OK:
+		return 200;
+	case OP_INVALID:
+		return 400;
+	case OP_NOT_FOUND:
+		return 404;
+	case OP_CONFLICT:
+		return 409;
+	case OP_DENIED:
+		return 403;
+	case OP_REFUSED:
+		return 422;
+	case OP_UNAVAILABLE:
+		return 503;
+	case OP_TOO_MANY:
+		return 429;
+	default:
+		return 500;
+	}
+}
+
+static struct http_request *finish(struct api_call *a)
+{
+	struct http_request *r = a->request;
+	list_remove(&a->node);
+	free(a);
+	return r;
+}
+
+static void send_result(struct api_call *a, struct str result)
+{
+	const unsigned status = a->status;
+	struct http_request *r = finish(a);
+	if (!rec_valid(result)) {
+		api_problem(r, 500, NULL, "the store's answer cannot be read", NULL);
+		return;
+	}
+	send_json(r, status, "application/json", json_from_rec(result), NULL);
+}
+
+static void store_answered(struct link_call *call, int err, struct record *reply)
+{
+	struct api_call *a = container_of(call, struct api_call, call);
+	struct body_op_done done;
+	AUTO_SECRET large = {0};
+	if (err) {
+		api_problem(finish(a), 503, NULL,
+			    err == ERR_TIMEOUT ? "the store did not answer in time"
+					       : "the store is away; try again in a moment",
+			    NULL);
+		return;
+	}
+	if (body_op_done_get(reply->body, &done) ||
+	    (reply->fd >= 0 && memfd_read(reply->fd, RESULT_MAX, &large))) {
+		api_problem(finish(a), 500, NULL, "the store's answer cannot be read", NULL);
+		return;
+	}
+	if (done.status != OP_OK) {
+		AUTO_CHAR field = str_dup(done.field);
+		AUTO_CHAR why = str_dup(done.why);
+		api_problem(finish(a), http_status(done.status), field, why, NULL);
+		return;
+	}
+	send_result(a, large.n ? buf_view(&large) : done.result);
+}
+
+/* What the kernel says of a local caller. A caller without credentials is nobody: the store
+ * decides. */
+static struct str credentials(const struct http_request *r, unsigned char bytes[8], uint8_t *kind)
+{
+	uint32_t uid, gid;
+	struct out o = out_make(bytes, 8);
+	*kind = CREDENTIAL_NONE;
+	if (!http_peer(r, &uid, &gid))
+		return STR("");
+	*kind = CREDENTIAL_PEER;
+	out_u32le(&o, uid);
+	out_u32le(&o, gid);
+	return str_make(bytes, 8);
+}
+
+static void ask_store(struct web *w, struct http_request *r, const struct router_match *m,
+		      const struct buf *args)
+{
+	unsigned char bytes[8];
+	struct body_op b = {
+		.op = (uint16_t)m->op, .args = buf_view(args), .source = str_of(http_source(r))};
+	b.credential = credentials(r, bytes, &b.credential_kind);
+	if (!w->store) {
+		api_problem(r, 503, NULL, "the store is away; try again in a moment", NULL);
+		return;
+	}
+	struct api_call *a = mem_new(struct api_call);
+	a->web = w;
+	a->request = r;
+	a->status = m->status;
+	list_append(&w->pending, &a->node);
+	LINK_ASK(w->store, &a->call, OP, op, -1, &b, ASK_TIMEOUT_MS, store_answered);
+}
+
+struct query {
+	const struct op_spec *spec;
+	struct buf *args;
+	struct json_problem *problem;
+	int err;
+};
+
+static bool take_query(void *arg, struct str name, struct str value)
+{
+	struct query *q = arg;
+	q->err = json_arg_text(q->spec, name, value, q->args, q->problem);
+	return q->err == 0;
+}
+
+static int take_path(const struct router_match *m, const struct op_spec *spec, struct buf *args,
+		     struct json_problem *problem)
+{
+	for (size_t i = 0; i < m->params; i++) {
+		AUTO_BUF value = {0};
+		int err = http_decode(m->value[i], false, &value);
+		if (!err)
+			err = json_arg_text(spec, m->name[i], buf_view(&value), args, problem);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int take_body(const struct http_request *r, const struct op_spec *spec, struct buf *args,
+		     struct json_problem *problem)
+{
+	json_error_t error;
+	const struct str body = http_body(r);
+	if (str_trim(body).n == 0)
+		return 0;
+	json_t *j = json_loadb(body.p, body.n, JSON_REJECT_DUPLICATES, &error);
+	if (!json_is_object(j)) {
+		snprintf(problem->why, sizeof(problem->why),
+			 j ? "the body must be a JSON object" : "the body is not JSON: line %d: %s",
+			 error.line, error.text);
+		json_decref(j);
+		return ERR_INVALID;
+	}
+	const int err = json_args(spec, j, args, problem);
+	json_decref(j);
+	return err;
+}
+
+/* Replaces the argument csr by what the store and the vault may see of it: the public key and the
+ * name. */
+static int replace_csr(struct buf *args, struct json_problem *problem)
+{
+	struct cur c = cur_of(buf_view(args));
+	struct rec_value v;
+	struct csr csr;
+	struct why why = {0};
+	struct str text;
+	if (!rec_get_str(buf_view(args), "csr", &text))
+		return 0;
+	if (csr_parse(text, &csr, &why)) {
+		strcpy(problem->field, "csr");
+		snprintf(problem->why, sizeof(problem->why), "%s", why.text);
+		return ERR_INVALID;
+	}
+	while (rec_next(&c, &v) && !str_is(v.name, "csr"))
+		;
+	/* A text value is the last thing that rec_next read: cut it out, with its head. */
+	const size_t end = (size_t)((const char *)c.p - args->p);
+	const size_t begin = end - (2 + v.name.n + 4 + v.text.n);
+	memmove(args->p + begin, args->p + end, args->n - end);
+	args->n -= end - begin;
+	rec_bytes(args, "spki", csr_spki(&csr));
+	rec_text(args, "csr-name", csr.name);
+	return 0;
+}
+
+static int collect(struct http_request *r, const struct router_match *m, struct buf *args,
+		   struct json_problem *problem)
+{
+	const struct op_spec *spec = op_spec(m->op);
+	struct query q = {spec, args, problem, 0};
+	int err = take_path(m, spec, args, problem);
+	if (!err)
+		http_each_query(r, take_query, &q);
+	if (!err)
+		err = q.err;
+	if (!err)
+		err = take_body(r, spec, args, problem);
+	if (!err)
+		err = json_args_complete(spec, buf_view(args), problem);
+	if (!err)
+		err = replace_csr(args, problem);
+	return err;
+}
+
+void api_handle(struct web *w, struct http_request *r)
+{
+	struct router_match m;
+	struct json_problem problem = {0};
+	char allow[64];
+	AUTO_SECRET args = {0}; /* a password may be in it */
+	const int err = router_find(http_method(r), http_path(r), &m, allow, sizeof(allow));
+	if (err == ERR_NOT_FOUND) {
+		api_problem(r, 404, NULL, "there is no such resource", NULL);
+		return;
+	}
+	if (err) {
+		api_problem(r, 405, NULL, "this resource does not know this method", allow);
+		return;
+	}
+	if (collect(r, &m, &args, &problem)) {
+		api_problem(r, 400, problem.field, problem.why, NULL);
+		return;
+	}
+	ask_store(w, r, &m, &args);
+}
+
+void api_stop(struct web *w)
+{
+	while (!list_empty(&w->pending)) {
+		struct api_call *a = list_entry(w->pending.next, struct api_call, node);
+		link_call_cancel(&a->call);
+		api_problem(finish(a), 503, NULL, "the gateway stops", NULL);
+	}
+}

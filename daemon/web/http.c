@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * HTTP server on libmicrohttpd: see http.h. The library's thread owns a request until it is
+ * suspended and again from http_reply on; in between it belongs to the main loop.
+ */
+#include "daemon/web/http.h"
+#include "daemon/base/check.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/net/addr.h"
+#include "daemon/web/http_tls.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { HEAD_MAX = 32 * KiB };
+
+struct http_server {
+	struct http_config config;
+	struct MHD_Daemon *daemon;
+	bool local;
+};
+
+struct http_request {
+	struct loop_note note;
+	struct http_server *server;
+	struct MHD_Connection *connection;
+	char *method;
+	char *path;
+	struct buf body;
+	bool too_large;
+	bool handed_over;
+	struct MHD_Response *response; /* set by the main loop while the connection is suspended */
+	unsigned status;
+	char source[ADDR_TEXT];
+	struct sockaddr_storage peer;
+};
+
+static void fill_source(struct http_request *r)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct addr a;
+	strcpy(r->source, "control socket");
+	if (r->server->local || !info || !info->client_addr)
+		return;
+	const socklen_t len = info->client_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+								      : sizeof(struct sockaddr_in6);
+	if (addr_from_sockaddr(info->client_addr, len, &a) == 0)
+		addr_format_ip(&a, r->source);
+}
+
+static void run_handler(struct loop_note *note)
+{
+	struct http_request *r = container_of(note, struct http_request, note);
+	r->server->config.handle(r->server->config.owner, r);
+}
+
+static void *begin(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+	struct http_request *r = mem_new(struct http_request);
+	const char *query = strchr(uri, '?');
+	r->server = cls;
+	r->connection = connection;
+	r->path = str_dup((struct str){uri, query ? (size_t)(query - uri) : strlen(uri)});
+	return r;
+}
+
+static void end(void *cls, struct MHD_Connection *connection, void **context,
+		enum MHD_RequestTerminationCode code)
+{
+	struct http_request *r = *context;
+	(void)cls;
+	(void)connection;
+	(void)code;
+	if (!r)
+		return;
+	if (r->response)
+		MHD_destroy_response(r->response);
+	free(r->method);
+	free(r->path);
+	buf_fini(&r->body);
+	free(r);
+	*context = NULL;
+}
+
+static void take_body(struct http_request *r, const char *data, size_t n)
+{
+	if (r->too_large || r->body.n + n > HTTP_BODY_MAX) {
+		r->too_large = true;
+		buf_fini(&r->body);
+		return;
+	}
+	buf_put(&r->body, data, n);
+}
+
+static enum MHD_Result refuse_size(struct MHD_Connection *c)
+{
+	static const char text[] =
+		"{\"title\":\"Content Too Large\",\"status\":413,\"detail\":\"the body is larger "
+		"than 64 KiB\"}";
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		sizeof(text) - 1, (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+	MHD_add_response_header(response, "Content-Type", "application/problem+json");
+	MHD_add_response_header(response, "Connection", "close");
+	const enum MHD_Result result = MHD_queue_response(c, 413, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static bool announces_too_much(struct MHD_Connection *c)
+{
+	uint64_t n;
+	const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Length");
+	const int err = length ? str_u64(str_of(length), HTTP_BODY_MAX, &n) : 0;
+	return err == ERR_LIMIT;
+}
+
+/* The library calls this for the head, for each part of the body, at the end, and again after a
+ * resume. */
+static enum MHD_Result access_handler(void *cls, struct MHD_Connection *connection, const char *url,
+				      const char *method, const char *version, const char *data,
+				      size_t *n, void **context)
+{
+	struct http_request *r = *context;
+	(void)cls;
+	(void)url;
+	(void)version;
+	if (!r->method) {
+		r->method = mem_strdup(method);
+		return announces_too_much(connection) ? refuse_size(connection) : MHD_YES;
+	}
+	if (*n) {
+		take_body(r, data, *n);
+		*n = 0;
+		return MHD_YES;
+	}
+	if (r->response)
+		return MHD_queue_response(connection, r->status, r->response);
+	if (r->too_large)
+		return refuse_size(connection);
+	if (!r->handed_over) {
+		r->handed_over = true;
+		fill_source(r);
+		MHD_suspend_connection(connection);
+		loop_post(r->server->config.loop, &r->note, run_handler);
+	}
+	return MHD_YES;
+}
+
+/* Paths and queries stay as they were sent: decoding is per segment. */
+static size_t keep_escaped(void *cls, struct MHD_Connection *connection, char *s)
+{
+	(void)cls;
+	(void)connection;
+	return strlen(s);
+}
+
+static void log_library(void *cls, const char *fmt, va_list ap)
+{
+	char line[256];
+	(void)cls;
+	if (!log_enabled(LOG_LEVEL_DEBUG))
+		return;
+	vsnprintf(line, sizeof(line), fmt, ap);
+	log_debug("http: %s", line);
+}
+
+static bool is_local(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	return getsockname(fd, (struct sockaddr *)&ss, &len) == 0 && ss.ss_family == AF_UNIX;
+}
+
+struct http_server *http_start(const struct http_config *config, int fd)
+{
+	struct http_server *s = mem_new(struct http_server);
+	/* Poll and never epoll: with TLS one silent client would keep an epoll thread spinning. */
+	const unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
+			       MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+			       (config->tls ? MHD_USE_TLS : 0);
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)http_tls_priority()},
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)http_tls_retrieve, NULL},
+		{MHD_OPTION_END, 0, NULL},
+	};
+	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+	s->config = *config;
+	s->local = is_local(fd);
+	s->daemon = MHD_start_daemon(
+		flags, 0, NULL, NULL, access_handler, s, MHD_OPTION_EXTERNAL_LOGGER, log_library,
+		NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, begin, s,
+		MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped,
+		NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, s->local ? 0u : (unsigned)HTTP_PER_ADDRESS_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MAX, MHD_OPTION_ARRAY,
+		config->tls ? tls : none, MHD_OPTION_END);
+	if (!s->daemon) {
+		log_error("the HTTP server could not start");
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void http_stop(struct http_server *s)
+{
+	MHD_stop_daemon(s->daemon);
+	free(s);
+}
+
+const char *http_method(const struct http_request *r)
+{
+	return r->method;
+}
+
+struct str http_path(const struct http_request *r)
+{
+	return str_of(r->path);
+}
+
+struct str http_body(const struct http_request *r)
+{
+	return buf_view(&r->body);
+}
+
+const char *http_header(const struct http_request *r, const char *name)
+{
+	return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
+
+struct query_walk {
+	bool (*fn)(void *, struct str, struct str);
+	void *arg;
+};
+
+static enum MHD_Result each_query(void *cls, enum MHD_ValueKind kind, const char *key,
+				  const char *value)
+{
+	const struct query_walk *w = cls;
+	AUTO_BUF name = {0};
+	AUTO_BUF text = {0};
+	(void)kind;
+	/* What cannot be decoded is handed on as it came and fails the check of its value. */
+	if (http_decode(str_of(key), true, &name) || http_decode(str_of(value), true, &text)) {
+		buf_fini(&text);
+		buf_puts(&text, value);
+	}
+	return w->fn(w->arg, buf_view(&name), buf_view(&text)) ? MHD_YES : MHD_NO;
+}
+
+void http_each_query(const struct http_request *r, bool (*fn)(void *, struct str, struct str),
+		     void *arg)
+{
+	struct query_walk w = {fn, arg};
+	MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, each_query, &w);
+}
+
+const char *http_source(const struct http_request *r)
+{
+	return r->source;
+}
+
+bool http_peer(const struct http_request *r, uint32_t *uid, uint32_t *gid)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	if (!r->server->local || !info ||
+	    getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		return false;
+	*uid = cred.uid;
+	*gid = cred.gid;
+	return true;
+}
+
+void http_reply(struct http_request *r, unsigned status, const char *content_type, struct str body,
+		const char *allow)
+{
+	r->status = status;
+	r->response = MHD_create_response_from_buffer(
+		body.n, (void *)(uintptr_t)(body.n ? body.p : ""), MHD_RESPMEM_MUST_COPY);
+	CHECK(r->response != NULL);
+	if (content_type)
+		MHD_add_response_header(r->response, "Content-Type", content_type);
+	if (allow)
+		MHD_add_response_header(r->response, "Allow", allow);
+	MHD_add_response_header(r->response, "Cache-Control", "no-store");
+	MHD_add_response_header(r->response, "X-Content-Type-Options", "nosniff");
+	MHD_resume_connection(r->connection);
+}
+
+int http_decode(struct str s, bool plus, struct buf *out)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char byte = (unsigned char)s.p[i];
+		if (byte == '%') {
+			if (s.n - i < 3 || hex_decode((struct str){s.p + i + 1, 2}, &byte, 1))
+				return ERR_MALFORMED;
+			i += 2;
+		} else if (plus && byte == '+') {
+			byte = ' ';
+		}
+		buf_putc(out, (char)byte);
+	}
+	return 0;
+}

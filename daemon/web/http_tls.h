@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * TLS of the web processes: the certificate chains of this process, whose keys are in the vault.
+ * One set per process, because the library's callback has no context. Set by the main loop, used by
+ * the library's threads.
+ */
+#pragma once
+
+#include "daemon/base/str.h"
+#include "daemon/net/tls_key.h"
+
+#include <gnutls/abstract.h>
+
+/* The link on which signatures are asked for; takes the descriptor. Again after the vault was
+ * restarted. */
+void http_tls_set_vault(int fd, unsigned self);
+/* Chains as TLS_CHAIN_DONE gives them (records of body_chain). 0, or an error after logging why;
+ * the old ones stay then. */
+int http_tls_set_chains(struct str chains);
+
+const char *http_tls_priority(void);
+int http_tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_n,
+		      const gnutls_pk_algorithm_t *algorithms, int algorithms_n,
+		      gnutls_pcert_st **chain, unsigned *chain_n, gnutls_privkey_t *key);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Between JSON and rec: see json.h.
+ */
+#include "daemon/web/json.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/err.h"
+#include "daemon/base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { STRS_ITEMS_MAX = 64 };
+
+static json_t *text_value(struct str s)
+{
+	json_t *j = json_stringn(s.n ? s.p : "", s.n);
+	return j ? j : json_string("(not UTF-8)");
+}
+
+static json_t *hex_value(struct str s)
+{
+	AUTO_CHAR hex = mem_alloc(2 * s.n + 1);
+	hex_encode(s.p, s.n, hex);
+	return json_string(hex);
+}
+
+static json_t *time_value(int64_t ms)
+{
+	char text[CLOCK_TEXT];
+	return json_string(ms % 1000 ? clock_format_ms((uint64_t)ms, text)
+				     : clock_format(ms / 1000, text));
+}
+
+static json_t *list_value(struct str inside);
+
+static json_t *value_of(const struct rec_value *v)
+{
+	switch (v->kind) {
+	case REC_BOOL:
+		return json_boolean(v->number != 0);
+	case REC_INT:
+		return json_integer(v->number);
+	case REC_TIME:
+		return time_value(v->number);
+	case REC_STR:
+		return text_value(v->text);
+	case REC_BYTES:
+		return hex_value(v->text);
+	case REC_LIST:
+		return list_value(v->text);
+	case REC_OBJECT:
+		return json_from_rec(v->text);
+	default:
+		return json_null();
+	}
+}
+
+static json_t *list_value(struct str inside)
+{
+	json_t *list = json_array();
+	struct cur c = cur_of(inside);
+	struct rec_value v;
+	while (rec_next(&c, &v))
+		json_array_append_new(list, value_of(&v));
+	return list;
+}
+
+json_t *json_from_rec(struct str rec)
+{
+	json_t *object = json_object();
+	struct cur c = cur_of(rec);
+	struct rec_value v;
+	while (rec_next(&c, &v)) {
+		AUTO_CHAR name = str_dup(v.name);
+		json_object_set_new(object, name, value_of(&v));
+	}
+	return object;
+}
+
+static int wrong(struct json_problem *p, const char *field, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static int wrong(struct json_problem *p, const char *field, const char *fmt, ...)
+{
+	va_list ap;
+	snprintf(p->field, sizeof(p->field), "%s", field);
+	va_start(ap, fmt);
+	vsnprintf(p->why, sizeof(p->why), fmt, ap);
+	va_end(ap);
+	return ERR_INVALID;
+}
+
+static const struct op_arg *find_arg(const struct op_spec *spec, struct str name)
+{
+	for (const struct op_arg *a = spec->args; a->name; a++)
+		if (str_is(name, a->name))
+			return a;
+	return NULL;
+}
+
+static int put_text(const struct op_arg *arg, struct str s, struct buf *args,
+		    struct json_problem *p)
+{
+	if (s.n > arg->max)
+		return wrong(p, arg->name, "%s is %zu bytes long; at most %llu are allowed",
+			     arg->name, s.n, (unsigned long long)arg->max);
+	if (!str_is_utf8(s))
+		return wrong(p, arg->name, "%s is not valid UTF-8 text", arg->name);
+	rec_str(args, arg->name, s);
+	return 0;
+}
+
+static int put_number(const struct op_arg *arg, int64_t v, struct buf *args, struct json_problem *p)
+{
+	if (v < 0 || (uint64_t)v > arg->max)
+		return wrong(p, arg->name, "%s is %lld; it must be between 0 and %llu", arg->name,
+			     (long long)v, (unsigned long long)arg->max);
+	rec_int(args, arg->name, v);
+	return 0;
+}
+
+static int put_list(const struct op_arg *arg, const json_t *list, struct buf *args,
+		    struct json_problem *p)
+{
+	const size_t n = json_array_size(list);
+	if (n > STRS_ITEMS_MAX)
+		return wrong(p, arg->name, "%s has %zu entries; at most %d are allowed", arg->name,
+			     n, STRS_ITEMS_MAX);
+	rec_list(args, arg->name);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *item = json_array_get(list, i);
+		const struct str s = {json_string_value(item), json_string_length(item)};
+		if (!json_is_string(item) || s.n == 0 || s.n > arg->max || !str_is_utf8(s))
+			return wrong(p, arg->name,
+				     "entry %zu of %s must be text of 1 to %llu bytes", i + 1,
+				     arg->name, (unsigned long long)arg->max);
+		rec_str(args, "", s);
+	}
+	rec_end(args);
+	return 0;
+}
+
+static int put_json(const struct op_arg *arg, const json_t *value, struct buf *args,
+		    struct json_problem *p)
+{
+	const struct str text = {json_string_value(value), json_string_length(value)};
+	switch (arg->type) {
+	case ARG_STR:
+	case ARG_BYTES:
+		return json_is_string(value) ? put_text(arg, text, args, p)
+					     : wrong(p, arg->name, "%s must be text", arg->name);
+	case ARG_INT:
+		return json_is_integer(value)
+			       ? put_number(arg, json_integer_value(value), args, p)
+			       : wrong(p, arg->name, "%s must be a whole number", arg->name);
+	case ARG_BOOL:
+		if (!json_is_boolean(value))
+			return wrong(p, arg->name, "%s must be true or false", arg->name);
+		rec_bool(args, arg->name, json_is_true(value));
+		return 0;
+	case ARG_STRS:
+		return json_is_array(value)
+			       ? put_list(arg, value, args, p)
+			       : wrong(p, arg->name, "%s must be a list of texts", arg->name);
+	}
+	return ERR_INVALID;
+}
+
+static int unknown(const struct op_spec *spec, struct str name, struct json_problem *p)
+{
+	char field[65];
+	snprintf(field, sizeof(field), "%.*s", STR_ARG(name));
+	return wrong(p, field, "%s takes no argument named \"%s\"", spec->name, field);
+}
+
+int json_args(const struct op_spec *spec, json_t *object, struct buf *args,
+	      struct json_problem *problem)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach(object, key, value)
+	{
+		const struct op_arg *arg = find_arg(spec, str_of(key));
+		struct rec_value before;
+		if (!arg)
+			return unknown(spec, str_of(key), problem);
+		if (rec_find(buf_view(args), key, &before))
+			return wrong(problem, key, "%s is given twice: in the path and in the body",
+				     key);
+		if (json_is_null(value))
+			continue;
+		const int err = put_json(arg, value, args, problem);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int json_arg_text(const struct op_spec *spec, struct str name, struct str text, struct buf *args,
+		  struct json_problem *problem)
+{
+	const struct op_arg *arg = find_arg(spec, name);
+	uint64_t number;
+	if (!arg)
+		return unknown(spec, name, problem);
+	switch (arg->type) {
+	case ARG_INT:
+		if (str_u64(text, INT64_MAX, &number))
+			return wrong(problem, arg->name,
+				     "%s must be a whole number between 0 and %llu", arg->name,
+				     (unsigned long long)arg->max);
+		return put_number(arg, (int64_t)number, args, problem);
+	case ARG_BOOL:
+		if (!str_is(text, "true") && !str_is(text, "false"))
+			return wrong(problem, arg->name, "%s must be true or false", arg->name);
+		rec_bool(args, arg->name, str_is(text, "true"));
+		return 0;
+	default:
+		return put_text(arg, text, args, problem);
+	}
+}
+
+int json_args_complete(const struct op_spec *spec, struct str args, struct json_problem *problem)
+{
+	struct rec_value v;
+	for (const struct op_arg *a = spec->args; a->name; a++)
+		if (a->need == REQUIRED && !rec_find(args, a->name, &v))
+			return wrong(problem, a->name, "%s is missing: %s", a->name, a->text);
+	return 0;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Life of a web process: see process.h.
+ */
+#include "daemon/web/process.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/web/http_tls.h"
+#include "daemon/web/web.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { VAULT_CHAINS, VAULT_SIGN }; /* indices of the links to the vault */
+enum { CHAINS_TIMEOUT_MS = 5000, DRAIN_MS = 200 };
+
+/* admin and enrol answer health checks only as yet; the API needs a caller that the store knows. */
+static void handle(void *owner, struct http_request *r)
+{
+	struct web *w = owner;
+	if (w->stopping)
+		api_problem(r, 503, NULL, "the gateway stops", NULL);
+	else if (health_handle(w, r))
+		return;
+	else if (child_self(w->child) == PROCESS_CTL)
+		api_handle(w, r);
+	else
+		api_problem(r, 404, NULL, "there is no such resource", NULL);
+}
+
+static struct web *context(struct child *child)
+{
+	struct web *w = child_context(child);
+	if (w)
+		return w;
+	w = mem_new(struct web);
+	w->child = child;
+	w->loop = child_loop(child);
+	list_init(&w->pending);
+	report_init(&w->report, w->loop);
+	child_set_context(child, w);
+	return w;
+}
+
+static void store_broken(struct link *l, const char *why, bool misbehaved)
+{
+	struct web *w = link_owner(l);
+	w->store = NULL;
+	report_set_link(&w->report, NULL);
+	child_link_broken(w->child, l, why, misbehaved);
+}
+
+static void vault_broken(struct link *l, const char *why, bool misbehaved)
+{
+	struct web *w = link_owner(l);
+	w->vault = NULL;
+	child_link_broken(w->child, l, why, misbehaved);
+}
+
+static const link_handler no_handlers[MSG_COUNT];
+
+static struct link *peer_link(struct web *w, enum process peer, int fd,
+			      void (*broken)(struct link *, const char *, bool))
+{
+	const struct link_config config = {
+		.self = child_self(w->child),
+		.peer = peer,
+		.handler = no_handlers,
+		.owner = w,
+		.broken = broken,
+	};
+	return link_new(w->loop, fd, &config);
+}
+
+/* Starts to serve on the sockets that wait. False after logging why not. */
+static bool serve(struct web *w)
+{
+	const struct http_config config = {
+		.loop = w->loop,
+		.tls = child_self(w->child) != PROCESS_CTL,
+		.handle = handle,
+		.owner = w,
+	};
+	while (w->waiting) {
+		struct http_server *s = http_start(&config, w->waiting_fd[--w->waiting]);
+		if (!s)
+			return false;
+		w->server[w->servers++] = s;
+	}
+	return true;
+}
+
+static void got_chains(struct link_call *call, int err, struct record *reply)
+{
+	struct web *w = container_of(call, struct web, chains);
+	struct body_tls_chain_done done;
+	if (!err)
+		err = body_tls_chain_done_get(reply->body, &done);
+	if (!err && !done.ok) {
+		log_error("the vault has no certificate for this process: %.*s", STR_ARG(done.why));
+		err = ERR_NOT_FOUND;
+	} else if (!err) {
+		err = http_tls_set_chains(done.chains);
+	} else {
+		log_error("no certificates from the vault: %s", err_text(err));
+	}
+	if (w->servers)
+		return; /* after a restart of the vault the old chains still serve */
+	if (err || !serve(w))
+		child_fail(w->child);
+	else
+		child_ready(w->child);
+}
+
+static void ask_chains(struct web *w)
+{
+	link_call_cancel(&w->chains);
+	LINK_ASK(w->vault, &w->chains, TLS_CHAIN, tls_chain, -1, &(struct body_tls_chain){},
+		 CHAINS_TIMEOUT_MS, got_chains);
+}
+
+static void on_link(struct child *child, enum process peer, unsigned index, int fd)
+{
+	struct web *w = context(child);
+	if (peer == PROCESS_STORE) {
+		if (w->store)
+			link_free(w->store);
+		w->store = peer_link(w, peer, fd, store_broken);
+		report_set_link(&w->report, w->store);
+	} else if (peer == PROCESS_VAULT && index == VAULT_SIGN) {
+		http_tls_set_vault(fd, child_self(child));
+	} else if (peer == PROCESS_VAULT && index == VAULT_CHAINS) {
+		if (w->vault)
+			link_free(w->vault);
+		w->vault = peer_link(w, peer, fd, vault_broken);
+		if (w->servers)
+			ask_chains(w);
+	} else {
+		close(fd);
+	}
+}
+
+static void on_listener(struct child *child, const struct child_listener *l)
+{
+	struct web *w = context(child);
+	if (w->waiting == WEB_SERVERS_MAX) {
+		log_error("more than %d listening sockets: %s is not served", WEB_SERVERS_MAX,
+			  l->address);
+		close(l->fd);
+		return;
+	}
+	w->waiting_fd[w->waiting++] = l->fd;
+}
+
+static int start(struct child *child)
+{
+	struct web *w = context(child);
+	if (child_self(child) == PROCESS_CTL) {
+		if (!serve(w))
+			return ERR_IO;
+		child_ready(child);
+		return 0;
+	}
+	if (!w->vault) {
+		log_error("no link to the vault was given");
+		return ERR_UNAVAILABLE;
+	}
+	ask_chains(w);
+	return 0;
+}
+
+static int on_reload(struct child *child, struct str text, struct buf *why)
+{
+	struct config_errors errors = {0};
+	AUTO(config) c = NULL;
+	if (config_parse_slice(text, child_self(child), &c, &errors)) {
+		config_errors_print(&errors, why);
+		config_errors_fini(&errors);
+		return ERR_INVALID;
+	}
+	log_set_level((enum log_level)c->log.level);
+	return 0;
+}
+
+static void on_stop(struct child *child)
+{
+	struct web *w = context(child);
+	w->stopping = true;
+	api_stop(w);
+	/* Requests that the library had just handed over are in the inbox: answer them too. */
+	loop_turn(w->loop, 0);
+	while (w->servers)
+		http_stop(w->server[--w->servers]);
+	child_stopped(child);
+}
+
+#define HOOKS(process)                                                                     \
+	{                                                                                  \
+		.self = process, .start = start, .link = on_link, .listener = on_listener, \
+		.reload = on_reload, .stop = on_stop                                       \
+	}
+
+const struct child_hooks admin_hooks = HOOKS(PROCESS_ADMIN);
+const struct child_hooks enrol_hooks = HOOKS(PROCESS_ENROL);
+const struct child_hooks ctl_hooks = HOOKS(PROCESS_CTL);

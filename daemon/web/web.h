@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of a web process share. Main thread.
+ */
+#pragma once
+
+#include "daemon/conf/config.h"
+#include "daemon/ipc/child.h"
+#include "daemon/ipc/report.h"
+#include "daemon/web/http.h"
+
+enum { WEB_SERVERS_MAX = 64 };
+
+struct web {
+	struct child *child;
+	struct loop *loop;
+	struct link *store; /* NULL while the store is away */
+	struct link *vault; /* chains; NULL while away, and always in ctl */
+	struct link_call chains;
+	struct report report;
+	struct http_server *server[WEB_SERVERS_MAX];
+	size_t servers;
+	int waiting_fd[WEB_SERVERS_MAX]; /* sockets received before the chains are here */
+	size_t waiting;
+	struct list pending; /* struct api_call */
+	bool stopping;
+};
+
+/* api.c: answers /api/v1/... by asking the store. */
+void api_handle(struct web *w, struct http_request *r);
+/* Answers every open request with 503. */
+void api_stop(struct web *w);
+/* A problem document (RFC 9457): one sentence, and the field it is about or NULL. */
+void api_problem(struct http_request *r, unsigned status, const char *field, const char *detail,
+		 const char *allow);
+/* health.c: true when the path was /healthz or /readyz and is answered. */
+bool health_handle(struct web *w, struct http_request *r);
