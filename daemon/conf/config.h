@@ -150,7 +150,8 @@ int config_set(const struct config *c, struct str key, struct str value, struct 
 /* The same without a result: would it be accepted? */
 int config_check_set(const struct config *c, struct str key, struct str value,
 		     struct config_errors *errors);
-/* The text of settings.conf that leads to c: the values whose source is SETTINGS. */
+/* The text of settings.conf that leads to c: the values whose source is SETTINGS. One that a
+ * stronger source hides is left out, so it does not come back when that source drops the key. */
 void config_print_settings(const struct config *c, struct buf *out);
 
 /* Appends the keys that differ and that a running gateway cannot take over, separated by ", ".
