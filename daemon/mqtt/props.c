@@ -293,15 +293,11 @@ static void encode_value(const struct props *p, unsigned id, const struct row *r
 		string_encode(*(const struct str *)field, o);
 }
 
-/* What is to be sent: marked properties, and lists that are not empty whether marked or not. */
+/* Marked properties, and the lists whether marked or not: an empty one sends nothing. */
 static uint64_t to_send(const struct props *p)
 {
-	uint64_t set = p->present;
-	if (p->user_properties.n)
-		set |= (uint64_t)1 << PROPERTY_USER_PROPERTY;
-	if (p->subscription_ids.n)
-		set |= (uint64_t)1 << PROPERTY_SUBSCRIPTION_IDENTIFIER;
-	return set;
+	return p->present | (uint64_t)1 << PROPERTY_USER_PROPERTY |
+	       (uint64_t)1 << PROPERTY_SUBSCRIPTION_IDENTIFIER;
 }
 
 void props_encode_body(const struct props *p, uint64_t which, struct out *o)
@@ -323,12 +319,7 @@ size_t props_body_size(const struct props *p, uint64_t which)
 
 void props_encode(const struct props *p, struct out *o)
 {
-	const size_t n = props_body_size(p, PROPS_ALL);
-	if (n > PACKET_REMAINING_MAX) {
-		o->failed = true;
-		o->need += PACKET_SIZE_MAX;
-		return;
-	}
+	const size_t n = props_body_size(p, PROPS_ALL); /* counts in o->need even if too large */
 	varint_encode((uint32_t)n, o);
 	props_encode_body(p, PROPS_ALL, o);
 }

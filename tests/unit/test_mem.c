@@ -71,6 +71,25 @@ static void arena_gives_separate_aligned_memory(void **state)
 	assert_null(a.head);
 }
 
+static void lists_grow_in_an_arena(void **state)
+{
+	(void)state;
+	struct arena a = {0};
+	uint32_t *one = NULL;
+	uint64_t *other = NULL; /* appended to in turn: neither may lie in the other's way */
+	for (size_t i = 0; i < 1000; i++) {
+		one = arena_list(&a, one, i, sizeof(*one));
+		other = arena_list(&a, other, i, sizeof(*other));
+		one[i] = (uint32_t)i;
+		other[i] = ~(uint64_t)i;
+	}
+	for (size_t i = 0; i < 1000; i++) {
+		assert_int_equal(one[i], i);
+		assert_true(other[i] == ~(uint64_t)i);
+	}
+	arena_fini(&a);
+}
+
 static void arena_is_used_again(void **state)
 {
 	(void)state;
@@ -160,6 +179,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_still_a_pointer),
 		cmocka_unit_test(an_impossible_size),
 		cmocka_unit_test(arena_gives_separate_aligned_memory),
+		cmocka_unit_test(lists_grow_in_an_arena),
 		cmocka_unit_test(arena_is_used_again),
 		cmocka_unit_test(leaving_early_owes_nothing),
 		cmocka_unit_test(descriptors_close_themselves),

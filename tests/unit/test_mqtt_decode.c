@@ -536,6 +536,8 @@ static const struct bad bad[] = {
 	{"3.8.3.1 retain handling 3", 5, C, "82 { 0001 {} <a> 30 }", PROTOCOL},
 	{"MQTT-3.8.3-4", 5, C, "82 { 0001 {} <$share/g/a> 04 }", PROTOCOL},
 	{"3.8.3 no options", 5, C, "82 { 0001 {} <a> }", MALFORMED},
+	{"3.8.2 no packet identifier", 5, C, "82 00", MALFORMED},
+	{"3.1.1 section 3.8.2 half a packet identifier", 4, C, "82 01 00", MALFORMED},
 	{"3.8.3 the second is cut", 5, C, "82 { 0001 {} <a> 00 0002 62 }", MALFORMED},
 	{"MQTT-4.7.1-1", 5, C, "82 { 0001 {} <a/#/b> 00 }", REASON_TOPIC_FILTER_INVALID},
 	{"MQTT-4.7.1-2", 4, C, "82 { 0001 <a+/b> 00 }", REASON_TOPIC_FILTER_INVALID},
@@ -613,22 +615,72 @@ static void test_alike(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(alike); i++) {
 		const struct alike *v = &alike[i];
 		struct bytes b;
+		struct bytes want;
 		b.n = vector_bytes(v->bytes, b.p, sizeof(b.p));
+		want.n = vector_bytes(v->canonical, want.p, sizeof(want.p));
 		struct arena a = {0};
 		struct packet p;
+		struct packet q;
 		unsigned char *copy;
+		unsigned char *copy_of_want;
 		const enum reason r = decode(v->version, v->sender, &b, &a, &p, &copy);
 		if (r)
 			fail_msg("%s: %s", v->why, reason_text(r));
-		unsigned char want[256];
-		const size_t n = vector_bytes(v->canonical, want, sizeof(want));
+		assert_int_equal(decode(v->version, v->sender, &want, &a, &q, &copy_of_want),
+				 REASON_SUCCESS);
 		struct out o = out_make(b.p, sizeof(b.p));
 		assert_true(packet_encode(v->version, &p, &o));
-		if (o.need != n || memcmp(want, b.p, n) != 0)
-			fail_msg("%s: encoded otherwise", v->why);
+		if (!packet_equal(&p, &q) || o.need != want.n || memcmp(want.p, b.p, want.n) != 0)
+			fail_msg("%s: says something else", v->why);
 		free(copy);
+		free(copy_of_want);
 		arena_fini(&a);
 	}
+}
+
+/* Vectors of one version and type differ from each other; packet_equal sees it. */
+static void test_different(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		for (size_t j = 0; j < ARRAY_LEN(good); j++)
+			if (good[i].version == good[j].version && good[i].sender == good[j].sender)
+				assert_int_equal(packet_equal(&good[i].packet, &good[j].packet),
+						 i == j);
+}
+
+static void test_props_equal(void **state)
+{
+	(void)state;
+	const struct props a = {
+		.present = BIT(CONTENT_TYPE) | BIT(PAYLOAD_FORMAT_INDICATOR),
+		.content_type = STR("t"),
+		.user_properties = {one_user, 1},
+		.subscription_ids = {two_ids, 1},
+	};
+	struct props b = a;
+	assert_true(props_equal(&a, &b));
+	b.content_type = STR("u");
+	assert_false(props_equal(&a, &b));
+	b = a;
+	b.payload_format_indicator = 1;
+	assert_false(props_equal(&a, &b));
+	b = a;
+	b.user_properties.p = two_users + 1; /* another value */
+	assert_false(props_equal(&a, &b));
+	const struct user_property other = {STR("l"), STR("v")};
+	b.user_properties.p = &other;
+	assert_false(props_equal(&a, &b));
+	b.user_properties = (struct user_properties){two_users, 2};
+	assert_false(props_equal(&a, &b));
+	b = a;
+	b.subscription_ids.n = 2;
+	assert_false(props_equal(&a, &b));
+	b.subscription_ids = (struct subscription_ids){one_id, 1};
+	assert_false(props_equal(&a, &b));
+	b = a;
+	props_drop(&b, PROPERTY_CONTENT_TYPE);
+	assert_false(props_equal(&a, &b));
 }
 
 static void test_bad(void **state)
@@ -683,7 +735,7 @@ static void test_values_for_absence(void **state)
 {
 	(void)state;
 	struct bytes b;
-	b.n = vector_bytes("10 { <MQTT> 05 02 0000 {} <d> }", b.p, sizeof(b.p));
+	b.n = vector_bytes("10 { <MQTT> 05 02 0000 { 19 01 22 0007 } <d> }", b.p, sizeof(b.p));
 	struct arena a = {0};
 	struct packet p;
 	unsigned char *copy;
@@ -693,7 +745,11 @@ static void test_values_for_absence(void **state)
 	assert_int_equal(p.props.maximum_packet_size, UINT32_MAX);
 	assert_int_equal(p.props.session_expiry_interval, 0);
 	assert_int_equal(p.props.request_problem_information, 1);
+	assert_int_equal(p.props.request_response_information, 1);
+	assert_int_equal(p.props.topic_alias_maximum, 7);
+	assert_int_equal(p.props.topic_alias, 0);
 	assert_int_equal(p.props.maximum_qos, 2);
+	assert_int_equal(p.props.retain_available, 1);
 	assert_int_equal(p.props.shared_subscription_available, 1);
 	free(copy);
 	arena_fini(&a);
@@ -731,6 +787,7 @@ static void test_not_a_frame(void **state)
 	assert_int_equal(packet_decode(MQTT_5, C, "\xc0\0", 0, &a, &p), REASON_MALFORMED_PACKET);
 	assert_int_equal(packet_decode(MQTT_5, C, "\xc0\0", 1, &a, &p), REASON_MALFORMED_PACKET);
 	assert_int_equal(packet_decode(MQTT_5, C, "\xc0\0\0", 3, &a, &p), REASON_MALFORMED_PACKET);
+	assert_int_equal(packet_decode(MQTT_5, C, "\xe0\0\4", 3, &a, &p), REASON_MALFORMED_PACKET);
 	assert_int_equal(packet_decode(MQTT_5, C, "\x30\x05\0", 3, &a, &p),
 			 REASON_MALFORMED_PACKET);
 }
@@ -833,6 +890,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_alike),
+		cmocka_unit_test(test_different),
+		cmocka_unit_test(test_props_equal),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_values_for_absence),

@@ -70,6 +70,16 @@ static void test_cannot_be_sent(void **state)
 	p.publish.payload.n++;
 	assert_int_equal(packet_size(MQTT_3_1_1, &p), 0);
 
+	/* Properties that are too long together, in a packet and as a message's own. */
+	enum { MANY = 2049 };
+	struct user_property *list = mem_array(struct user_property, MANY);
+	for (size_t i = 0; i < MANY; i++)
+		list[i].name = list[i].value = str_make(big, PACKET_STRING_MAX);
+	p = (struct packet){.type = PACKET_PUBACK, .props.user_properties = {list, MANY}};
+	assert_int_equal(packet_size(MQTT_5, &p), 0);
+	assert_int_equal(packet_fit(MQTT_5, &p, 100), 4);
+	free(list);
+
 	const struct packet auth = {.type = PACKET_AUTH};
 	assert_cannot(MQTT_3_1_1, &auth);
 	const struct packet connack = {.type = PACKET_CONNACK,
