@@ -24,11 +24,18 @@ struct hamt_ops {
 	struct str (*key)(const void *value); /* constant while the value is in a map */
 	void (*retain)(void *value);
 	void (*release)(void *value);
+	uint64_t (*hash)(struct str key); /* NULL: hash_str (map.h), which peers cannot foresee */
 };
 
-/* hash is hash_str(key) (map.h) wherever it is asked for: whoever looks up the same key in several
- * maps computes it once. */
+/* hash is that of the key, wherever it is asked for: whoever looks up the same key in several maps
+ * computes it once. */
 void *hamt_get(struct hamt h, const struct hamt_ops *ops, struct str key, uint64_t hash);
+
+/* False when hamt_get on this map does not look at the hash (at most one value). */
+static inline bool hamt_hashes(struct hamt h)
+{
+	return h.root && !(h.root & 1);
+}
 
 /* One change. change(ctx, old) gets the value at key (NULL when absent) together with the map's
  * reference to it, and returns what shall stand there, with a reference for the map (NULL:

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The subscription index: see trie.h for who may call what.
+ *
+ * A node stands for one level of filters. Its literal children are in a persistent map keyed by
+ * their label, "+" has a pointer of its own, and "#" needs no node: its subscribers are kept at the
+ * level before it (open), since it matches that level too. Nodes are reference-counted and shared
+ * between versions; an edit changes those in place that only it holds and copies the others. Old
+ * versions are dropped through the epoch, and take with them what nothing else holds.
+ */
+#include "daemon/broker/trie.h"
+#include "daemon/base/err.h"
+#include "daemon/base/hamt.h"
+#include "daemon/base/map.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/ref.h"
+#include "daemon/mqtt/topic.h"
+
+#include <stdlib.h>
+
+struct trie_node {
+	struct hamt children;
+	struct trie_node *plus;
+	struct subs *here;  /* filters that end here */
+	struct subs *open;  /* filters that end in "#" behind this level */
+	struct hamt groups; /* shared subscriptions of both kinds */
+	struct ref ref;
+	uint16_t label_n;
+	char label[];
+};
+
+/* The members of "$share/NAME/filter". Its key in the node is a mark, then the name. */
+struct group {
+	struct ref ref;
+	uint32_t id_n;
+	struct subs *members;
+	uint64_t key; /* as in struct trie_group */
+	char id[];
+};
+
+enum { MARK_HERE = '=', MARK_OPEN = '#' };
+
+struct trie_version {
+	struct trie_node *root; /* NULL when there is no subscription */
+	struct trie_stats stats;
+};
+
+struct trie {
+	_Atomic(struct trie_version *) version;
+	struct epoch *epoch;
+	pthread_mutex_t writer;
+};
+
+static struct str node_key(const void *value)
+{
+	const struct trie_node *node = value;
+	return str_make(node->label, node->label_n);
+}
+
+static void node_retain(void *value)
+{
+	struct trie_node *node = value;
+	ref_get(&node->ref);
+}
+
+static void node_release(void *value);
+
+static const struct hamt_ops child_ops = {node_key, node_retain, node_release, NULL};
+
+static struct str group_key(const void *value)
+{
+	const struct group *g = value;
+	return str_make(g->id, g->id_n);
+}
+
+static void group_retain(void *value)
+{
+	struct group *g = value;
+	ref_get(&g->ref);
+}
+
+static void group_release(void *value)
+{
+	struct group *g = value;
+	if (!ref_put(&g->ref))
+		return;
+	subs_unref(g->members);
+	free(g);
+}
+
+static const struct hamt_ops group_ops = {group_key, group_retain, group_release, NULL};
+
+static size_t node_size(size_t label_n)
+{
+	return MAX(sizeof(struct trie_node), offsetof(struct trie_node, label) + label_n);
+}
+
+static struct trie_node *node_new(struct str label)
+{
+	struct trie_node *node = mem_alloc(node_size(label.n));
+	ref_init(&node->ref);
+	node->label_n = (uint16_t)label.n;
+	if (label.n)
+		memcpy(node->label, label.p, label.n);
+	return node;
+}
+
+static void node_release(void *value)
+{
+	struct trie_node *node = value;
+	if (!node || !ref_put(&node->ref))
+		return;
+	hamt_free(&node->children, &child_ops);
+	hamt_free(&node->groups, &group_ops);
+	subs_unref(node->here);
+	subs_unref(node->open);
+	node_release(node->plus);
+	free(node);
+}
+
+/* Turns the caller's reference into a node that nobody else holds. */
+static struct trie_node *node_own(struct trie_node *node)
+{
+	if (ref_alone(&node->ref))
+		return node;
+	struct trie_node *copy = mem_copy(node, node_size(node->label_n));
+	ref_init(&copy->ref);
+	hamt_copy(copy->children, &child_ops);
+	hamt_copy(copy->groups, &group_ops);
+	subs_ref(copy->here);
+	subs_ref(copy->open);
+	if (copy->plus)
+		node_retain(copy->plus);
+	node_release(node);
+	return copy;
+}
+
+static bool node_is_empty(const struct trie_node *node)
+{
+	return !node->children.root && !node->groups.root && !node->plus && !node->here &&
+	       !node->open;
+}
+
+static struct group *group_own(struct group *g)
+{
+	if (ref_alone(&g->ref))
+		return g;
+	struct group *copy = mem_copy(g, sizeof(*g) + g->id_n);
+	ref_init(&copy->ref);
+	subs_ref(copy->members);
+	group_release(g);
+	return copy;
+}
+
+/* A filter taken apart. id: the group's key in its node, with the mark left open. */
+struct parts {
+	struct str levels; /* without $share/NAME/ */
+	struct str name;   /* of the group, p = NULL when not shared */
+	uint64_t group;    /* hash of name and filter */
+};
+
+static int parts_of(struct str filter, struct parts *out)
+{
+	if (!topic_filter_valid(filter))
+		return ERR_INVALID;
+	const struct topic_share share = topic_share_split(filter);
+	if (topic_levels(share.filter) > TRIE_LEVELS_MAX)
+		return ERR_LIMIT;
+	out->levels = share.filter;
+	out->name = share.group;
+	out->group = share.group.p ? hash_str(filter) : 0;
+	return 0;
+}
+
+/* One change on its way down. */
+struct change {
+	struct parts parts;
+	struct str rest;            /* levels not walked yet */
+	const struct trie_sub *sub; /* NULL: remove */
+	uint64_t handle;
+	bool was_there;
+	struct trie_stats *stats;
+	struct str label; /* of the child to make */
+	struct str id;    /* of the group */
+};
+
+static struct subs *change_set(struct subs *set, struct change *c)
+{
+	const bool had = set != NULL;
+	set = c->sub ? subs_put(set, c->sub, &c->was_there)
+		     : subs_remove(set, c->handle, &c->was_there);
+	c->stats->filters += (size_t)(set != NULL) - (size_t)had;
+	return set;
+}
+
+static void *change_group(void *ctx, void *old)
+{
+	struct change *c = ctx;
+	struct group *g = old;
+	if (g) {
+		g = group_own(g);
+	} else {
+		g = mem_alloc(sizeof(*g) + c->id.n);
+		ref_init(&g->ref);
+		g->key = c->parts.group;
+		g->id_n = (uint32_t)c->id.n;
+		memcpy(g->id, c->id.p, c->id.n);
+	}
+	g->members = change_set(g->members, c);
+	if (g->members)
+		return g;
+	group_release(g);
+	return NULL;
+}
+
+/* The key of a group in its node; the caller frees. */
+static struct str group_id(const struct parts *parts, bool open)
+{
+	char *id = mem_alloc(parts->name.n + 1);
+	id[0] = open ? MARK_OPEN : MARK_HERE;
+	memcpy(id + 1, parts->name.p, parts->name.n);
+	return (struct str){id, parts->name.n + 1};
+}
+
+/* The end of the filter is reached in an owned node. */
+static void change_end(struct trie_node *node, bool open, struct change *c)
+{
+	if (c->parts.name.p) {
+		c->id = group_id(&c->parts, open);
+		hamt_edit(&node->groups, &group_ops, c->id, hash_str(c->id), change_group, c);
+		free((char *)(uintptr_t)c->id.p);
+	} else {
+		struct subs **set = open ? &node->open : &node->here;
+		*set = change_set(*set, c);
+	}
+}
+
+static struct trie_node *change_node(struct trie_node *node, struct change *c);
+
+static void *change_child(void *ctx, void *old)
+{
+	return change_node(old, ctx);
+}
+
+/* Applies the change at or below the node (NULL: a new one with c->label). Takes over the reference
+ * and returns the node to put there, NULL when nothing is left of it. */
+static struct trie_node *change_node(struct trie_node *node, struct change *c)
+{
+	struct str level;
+	c->stats->nodes += !node;
+	node = node ? node_own(node) : node_new(c->label);
+	if (!topic_next(&c->rest, &level)) {
+		change_end(node, false, c);
+	} else if (str_is(level, "#")) {
+		change_end(node, true, c);
+	} else if (str_is(level, "+")) {
+		c->label = (struct str){NULL, 0};
+		node->plus = change_node(node->plus, c);
+	} else {
+		c->label = level;
+		hamt_edit(&node->children, &child_ops, level, hash_str(level), change_child, c);
+	}
+	if (!node_is_empty(node))
+		return node;
+	node_release(node);
+	c->stats->nodes--;
+	return NULL;
+}
+
+/* Takes over the reference to root. */
+static void change_tree(struct trie_edit *edit, struct change *c)
+{
+	c->rest = c->parts.levels;
+	c->stats = &edit->stats;
+	edit->root = change_node(edit->root, c);
+	edit->changed = true;
+}
+
+static const struct trie_node *child_get(const struct trie_node *node, struct str level)
+{
+	if (str_is(level, "+"))
+		return node->plus;
+	return hamt_get(node->children, &child_ops, level,
+			hamt_hashes(node->children) ? hash_str(level) : 0);
+}
+
+static const struct subs *group_members(const struct trie_node *node, const struct parts *parts,
+					bool open)
+{
+	const struct str id = group_id(parts, open);
+	const struct group *g = hamt_get(node->groups, &group_ops, id, hash_str(id));
+	free((char *)(uintptr_t)id.p);
+	return g ? g->members : NULL;
+}
+
+static const struct trie_sub *find(const struct trie_node *node, const struct parts *parts,
+				   uint64_t handle)
+{
+	struct str rest = parts->levels, level = {NULL, 0};
+	bool open = false;
+	while (node && !open && topic_next(&rest, &level)) {
+		open = str_is(level, "#");
+		node = open ? node : child_get(node, level);
+	}
+	if (!node)
+		return NULL;
+	if (parts->name.p)
+		return subs_get(group_members(node, parts, open), handle);
+	return subs_get(open ? node->open : node->here, handle);
+}
+
+int trie_subscribe(struct trie_edit *edit, struct str filter, const struct trie_sub *sub,
+		   bool *replaced)
+{
+	struct change c = {.sub = sub, .handle = sub->handle};
+	const int err = parts_of(filter, &c.parts);
+	if (err)
+		return err;
+	change_tree(edit, &c);
+	edit->stats.subscriptions += !c.was_there;
+	edit->stats.shared += !c.was_there && c.parts.name.p;
+	*replaced = c.was_there;
+	return 0;
+}
+
+int trie_unsubscribe(struct trie_edit *edit, struct str filter, uint64_t handle)
+{
+	struct change c = {.handle = handle};
+	/* Looking first spares the copy of a path that would not change. */
+	if (parts_of(filter, &c.parts) || !find(edit->root, &c.parts, handle))
+		return ERR_NOT_FOUND;
+	change_tree(edit, &c);
+	edit->stats.subscriptions--;
+	edit->stats.shared -= c.parts.name.p != NULL;
+	return 0;
+}
+
+size_t trie_unsubscribe_all(struct trie_edit *edit, uint64_t handle, const struct str *filters,
+			    size_t n)
+{
+	size_t done = 0;
+	for (size_t i = 0; i < n; i++)
+		done += trie_unsubscribe(edit, filters[i], handle) == 0;
+	return done;
+}
+
+static void version_free(void *what)
+{
+	struct trie_version *v = what;
+	node_release(v->root);
+	free(v);
+}
+
+struct trie *trie_new(struct epoch *epoch)
+{
+	struct trie *t = mem_new(struct trie);
+	t->epoch = epoch;
+	atomic_init(&t->version, mem_new(struct trie_version));
+	CHECK(pthread_mutex_init(&t->writer, NULL) == 0);
+	return t;
+}
+
+void trie_free(struct trie *t)
+{
+	version_free(atomic_load(&t->version));
+	pthread_mutex_destroy(&t->writer);
+	free(t);
+}
+
+void trie_edit_begin(struct trie *t, const struct epoch_reader *self, struct trie_edit *edit)
+{
+	/* A writer may have to wait for all readers: it must not be one of them. */
+	CHECK(!self || !epoch_inside(self));
+	pthread_mutex_lock(&t->writer);
+	const struct trie_version *v = atomic_load(&t->version);
+	*edit = (struct trie_edit){.trie = t, .root = v->root, .stats = v->stats};
+	if (edit->root)
+		node_retain(edit->root);
+}
+
+void trie_edit_commit(struct trie_edit *edit)
+{
+	struct trie *t = edit->trie;
+	struct trie_version *old = NULL;
+	if (edit->changed) {
+		struct trie_version *v = mem_new(struct trie_version);
+		v->root = edit->root;
+		v->stats = edit->stats;
+		v->stats.seq++;
+		old = atomic_exchange(&t->version, v);
+	} else {
+		node_release(edit->root);
+	}
+	pthread_mutex_unlock(&t->writer);
+	edit->trie = NULL;
+	if (old)
+		epoch_retire(t->epoch, version_free, old);
+}
+
+const struct trie_version *trie_load(const struct trie *t)
+{
+	return atomic_load(&t->version);
+}
+
+struct trie_stats trie_version_stats(const struct trie_version *v)
+{
+	return v->stats;
+}
+
+/* A topic on its way through the tree. Levels are split off and hashed when they are first needed
+ * and once, however many branches ask for them. */
+struct walk {
+	const struct trie_visitor *visitor;
+	struct str rest;
+	bool dollar;
+	unsigned n; /* levels split off so far */
+	struct str level[TRIE_LEVELS_MAX + 1];
+	uint64_t hash[TRIE_LEVELS_MAX + 1]; /* 0 = not yet */
+};
+
+/* Is there a level with this number? */
+static bool walk_level(struct walk *w, unsigned at)
+{
+	if (at < w->n)
+		return true;
+	w->hash[at] = 0;
+	if (!topic_next(&w->rest, &w->level[at]))
+		return false;
+	w->n++;
+	return true;
+}
+
+static const struct trie_node *walk_child(struct walk *w, const struct trie_node *node, unsigned at)
+{
+	if (hamt_hashes(node->children) && !w->hash[at])
+		w->hash[at] = hash_str(w->level[at]);
+	return hamt_get(node->children, &child_ops, w->level[at], w->hash[at]);
+}
+
+struct groups {
+	const struct trie_visitor *visitor;
+	char mark;
+};
+
+static void visit_group(void *ctx, void *value)
+{
+	const struct groups *gs = ctx;
+	const struct group *g = value;
+	if (g->id[0] != gs->mark)
+		return;
+	const struct trie_group out = {str_make(g->id + 1, g->id_n - 1), g->key, g->members};
+	gs->visitor->group(gs->visitor->ctx, &out);
+}
+
+static void visit(const struct walk *w, const struct trie_node *node, bool open)
+{
+	const struct trie_visitor *v = w->visitor;
+	subs_each(open ? node->open : node->here, v->subs, v->ctx);
+	if (!node->groups.root || !v->group)
+		return;
+	struct groups gs = {v, open ? MARK_OPEN : MARK_HERE};
+	hamt_each(node->groups, visit_group, &gs);
+}
+
+static void match(struct walk *w, const struct trie_node *node, unsigned at)
+{
+	while (node) {
+		const bool wildcards = at > 0 || !w->dollar;
+		if (wildcards)
+			visit(w, node, true);
+		if (!walk_level(w, at)) {
+			visit(w, node, false);
+			return;
+		}
+		if (wildcards && node->plus)
+			match(w, node->plus, at + 1);
+		node = node->children.root ? walk_child(w, node, at) : NULL;
+		at++;
+	}
+}
+
+void trie_match(const struct trie_version *v, struct str topic, const struct trie_visitor *visitor)
+{
+	struct walk w;
+	w.visitor = visitor;
+	w.rest = topic;
+	w.dollar = str_prefix(topic, STR("$"));
+	w.n = 0;
+	match(&w, v->root, 0);
+}
+
+const struct trie_sub *trie_find(const struct trie_version *v, struct str filter, uint64_t handle)
+{
+	struct parts parts;
+	return parts_of(filter, &parts) ? NULL : find(v->root, &parts, handle);
+}
+
+static void group_size(void *ctx, void *value)
+{
+	const struct group *g = value;
+	size_t *bytes = ctx;
+	*bytes += sizeof(*g) + g->id_n + subs_bytes(g->members);
+}
+
+static void node_bytes(void *ctx, void *value)
+{
+	const struct trie_node *node = value;
+	size_t *bytes = ctx;
+	if (!node)
+		return;
+	*bytes += node_size(node->label_n) + hamt_bytes(node->children) + hamt_bytes(node->groups) +
+		  subs_bytes(node->here) + subs_bytes(node->open);
+	hamt_each(node->groups, group_size, bytes);
+	hamt_each(node->children, node_bytes, bytes);
+	node_bytes(bytes, node->plus);
+}
+
+size_t trie_version_bytes(const struct trie_version *v)
+{
+	size_t bytes = sizeof(*v);
+	node_bytes(&bytes, v->root);
+	return bytes;
+}
