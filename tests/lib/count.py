@@ -34,7 +34,7 @@ def automake_program(trs):
     good = all(r in ("PASS", "SKIP", "XFAIL") for r in results) and results
     if "[==========]" in log:
         passed = len(re.findall(r"^\[       OK \]", log, re.M))
-        skipped = len(re.findall(r"^\[  SKIPPED \] \w+$", log, re.M))
+        skipped = len(set(re.findall(r"^\[  SKIPPED \] (\w+)$", log, re.M)))
         failed = len(set(re.findall(r"^\[  FAILED  \] (\w+)$", log, re.M)))
         return passed, failed if good or failed else 1, skipped
     if not good:
