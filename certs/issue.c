@@ -30,6 +30,8 @@ struct issuer {
 	struct journal *journal;
 	struct authority root;
 	struct authority issuing;
+	struct journal_report report;
+	bool is_new;       /* the authority was made by issuer_open */
 	int64_t floor;     /* the clock is wrong below this */
 	int64_t newest_at; /* of all that was issued */
 	uint64_t tokens;   /* thousandths of a certificate that may be issued now */
@@ -189,6 +191,16 @@ const struct certificate *issuer_issuing(const struct issuer *i)
 	return &i->issuing.certificate;
 }
 
+bool issuer_is_new(const struct issuer *i)
+{
+	return i->is_new;
+}
+
+const struct journal_report *issuer_journal(const struct issuer *i)
+{
+	return &i->report;
+}
+
 bool issuer_owns(const struct issuer *i, struct str spki)
 {
 	return str_eq(spki, key_spki(i->root.key)) || str_eq(spki, key_spki(i->issuing.key));
@@ -261,9 +273,8 @@ static void look_for_authorities(void *arg, const struct journal_entry *entry)
 
 static int open_journal(struct issuer *i, bool fresh, struct why *why)
 {
-	struct journal_report report;
 	const int err =
-		journal_open(i->ks, fresh, look_for_authorities, i, &i->journal, &report, why);
+		journal_open(i->ks, fresh, look_for_authorities, i, &i->journal, &i->report, why);
 	if (err == ERR_NOT_FOUND)
 		return why_set(
 			why, ERR_NOT_FOUND,
@@ -272,11 +283,11 @@ static int open_journal(struct issuer *i, bool fresh, struct why *why)
 			keystore_path(i->ks));
 	if (err)
 		return err;
-	i->newest_at = report.newest_at;
-	if (report.broken)
-		log_error("%s", report.why.text);
-	else if (report.torn)
-		log_warning("%s", report.why.text);
+	i->newest_at = i->report.newest_at;
+	if (i->report.broken)
+		log_error("%s", i->report.why.text);
+	else if (i->report.torn)
+		log_warning("%s", i->report.why.text);
 	return 0;
 }
 
@@ -327,6 +338,7 @@ static int open_all(struct issuer *i, struct issue_time now, struct why *why)
 		err = open_journal(i, !root, why);
 	if (err)
 		return err;
+	i->is_new = !root;
 	if (!root)
 		err = check_clock(i, now.wall, why);
 	const bool new_journal = journal_entries(i->journal) == 0;

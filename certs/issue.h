@@ -40,6 +40,10 @@ DEFINE_AUTO(issuer, issuer_free)
 
 const struct certificate *issuer_root(const struct issuer *i);
 const struct certificate *issuer_issuing(const struct issuer *i);
+/* Did issuer_open make the authority (a first start)? */
+bool issuer_is_new(const struct issuer *i);
+/* What issuer_open found in the journal. */
+const struct journal_report *issuer_journal(const struct issuer *i);
 /* Is this public key one of the authority's own? */
 bool issuer_owns(const struct issuer *i, struct str spki);
 

@@ -129,14 +129,18 @@ static void remove_temporary(int dir)
 	closedir(d);
 }
 
+static int open_dir(const char *path)
+{
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
 int keystore_open(const char *path, struct keystore **out, struct why *why)
 {
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return why_set(why, ERR_IO, "cannot make the directory %s: %s", path,
-			       strerror(errno));
-	AUTO_FD dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_FD dir = open_dir(path);
+	if (dir < 0 && errno == ENOENT && mkdir(path, 0700) == 0)
+		dir = open_dir(path);
 	if (dir < 0)
-		return why_set(why, ERR_IO, "cannot open the directory %s: %s", path,
+		return why_set(why, ERR_IO, "cannot open or make the directory %s: %s", path,
 			       strerror(errno));
 	const int err = judge_dir(dir, path, why);
 	if (err)

@@ -136,7 +136,7 @@ int certificate_names(const struct certificate *c, struct san_set *out)
 	gnutls_x509_crt_t crt;
 	if (import(buf_view(&c->der), &crt) < 0)
 		return ERR_MALFORMED;
-	out->n = 0;
+	*out = (struct san_set){0};
 	int err = 0;
 	for (unsigned i = 0; err == 0; i++)
 		err = read_name(crt, i, out);

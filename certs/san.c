@@ -23,11 +23,12 @@ static int insert(struct san_set *set, const struct san *entry)
 		at++;
 	if (at < set->n && compare(&set->entry[at], entry) == 0)
 		return 0;
-	if (set->n == SAN_MAX)
+	if (set->n == SAN_MAX || set->bytes + entry->n > SAN_BYTES_MAX)
 		return ERR_LIMIT;
 	memmove(&set->entry[at + 1], &set->entry[at], (set->n - at) * sizeof(set->entry[0]));
 	set->entry[at] = *entry;
 	set->n++;
+	set->bytes += entry->n;
 	return 0;
 }
 

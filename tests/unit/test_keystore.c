@@ -173,7 +173,7 @@ static void a_directory_that_is_open_to_others_is_refused(void **state)
 	scratch_write(&dir, "file", "", 0, 0600);
 	assert_int_equal(keystore_open(scratch_file(&dir, "file"), &other, &why), ERR_IO);
 	assert_int_equal(keystore_open(scratch_file(&dir, "no/where"), &other, &why), ERR_IO);
-	assert_says("cannot make the directory");
+	assert_says("cannot open or make the directory");
 }
 
 static void the_directory_is_made_private(void **state)

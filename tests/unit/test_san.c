@@ -102,6 +102,21 @@ static void holds_so_many(void **state)
 	assert_int_equal(san_add(&set, STR("name-7")), 0);
 }
 
+static void holds_so_many_bytes(void **state)
+{
+	(void)state;
+	static struct san_set set;
+	char name[SAN_NAME_MAX + 1];
+	int err = 0;
+	int n = 0;
+	for (; err == 0; n++) {
+		snprintf(name, sizeof(name), "%061d.%061d.%061d.%03d", 0, 0, 0, n);
+		err = san_add(&set, str_of(name));
+	}
+	assert_int_equal(err, ERR_LIMIT);
+	assert_int_equal(n - 1, SAN_BYTES_MAX / (3 * 62 + 3));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +125,7 @@ int main(void)
 		cmocka_unit_test(order_does_not_matter),
 		cmocka_unit_test(refuses_what_is_neither),
 		cmocka_unit_test(holds_so_many),
+		cmocka_unit_test(holds_so_many_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Handshakes of other processes: TLS_CHAIN (which keys and certificates are mine?) and TLS_SIGN.
+ * One blocking thread per link, so a slow RSA signature of one handshake thread holds up no other.
+ * Which process asks is known from the link, never from the message.
+ */
+#pragma once
+
+#include "certs/server.h"
+#include "certs/sign.h"
+#include "daemon/net/loop.h"
+
+struct tls_service {
+	struct signer *signer;
+	struct servers *servers;
+	struct str issuing;      /* DER of the issuing certificate, completes the chains */
+	uint32_t id[SLOT_COUNT]; /* of the server keys in the signer */
+	struct loop *loop;       /* of the main thread */
+	/* The peer of a link broke the rules; main thread. */
+	void (*misbehaved)(struct tls_service *s, enum process peer, const char *what);
+};
+
+/* Gives the server keys of servers their numbers. All fields but id are set before. 0 or what
+ * signer_add says. */
+int tls_service_init(struct tls_service *s, struct why *why);
+/* Serves one link in a thread of its own until it ends; takes fd. s must live as long as the
+ * process. */
+void tls_service_link(struct tls_service *s, enum process peer, int fd);
