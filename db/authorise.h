@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who may do what: the level of a caller from its credential, and the audit log. The table of
+ * levels is operations.def. Main thread of the store. It knows no operation by itself.
+ */
+#pragma once
+
+#include "db/ops.h"
+
+/* Fills actor, level and denied of the call. The credentials of a peer count only when they come
+ * from the control socket: whoever its permissions let in is an administrator. Nothing issues
+ * session or token secrets yet: they open nothing. 0, or ERR_MALFORMED for a credential that no
+ * honest web process sends. */
+int authorise_caller(struct op_call *c, uint8_t kind, struct str credential);
+/* May the caller run c->op? */
+bool authorise_allows(const struct op_call *c);
+
+/* Inserts the row; outcome is "ok" or a word of enum op_status. Part of an open transaction if
+ * there is one. Returns the row's id, 0 when it could not be written. */
+int64_t authorise_audit(struct op_call *c, const char *outcome, const char *why);
+/* "ok", "invalid", "not-found" ... */
+const char *authorise_outcome(enum op_status status);

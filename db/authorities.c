@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Authorities as the vault tells them: see authorities.h.
+ */
+#include "db/authorities.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/ipc/rec.h"
+#include "db/change.h"
+#include "db/hash.h"
+#include "db/registry.h"
+
+#include <stdio.h>
+
+enum { ROOTS_MAX = 32768 };
+
+static const char *const kind_word[] = {
+	[CA_ROOT] = "root",
+	[CA_ISSUING] = "issuing",
+	[CA_CROSS] = "cross",
+	[CA_EXTERNAL] = "external",
+};
+
+static struct sql_value fingerprint_of(struct str der, unsigned char fp[SHA256_SIZE])
+{
+	hash_sha256(der, fp);
+	return sql_blob(str_make(fp, SHA256_SIZE));
+}
+
+/* A row for an authority; its entry when that is new. */
+static void register_ca(struct store *s, const struct body_ca_cert *ca,
+			const struct certificate *cert, struct buf *entries)
+{
+	unsigned char fp[SHA256_SIZE];
+	SQL_RUN(s->registry,
+		"INSERT INTO ca(fp, kind, name, subject, der, state, not_before, not_after) "
+		"VALUES(?, ?, ?, ?, ?, 'active', ?, ?) ON CONFLICT(fp) DO NOTHING",
+		fingerprint_of(ca->der, fp), sql_text(kind_word[ca->kind]), sql_str(ca->name),
+		sql_text(cert->name), sql_blob(ca->der), sql_int(cert->not_before),
+		sql_int(cert->not_after));
+	if (sql_changes(s->registry) > 0)
+		registry_put_ca(s->registry, sql_last_id(s->registry), entries);
+}
+
+static void register_server(struct store *s, const struct body_ca_cert *ca,
+			    const struct certificate *cert)
+{
+	unsigned char fp[SHA256_SIZE];
+	const int64_t issuer = authorities_issuer(s, cert);
+	SQL_RUN(s->registry,
+		"INSERT INTO cert(fp, serial, ca_id, name, spki, der, profile, not_before, "
+		"not_after, issued_at, issued_by, via, status) "
+		"VALUES(?, ?, ?, ?, ?, ?, 'server', ?, ?, ?, 'vault', 'vault', 0) "
+		"ON CONFLICT DO NOTHING",
+		fingerprint_of(ca->der, fp), sql_blob(cert->serial),
+		issuer ? sql_int(issuer) : sql_null(), sql_str(ca->name), sql_blob(cert->spki),
+		sql_blob(ca->der), sql_int(cert->not_before), sql_int(cert->not_after),
+		sql_int(timefloor_now(&s->floor)));
+}
+
+static int register_one(struct store *s, const struct body_ca_cert *ca, struct buf *entries)
+{
+	struct certificate cert;
+	if (ca->kind > CA_SERVER || certificate_read(ca->der, &cert))
+		return ERR_MALFORMED;
+	if (ca->kind == CA_SERVER)
+		register_server(s, ca, &cert);
+	else
+		register_ca(s, ca, &cert, entries);
+	return 0;
+}
+
+static int register_all(struct store *s, struct str list, struct buf *entries)
+{
+	struct cur c = cur_of(list);
+	struct str entry;
+	while (entries_next(&c, &entry)) {
+		struct body_ca_cert ca;
+		const int err = body_ca_cert_get(entry, &ca) ? ERR_MALFORMED
+							     : register_one(s, &ca, entries);
+		if (err)
+			return err;
+	}
+	return cur_ok(&c) ? 0 : ERR_MALFORMED;
+}
+
+static int64_t count_roots(struct store *s)
+{
+	int64_t n = 0;
+	SQL_GET_INT(s->registry, &n,
+		    "SELECT count(*) FROM ca WHERE kind = 'root' AND state = 'active'");
+	return n;
+}
+
+static int take(struct store *s, struct str list)
+{
+	AUTO_BUF entries = {0};
+	sql_begin(s->registry);
+	int err = register_all(s, list, &entries);
+	if (!err && count_roots(s) == 0)
+		err = ERR_NOT_FOUND;
+	if (err) {
+		sql_rollback(s->registry);
+		return err;
+	}
+	SQL_RUN(s->registry, "UPDATE meta SET value = value + ? WHERE name = 'registry-seq'",
+		sql_int(change_parts(buf_view(&entries))));
+	err = sql_commit(s->registry);
+	if (!err)
+		change_tell(s, buf_view(&entries));
+	return err;
+}
+
+static void publish_roots(struct store *s)
+{
+	AUTO_BUF pem = {0};
+	authorities_roots_pem(s, &pem);
+	const struct body_roots body = {{pem.p, pem.n}};
+	if (!s->parent)
+		return;
+	if (pem.n > ROOTS_MAX)
+		log_warning("the root certificates take %zu bytes, more than %d: not published",
+			    pem.n, ROOTS_MAX);
+	else
+		LINK_SEND(s->parent, ROOTS, roots, 0, -1, &body);
+}
+
+static void answered(struct store *s, struct record *reply)
+{
+	struct body_ca_get_done done;
+	int err = body_ca_get_done_get(reply->body, &done);
+	if (!err)
+		err = take(s, done.certificates);
+	if (err) {
+		log_error("the authorities of the vault could not be registered: %s",
+			  err == ERR_MALFORMED || err == ERR_NOT_FOUND ? err_text(err)
+								       : sql_why(s->registry));
+		if (!s->ready)
+			s->on_failed(s);
+		return;
+	}
+	publish_roots(s);
+	if (s->ready)
+		return;
+	s->ready = true;
+	s->on_ready(s);
+}
+
+static void ca_done(struct link_call *call, int err, struct record *reply)
+{
+	struct store *s = container_of(call, struct store, ca_call);
+	if (!err) {
+		answered(s, reply);
+	} else if (err == ERR_TIMEOUT && !s->ready) {
+		log_error("the vault did not tell its certificates within %d s",
+			  AUTHORITIES_MS / 1000);
+		s->on_failed(s);
+	}
+	/* ERR_UNAVAILABLE: the vault ended; its next link asks again */
+}
+
+void authorities_ask(struct store *s)
+{
+	link_call_cancel(&s->ca_call);
+	const struct body_ca_get body = {};
+	LINK_ASK(s->peer[PROCESS_VAULT].link, &s->ca_call, CA_GET, ca_get, -1, &body,
+		 AUTHORITIES_MS, ca_done);
+}
+
+int64_t authorities_issuer(struct store *s, const struct certificate *cert)
+{
+	AUTO_QUERY q = SQL_QUERY(s->registry, "SELECT id, der FROM ca");
+	while (sql_next(&q)) {
+		struct certificate ca;
+		if (certificate_read(sql_at_str(&q, 1), &ca) == 0 &&
+		    str_eq(ca.subject, cert->issuer))
+			return sql_at_int(&q, 0);
+	}
+	return 0;
+}
+
+static void put_pem(struct sql_query *q, struct buf *out)
+{
+	while (sql_next(q))
+		certificate_pem(sql_at_str(q, 0), out);
+}
+
+void authorities_chain_pem(struct store *s, struct buf *out)
+{
+	AUTO_QUERY q = SQL_QUERY(s->registry,
+				 "SELECT der FROM ca WHERE kind = 'issuing' AND state = 'active'");
+	put_pem(&q, out);
+}
+
+void authorities_roots_pem(struct store *s, struct buf *out)
+{
+	AUTO_QUERY q = SQL_QUERY(s->registry,
+				 "SELECT der FROM ca WHERE kind = 'root' AND state = 'active'");
+	put_pem(&q, out);
+}

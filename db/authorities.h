@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The certificate authorities and server certificates of this gateway, as the vault tells them:
+ * asked at the start and whenever the vault was restarted, kept in the tables ca and cert, sent to
+ * the broker when they changed, and the roots to the parent, which publishes them. Main thread of
+ * the store. It decides nothing about them: the vault does.
+ */
+#pragma once
+
+#include "db/certificate.h"
+#include "db/store.h"
+
+enum { AUTHORITIES_MS = 10000 };
+
+/* Asks the vault over its present link. The first answer makes the store ready. */
+void authorities_ask(struct store *s);
+/* The row of the authority that issued this certificate, 0 when it is none of ours. */
+int64_t authorities_issuer(struct store *s, const struct certificate *cert);
+/* PEM of a certificate's issuing authorities below the root, and of all active roots; appended. */
+void authorities_chain_pem(struct store *s, struct buf *out);
+void authorities_roots_pem(struct store *s, struct buf *out);

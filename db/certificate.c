@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Facts of certificates: see certificate.h.
+ */
+#include "db/certificate.h"
+#include "certs/der.h"
+#include "daemon/base/err.h"
+
+#include <stdio.h>
+
+/* Days from 1970-01-01 to a date of the Gregorian calendar, counted in years that begin in March.
+ */
+static int64_t days_of(int64_t year, unsigned month, unsigned day)
+{
+	const int64_t y = month <= 2 ? year - 1 : year;
+	const int64_t century = y / 400;
+	const unsigned in_era = (unsigned)(y - century * 400);
+	const unsigned in_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+	const unsigned in_cycle = in_era * 365 + in_era / 4 - in_era / 100 + in_year;
+	return century * 146097 + in_cycle - 719468;
+}
+
+static unsigned digits(struct str *s, size_t n, struct cur *c)
+{
+	unsigned value = 0;
+	if (s->n < n) {
+		cur_fail(c);
+		return 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (s->p[i] < '0' || s->p[i] > '9')
+			cur_fail(c);
+		value = value * 10 + (unsigned)(s->p[i] - '0');
+	}
+	s->p += n;
+	s->n -= n;
+	return value;
+}
+
+/* UTCTime or GeneralizedTime, always to the second and in UTC (RFC 5280, 4.1.2.5). */
+static int64_t read_time(struct cur *c)
+{
+	const struct der element = der_read(c);
+	struct str s = element.body;
+	unsigned year;
+	if (element.tag == DER_UTC_TIME) {
+		year = digits(&s, 2, c);
+		year += year < 50 ? 2000 : 1900;
+	} else {
+		year = digits(&s, 4, c);
+	}
+	const unsigned month = digits(&s, 2, c);
+	const unsigned day = digits(&s, 2, c);
+	const unsigned hour = digits(&s, 2, c);
+	const unsigned minute = digits(&s, 2, c);
+	const unsigned second = digits(&s, 2, c);
+	if (!str_is(s, "Z") || month < 1 || month > 12 || day < 1 || day > 31)
+		cur_fail(c);
+	return cur_ok(c) ? days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
+			 : 0;
+}
+
+static void read_name(struct str name, char out[CERTIFICATE_NAME])
+{
+	struct cur c = cur_of(name);
+	out[0] = 0;
+	while (cur_left(&c)) {
+		struct cur set = der_open(&c, DER_SET);
+		struct cur pair = der_open(&set, DER_SEQUENCE);
+		const struct str oid = der_get(&pair, DER_OID);
+		const struct str value = der_read(&pair).body;
+		if (!der_oid_is(oid, "2.5.4.3"))
+			continue;
+		snprintf(out, CERTIFICATE_NAME, "%.*s",
+			 (int)MIN(value.n, (size_t)CERTIFICATE_NAME - 1), value.n ? value.p : "");
+		return;
+	}
+}
+
+int certificate_read(struct str der, struct certificate *out)
+{
+	struct cur c = cur_of(der);
+	struct cur outer = der_open(&c, DER_SEQUENCE);
+	struct cur tbs = der_open(&outer, DER_SEQUENCE);
+	struct certificate cert = {0};
+	if (der_peek(&tbs) == DER_CONTEXT_OPEN)
+		der_read(&tbs);
+	cert.serial = der_get(&tbs, DER_INTEGER);
+	while (cert.serial.n > 1 && cert.serial.p[0] == 0) {
+		cert.serial.p++;
+		cert.serial.n--;
+	}
+	der_get(&tbs, DER_SEQUENCE);
+	cert.issuer = der_read(&tbs).whole;
+	struct cur validity = der_open(&tbs, DER_SEQUENCE);
+	cert.not_before = read_time(&validity);
+	cert.not_after = read_time(&validity);
+	const struct der subject = der_read(&tbs);
+	cert.subject = subject.whole;
+	const struct der spki = der_read(&tbs);
+	cert.spki = spki.whole;
+	if (!cur_done(&c) || !cur_ok(&outer) || !cur_ok(&tbs) || !cur_done(&validity) ||
+	    spki.tag != DER_SEQUENCE)
+		return ERR_MALFORMED;
+	read_name(subject.body, cert.name);
+	*out = cert;
+	return 0;
+}
+
+static void put_base64(struct str s, struct buf *out)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789+/";
+	for (size_t i = 0; i < s.n; i += 3) {
+		const size_t left = s.n - i;
+		uint32_t v = (uint32_t)(unsigned char)s.p[i] << 16;
+		v |= left > 1 ? (uint32_t)(unsigned char)s.p[i + 1] << 8 : 0;
+		v |= left > 2 ? (uint32_t)(unsigned char)s.p[i + 2] : 0;
+		buf_putc(out, letters[v >> 18]);
+		buf_putc(out, letters[v >> 12 & 63]);
+		buf_putc(out, left > 1 ? letters[v >> 6 & 63] : '=');
+		buf_putc(out, left > 2 ? letters[v & 63] : '=');
+	}
+}
+
+void certificate_pem(struct str der, struct buf *out)
+{
+	enum { LINE_BYTES = 48 };
+	buf_puts(out, "-----BEGIN CERTIFICATE-----\n");
+	for (size_t i = 0; i < der.n; i += LINE_BYTES) {
+		put_base64(str_make(der.p + i, MIN(der.n - i, (size_t)LINE_BYTES)), out);
+		buf_putc(out, '\n');
+	}
+	buf_puts(out, "-----END CERTIFICATE-----\n");
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One change of the registry on behalf of an operation: the statements, the audit row, the
+ * revisions of what changed and the next numbers of the registry are one transaction. After its
+ * commit the events are raised and the entries go to the broker as deltas; the caller is answered
+ * when every worker of the broker has acted on them, or after CHANGE_BROKER_MS.
+ *
+ *   change_begin(c);
+ *   SQL_RUN(...); change_entry...; change_event(...); change_revision(...);
+ *   change_commit(c);            answers, whatever happened
+ *
+ * Result fields it appends when the broker had to be told: broker ("done", or "away": it will learn
+ * from its next snapshot), sessions_closed (int). Main thread of the store.
+ */
+#pragma once
+
+#include "daemon/base/events.h"
+#include "daemon/base/list.h"
+#include "daemon/base/str.h"
+
+enum { CHANGE_BROKER_MS = 2000 };
+
+struct op_call;
+
+struct change {
+	bool open;
+	int64_t audit_id;
+	struct buf entries; /* records of struct body_entry: registry_put_*(db, id, &entries) */
+	struct buf events;  /* per event: device name (strs), body_event (entries) */
+	struct list asks;   /* struct delta_ask on their way */
+	bool told;          /* deltas were due */
+	bool away;          /* a part did not reach the broker */
+	uint64_t closed;    /* sessions */
+};
+
+void change_init(struct change *ch);
+void change_fini(struct change *ch); /* asks on their way are cancelled */
+
+void change_begin(struct op_call *c);
+/* An event to raise after the commit. device may be empty; detail is a rec or empty. */
+void change_event(struct op_call *c, enum event event, int64_t device_id, struct str device,
+		  struct str detail);
+/* What an object was and is, as recs; empty: it was not there before, or is not after. */
+void change_revision(struct op_call *c, const char *kind, struct str object, struct str before,
+		     struct str after);
+/* Commits and answers; c may be gone when it returns. 0, or the error: the call was refused. */
+int change_commit(struct op_call *c);
+
+struct store;
+/* For changes that no operation made: sends the entries as deltas and waits for nothing. The caller
+ * has counted them in the registry's number: change_parts. */
+void change_tell(struct store *s, struct str entries);
+/* Deltas that these entries take. */
+int64_t change_parts(struct str entries);

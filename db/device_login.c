@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Password logins: see device_login.h.
+ */
+#include "db/device_login.h"
+#include "daemon/base/err.h"
+#include "daemon/base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct login_ask {
+	struct list node; /* in store->login_asks */
+	struct store *s;
+	unsigned generation;
+	uint64_t id;       /* of the LOGIN */
+	int64_t device_id; /* 0: no such device */
+	char verifier[VERIFIER_MAX];
+};
+
+struct login_row {
+	int64_t id;
+	bool enabled;
+	char verifier[VERIFIER_MAX]; /* "" when it has no password */
+};
+
+static void read_row(struct sql_query *q, struct login_row *row)
+{
+	const struct str verifier = sql_at_str(q, 2);
+	row->id = sql_at_int(q, 0);
+	row->enabled = sql_at_int(q, 1);
+	snprintf(row->verifier, sizeof(row->verifier), "%.*s", (int)verifier.n,
+		 verifier.n ? verifier.p : "");
+}
+
+static void find_by_name(struct store *s, struct str name, struct login_row *row)
+{
+	*row = (struct login_row){0};
+	AUTO_QUERY q =
+		SQL_QUERY(s->registry, "SELECT id, enabled, verifier FROM device WHERE name = ?",
+			  sql_str(name));
+	if (sql_next(&q))
+		read_row(&q, row);
+}
+
+static void find_by_id(struct store *s, int64_t id, struct login_row *row)
+{
+	*row = (struct login_row){0};
+	AUTO_QUERY q = SQL_QUERY(
+		s->registry, "SELECT id, enabled, verifier FROM device WHERE id = ?", sql_int(id));
+	if (sql_next(&q))
+		read_row(&q, row);
+}
+
+static enum login_verdict judge(struct login_ask *ask, enum login_result result)
+{
+	struct login_row now;
+	if (result == LOGIN_TOO_MANY)
+		return LOGIN_BUSY;
+	if (result != LOGIN_RIGHT)
+		return LOGIN_WRONG;
+	find_by_id(ask->s, ask->device_id, &now);
+	if (strcmp(now.verifier, ask->verifier) != 0)
+		return LOGIN_WRONG;
+	return now.enabled ? LOGIN_OK : LOGIN_DISABLED;
+}
+
+static void judged(void *arg, enum login_result result)
+{
+	struct login_ask *ask = arg;
+	const struct peer *broker = &ask->s->peer[PROCESS_BROKER];
+	const enum login_verdict verdict = judge(ask, result);
+	const bool known = verdict == LOGIN_OK || verdict == LOGIN_DISABLED;
+	const struct body_login_done body = {(uint8_t)verdict,
+					     known ? (uint64_t)ask->device_id : 0};
+	if (broker->link && broker->generation == ask->generation)
+		LINK_SEND(broker->link, LOGIN_DONE, login_done, ask->id, -1, &body);
+	list_remove(&ask->node);
+	free(ask);
+}
+
+int device_login(struct store *s, struct record *r)
+{
+	struct body_login b;
+	struct login_row row;
+	if (body_login_get(r->body, &b))
+		return ERR_MALFORMED;
+	find_by_name(s, b.name.p ? b.name : STR(""), &row);
+	struct login_ask *ask = mem_new(struct login_ask);
+	ask->s = s;
+	ask->generation = s->peer[PROCESS_BROKER].generation;
+	ask->id = r->id;
+	ask->device_id = row.id;
+	snprintf(ask->verifier, sizeof(ask->verifier), "%s", row.verifier);
+	list_append(&s->login_asks, &ask->node);
+	logins_check(s->logins, b.password, row.verifier, b.source, judged, ask);
+	return 0;
+}
+
+void device_login_cancel_all(struct store *s)
+{
+	while (!list_empty(&s->login_asks)) {
+		struct login_ask *ask = list_entry(s->login_asks.next, struct login_ask, node);
+		list_remove(&ask->node);
+		free(ask);
+	}
+}

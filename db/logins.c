@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Password threads and the queue before them: see logins.h.
+ *
+ * The main thread decides what is hashed next and hands over at most one job per thread; so all the
+ * bookkeeping is its own, and the lock covers only that hand-over.
+ */
+#include "db/logins.h"
+#include "daemon/base/check.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/map.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/secret.h"
+#include "daemon/net/addr.h"
+#include "db/hash.h"
+#include "db/rate.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SWEEP_MS = 10 * 1000, KEY_SIZE = 32, THREADS_MAX = 16 };
+
+struct source {
+	struct list node; /* in `turns` while it has jobs */
+	struct rate rate;
+	struct list jobs;
+};
+
+struct job {
+	struct list node;
+	struct loop_note note;
+	struct logins *logins;
+	struct buf password;
+	char verifier[VERIFIER_MAX]; /* to check against; the result of making one */
+	bool make;
+	bool ok;
+	void *arg; /* NULL: cancelled */
+	void (*checked)(void *arg, enum login_result result);
+	void (*made)(void *arg, const char *verifier);
+};
+
+struct logins {
+	struct loop *loop;
+	struct map sources; /* of addresses */
+	struct list turns;  /* sources with jobs, the next one first */
+	struct list first;  /* jobs that go before */
+	struct list flying; /* every job that is or was with a thread, until its note ran */
+	size_t queued;
+	unsigned in_flight;
+	struct map verified; /* HMACs of right passwords; the value means nothing */
+	char key[KEY_SIZE];
+	struct loop_timer sweep_timer;
+	bool stopping;
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct job *handed[THREADS_MAX]; /* jobs for the threads, the first `handed_n` */
+	unsigned handed_n;
+	bool quit;
+	pthread_t thread[THREADS_MAX];
+	unsigned threads;
+};
+
+static void free_job(struct job *j)
+{
+	secret_buf_fini(&j->password);
+	secret_wipe(j->verifier, sizeof(j->verifier));
+	free(j);
+}
+
+static void free_logins(struct logins *l)
+{
+	pthread_mutex_destroy(&l->lock);
+	pthread_cond_destroy(&l->wake);
+	secret_wipe(l->key, sizeof(l->key));
+	free(l);
+}
+
+/* ---- remembered passwords ---- */
+
+static void mac(const struct logins *l, struct str password, const char *verifier,
+		unsigned char out[SHA256_SIZE])
+{
+	AUTO_SECRET text = {0};
+	buf_put(&text, verifier, strlen(verifier) + 1);
+	buf_str(&text, password);
+	hash_hmac_sha256(str_make(l->key, KEY_SIZE), buf_view(&text), out);
+}
+
+static bool is_remembered(const struct logins *l, struct str password, const char *verifier)
+{
+	unsigned char m[SHA256_SIZE];
+	mac(l, password, verifier, m);
+	return map_get(&l->verified, str_make(m, sizeof(m))) != NULL;
+}
+
+static void remember(struct logins *l, struct str password, const char *verifier)
+{
+	unsigned char m[SHA256_SIZE];
+	if (l->verified.n >= LOGINS_CACHE_MAX)
+		map_fini(&l->verified);
+	mac(l, password, verifier, m);
+	map_set(&l->verified, str_make(m, sizeof(m)), l);
+}
+
+/* ---- the threads ---- */
+
+static void dispatch(struct logins *l);
+
+static void job_done(struct loop_note *note)
+{
+	struct job *j = container_of(note, struct job, note);
+	struct logins *l = j->logins;
+	list_remove(&j->node);
+	l->in_flight--;
+	if (l->stopping) {
+		free_job(j);
+		if (l->in_flight == 0)
+			free_logins(l);
+		return;
+	}
+	dispatch(l);
+	if (!j->make && j->ok)
+		remember(l, buf_view(&j->password), j->verifier);
+	if (j->arg && j->make)
+		j->made(j->arg, j->ok ? j->verifier : NULL);
+	else if (j->arg)
+		j->checked(j->arg, j->ok ? LOGIN_RIGHT : LOGIN_WRONG_PASSWORD);
+	free_job(j);
+}
+
+static void work(struct job *j)
+{
+	if (j->make)
+		j->ok = password_make(buf_view(&j->password), j->verifier) == 0;
+	else
+		j->ok = password_check(buf_view(&j->password), j->verifier);
+	loop_post(j->logins->loop, &j->note, job_done);
+}
+
+static struct job *next_handed(struct logins *l)
+{
+	pthread_mutex_lock(&l->lock);
+	while (l->handed_n == 0 && !l->quit)
+		pthread_cond_wait(&l->wake, &l->lock);
+	struct job *j = l->quit ? NULL : l->handed[--l->handed_n];
+	pthread_mutex_unlock(&l->lock);
+	return j;
+}
+
+static void *thread_main(void *arg)
+{
+	struct job *j;
+	while ((j = next_handed(arg)))
+		work(j);
+	return NULL;
+}
+
+static void hand_over(struct logins *l, struct job *j)
+{
+	list_append(&l->flying, &j->node);
+	l->in_flight++;
+	pthread_mutex_lock(&l->lock);
+	l->handed[l->handed_n++] = j;
+	pthread_cond_signal(&l->wake);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- the queue ---- */
+
+static struct job *take_first(struct list *jobs)
+{
+	struct job *j = list_entry(jobs->next, struct job, node);
+	list_remove(&j->node);
+	return j;
+}
+
+static struct job *next_job(struct logins *l)
+{
+	if (!list_empty(&l->first))
+		return take_first(&l->first);
+	if (list_empty(&l->turns))
+		return NULL;
+	struct source *s = list_entry(l->turns.next, struct source, node);
+	struct job *j = take_first(&s->jobs);
+	list_remove(&s->node);
+	if (!list_empty(&s->jobs))
+		list_append(&l->turns, &s->node);
+	return j;
+}
+
+static void dispatch(struct logins *l)
+{
+	while (l->in_flight < l->threads) {
+		struct job *j = next_job(l);
+		if (!j)
+			return;
+		l->queued--;
+		hand_over(l, j);
+	}
+}
+
+static uint64_t source_key(struct str source)
+{
+	struct addr addr;
+	return addr_parse_ip(source, &addr) == 0 ? addr_key(&addr) : hash_str(source);
+}
+
+static void sweep(struct loop_timer *t)
+{
+	struct logins *l = container_of(t, struct logins, sweep_timer);
+	const uint64_t now_us = clock_mono_ms() * 1000;
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&l->sources, &at, &key, &value)) {
+		struct source *s = value;
+		if (!list_empty(&s->jobs) || !rate_idle(&s->rate, now_us))
+			continue;
+		map_remove(&l->sources, key);
+		free(s);
+	}
+	if (l->sources.n)
+		loop_timer_start(l->loop, &l->sweep_timer, "login sources", SWEEP_MS, sweep);
+}
+
+static struct source *find_source(struct logins *l, struct str name)
+{
+	const uint64_t key = source_key(name);
+	struct source *s = map_get(&l->sources, MAP_KEY(key));
+	if (s || l->sources.n >= LOGINS_SOURCES_MAX)
+		return s;
+	s = mem_new(struct source);
+	list_init(&s->jobs);
+	map_set(&l->sources, MAP_KEY(key), s);
+	if (!loop_timer_running(&l->sweep_timer))
+		loop_timer_start(l->loop, &l->sweep_timer, "login sources", SWEEP_MS, sweep);
+	return s;
+}
+
+static struct job *new_job(struct logins *l, struct str password, void *arg)
+{
+	struct job *j = mem_new(struct job);
+	j->logins = l;
+	j->arg = arg;
+	buf_str(&j->password, password);
+	return j;
+}
+
+void logins_check(struct logins *l, struct str password, const char *verifier, struct str source,
+		  void (*done)(void *arg, enum login_result result), void *arg)
+{
+	if (verifier[0] && is_remembered(l, password, verifier)) {
+		done(arg, LOGIN_RIGHT);
+		return;
+	}
+	struct source *s = l->queued < LOGINS_QUEUE_MAX ? find_source(l, source) : NULL;
+	if (!s || !rate_take(&s->rate, LOGINS_RATE, LOGINS_BURST, clock_mono_ms() * 1000)) {
+		done(arg, LOGIN_TOO_MANY);
+		return;
+	}
+	struct job *j = new_job(l, password, arg);
+	snprintf(j->verifier, sizeof(j->verifier), "%s", verifier);
+	j->checked = done;
+	if (list_empty(&s->jobs))
+		list_append(&l->turns, &s->node);
+	list_append(&s->jobs, &j->node);
+	l->queued++;
+	dispatch(l);
+}
+
+void logins_make(struct logins *l, struct str password,
+		 void (*done)(void *arg, const char *verifier), void *arg)
+{
+	struct job *j = new_job(l, password, arg);
+	j->make = true;
+	j->made = done;
+	list_append(&l->first, &j->node);
+	l->queued++;
+	dispatch(l);
+}
+
+static void cancel_in(struct list *jobs, const void *arg)
+{
+	list_each (it, jobs) {
+		struct job *j = list_entry(it, struct job, node);
+		if (j->arg == arg)
+			j->arg = NULL;
+	}
+}
+
+void logins_cancel(struct logins *l, const void *arg)
+{
+	cancel_in(&l->first, arg);
+	cancel_in(&l->flying, arg);
+	list_each (it, &l->turns)
+		cancel_in(&list_entry(it, struct source, node)->jobs, arg);
+}
+
+/* ---- life ---- */
+
+struct logins *logins_new(struct loop *loop, unsigned threads)
+{
+	CHECK(threads <= THREADS_MAX);
+	struct logins *l = mem_new(struct logins);
+	l->loop = loop;
+	list_init(&l->turns);
+	list_init(&l->first);
+	list_init(&l->flying);
+	secret_random(l->key, sizeof(l->key));
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->wake, NULL);
+	sigset_t all;
+	sigset_t before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (; l->threads < threads; l->threads++)
+		CHECK(pthread_create(&l->thread[l->threads], NULL, thread_main, l) == 0);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return l;
+}
+
+static void free_jobs(struct list *jobs)
+{
+	while (!list_empty(jobs))
+		free_job(take_first(jobs));
+}
+
+static void free_sources(struct logins *l)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (map_next(&l->sources, &at, &key, &value)) {
+		free_jobs(&((struct source *)value)->jobs);
+		free(value);
+	}
+	map_fini(&l->sources);
+}
+
+/* Jobs that a thread had finished still have a note in the loop's inbox: the last one frees. */
+void logins_free(struct logins *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->quit = true;
+	pthread_cond_broadcast(&l->wake);
+	pthread_mutex_unlock(&l->lock);
+	for (unsigned i = 0; i < l->threads; i++)
+		pthread_join(l->thread[i], NULL);
+	loop_timer_stop(l->loop, &l->sweep_timer);
+	for (unsigned i = 0; i < l->handed_n; i++) {
+		list_remove(&l->handed[i]->node);
+		free_job(l->handed[i]);
+		l->in_flight--;
+	}
+	free_jobs(&l->first);
+	free_sources(l);
+	map_fini(&l->verified);
+	l->stopping = true;
+	if (l->in_flight == 0)
+		free_logins(l);
+}

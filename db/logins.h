@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Password work on its own threads, so that a flood of wrong passwords keeps neither the store nor
+ * the right ones waiting.
+ *
+ * Before any hashing each source (an IPv4 address, an IPv6 /64) has a token bucket; then a bounded
+ * queue that serves the sources in turn. A password that was verified is remembered under a key of
+ * this process (HMAC-SHA-256 over verifier and password), so a reconnect costs no hash and no
+ * token, and a new verifier forgets by itself. Unknown names cost as much as known ones. Called by
+ * the main thread, which also runs the callbacks; the threads only hash. It knows no devices: the
+ * caller gives the verifier.
+ */
+#pragma once
+
+#include "daemon/net/loop.h"
+#include "db/password.h"
+
+enum {
+	LOGINS_RATE = 20, /* hashes per second and source */
+	LOGINS_BURST = 60,
+	LOGINS_QUEUE_MAX = 2048,
+	LOGINS_SOURCES_MAX = 65536,
+	LOGINS_CACHE_MAX = 65536,
+};
+
+struct logins;
+
+struct logins *logins_new(struct loop *loop, unsigned threads);
+void logins_free(struct logins *l); /* waits for the threads; callbacks will not run */
+
+enum login_result { LOGIN_RIGHT, LOGIN_WRONG_PASSWORD, LOGIN_TOO_MANY };
+
+/* Judges a password. verifier empty: the name is unknown or has no password. done runs once, maybe
+ * before this returns (cache, limits). */
+void logins_check(struct logins *l, struct str password, const char *verifier, struct str source,
+		  void (*done)(void *arg, enum login_result result), void *arg);
+/* Makes a verifier; verifier NULL: it failed. Goes before all checks. Never before this returns. */
+void logins_make(struct logins *l, struct str password,
+		 void (*done)(void *arg, const char *verifier), void *arg);
+/* Whoever asked with this arg is gone: its callback will not run. */
+void logins_cancel(struct logins *l, const void *arg);

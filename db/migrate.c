@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening and migrating: see migrate.h.
+ */
+#include "db/migrate.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/err.h"
+#include "daemon/base/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A file of events may be large; reading it whole would hold the start up for seconds. Damage that
+ * shows later is handled when it shows. */
+enum { QUICK_CHECK_MAX = 64 * MiB };
+
+static const char *const name_of[] = {"registry.db", "events.db"};
+
+const struct migration migrations[] = {
+#define MIGRATION(database, number, text) {DATABASE_##database, number, text},
+#include "db/schema.inc"
+	{DATABASE_REGISTRY, 0, NULL},
+};
+
+static int version(struct sql *db)
+{
+	int64_t v = 0;
+	return SQL_GET_INT(db, &v, "PRAGMA user_version") ? (int)v : -1;
+}
+
+static int newest(enum database database)
+{
+	int n = 0;
+	for (const struct migration *m = migrations; m->text; m++)
+		if (m->database == database)
+			n = m->number;
+	return n;
+}
+
+static int run_one(struct sql *db, const struct migration *m, struct why *why)
+{
+	char mark[48];
+	snprintf(mark, sizeof(mark), "PRAGMA user_version=%d", m->number);
+	sql_begin(db);
+	sql_script(db, m->text);
+	sql_script(db, mark);
+	const int err = sql_commit(db);
+	if (err)
+		return why_set(why, err, "%s: migration %d failed: %s", sql_path(db), m->number,
+			       sql_why(db));
+	return 0;
+}
+
+static int back_up(struct sql *db, const char *path, struct why *why)
+{
+	unlink(path);
+	const int err = SQL_RUN(db, "VACUUM INTO ?", sql_text(path));
+	if (err)
+		return why_set(why, err, "%s: the copy %s before a migration failed: %s",
+			       sql_path(db), path, sql_why(db));
+	chmod(path, 0600);
+	return 0;
+}
+
+int migrate_run(struct sql *db, enum database database, const char *backup, struct why *why)
+{
+	const int have = version(db);
+	const int want = newest(database);
+	if (have < 0)
+		return why_set(why, ERR_MALFORMED, "%s: %s", sql_path(db), sql_why(db));
+	if (have > want)
+		return why_set(why, ERR_CONFLICT,
+			       "%s has schema %d, this program knows schemas up to %d: "
+			       "install the newer version again",
+			       sql_path(db), have, want);
+	if (backup && have > 0 && have < want) {
+		const int err = back_up(db, backup, why);
+		if (err)
+			return err;
+	}
+	for (const struct migration *m = migrations; m->text; m++) {
+		const int err =
+			m->database == database && m->number > have ? run_one(db, m, why) : 0;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* 0 or ERR_MALFORMED. */
+static int check(struct sql *db)
+{
+	struct stat st;
+	if (stat(sql_path(db), &st) == 0 && st.st_size > QUICK_CHECK_MAX &&
+	    strstr(sql_path(db), name_of[DATABASE_EVENTS]))
+		return version(db) < 0 ? ERR_MALFORMED : 0;
+	AUTO_QUERY q = SQL_QUERY(db, "PRAGMA quick_check(1)");
+	return sql_next(&q) && str_is(sql_at_str(&q, 0), "ok") ? 0 : ERR_MALFORMED;
+}
+
+static int open_and_check(const char *path, enum sql_sync sync, struct sql **out)
+{
+	AUTO(sql) db = NULL;
+	int err = sql_open(path, sync, &db);
+	if (!err)
+		err = check(db);
+	if (!err)
+		*out = TAKE(db);
+	return err;
+}
+
+/* Moves the file and its log out of the way. The caller frees the new name. */
+static char *set_aside(const char *path)
+{
+	char time[CLOCK_TEXT];
+	char *to = mem_printf("%s.corrupt-%s", path, clock_format(clock_wall(), time));
+	AUTO_CHAR wal = mem_printf("%s-wal", path);
+	AUTO_CHAR wal_to = mem_printf("%s-wal", to);
+	rename(path, to);
+	rename(wal, wal_to);
+	return to;
+}
+
+static int explain(int err, const char *path, struct why *why)
+{
+	if (err == ERR_LIMIT)
+		return why_set(why, err, "%s: no space left on the disk", path);
+	return why_set(why, err, "%s cannot be opened: %s", path, strerror(errno));
+}
+
+static int finish_open(enum database database, const char *path, struct sql *db, struct why *why)
+{
+	AUTO_CHAR backup = mem_printf("%s.before-%d", path, newest(database));
+	return migrate_run(db, database, backup, why);
+}
+
+static enum sql_sync sync_of(enum database database)
+{
+	return database == DATABASE_REGISTRY ? SQL_FULL : SQL_NORMAL;
+}
+
+int migrate_open(enum database database, const char *dir, struct opened *out, struct why *why)
+{
+	AUTO_CHAR path = mem_printf("%s/%s", dir, name_of[database]);
+	AUTO(sql) db = NULL;
+	int err = open_and_check(path, sync_of(database), &db);
+	if (err == ERR_MALFORMED)
+		return migrate_replace(database, dir, out, why);
+	if (err)
+		return explain(err, path, why);
+	err = finish_open(database, path, db, why);
+	if (err)
+		return err;
+	*out = (struct opened){TAKE(db), NULL};
+	return 0;
+}
+
+int migrate_replace(enum database database, const char *dir, struct opened *out, struct why *why)
+{
+	AUTO_CHAR path = mem_printf("%s/%s", dir, name_of[database]);
+	AUTO_CHAR aside = set_aside(path);
+	AUTO(sql) db = NULL;
+	int err = open_and_check(path, sync_of(database), &db);
+	if (err)
+		return explain(err, path, why);
+	err = finish_open(database, path, db, why);
+	if (err)
+		return err;
+	*out = (struct opened){TAKE(db), TAKE(aside)};
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening a database file of the store whatever state it is in: a new one gets the schema, an older
+ * one is copied and migrated, a damaged one is set aside as NAME.corrupt-TIME and a new one
+ * started. Migrations are the files schema/NNNN_NAME.sql, built into the program, each run in one
+ * transaction. Main thread of the store, before anything else uses the file.
+ */
+#pragma once
+
+#include "daemon/base/why.h"
+#include "db/sql.h"
+
+enum database { DATABASE_REGISTRY, DATABASE_EVENTS };
+
+struct migration {
+	enum database database;
+	int number;
+	const char *text;
+};
+/* Ends with a NULL text; ascending numbers per database. */
+extern const struct migration migrations[];
+
+struct opened {
+	struct sql *db;
+	char *set_aside; /* new name of the damaged file, or NULL; the caller frees it */
+};
+
+/* Opens <dir>/registry.db or <dir>/events.db. 0, or an error with one line in *why: no space, no
+ * permission, or a schema that is newer than this program. */
+int migrate_open(enum database database, const char *dir, struct opened *out, struct why *why);
+/* The file turned out to be damaged while in use and was closed: sets it aside, starts a new one.
+ */
+int migrate_replace(enum database database, const char *dir, struct opened *out, struct why *why);
+/* Brings an open database to the newest schema; backup NULL: no copy is made. For migrate_open and
+ * for databases in memory. */
+int migrate_run(struct sql *db, enum database database, const char *backup, struct why *why);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Operations from arrival to answer: see ops.h.
+ */
+#include "db/ops.h"
+#include "certs/csr.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/secret.h"
+#include "db/arguments.h"
+#include "db/authorise.h"
+#include "db/registry.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { RESULT_MAX = 60000, WHY_TEXT = 512, REFUSALS_PER_SECOND = 1, REFUSALS_BURST = 20 };
+
+static op_handler *const handlers[OP_COUNT] = {
+	[OP_STATUS] = op_status_,
+	[OP_DEVICE_LIST] = op_device_list,
+	[OP_DEVICE_SHOW] = op_device_show,
+	[OP_DEVICE_ADD] = op_device_add,
+	[OP_DEVICE_SET] = op_device_set,
+	[OP_DEVICE_REMOVE] = op_device_remove,
+	[OP_CERT_LIST] = op_cert_list,
+	[OP_CERT_SHOW] = op_cert_show,
+	[OP_CERT_ADD] = op_cert_add,
+	[OP_CERT_REVOKE] = op_cert_revoke,
+	[OP_CA_SHOW] = op_ca_show,
+	[OP_ROLE_LIST] = op_role_list,
+	[OP_ROLE_SHOW] = op_role_show,
+	[OP_ROLE_ADD] = op_role_add,
+	[OP_ROLE_SET] = op_role_set,
+	[OP_ROLE_REMOVE] = op_role_remove,
+	[OP_ACL_LIST] = op_acl_list,
+	[OP_ACL_ADD] = op_acl_add,
+	[OP_ACL_REMOVE] = op_acl_remove,
+	[OP_CLIENT_LIST] = op_client_list,
+	[OP_CLIENT_SHOW] = op_client_show,
+	[OP_CLIENT_REMOVE] = op_client_remove,
+	[OP_EVENT_LIST] = op_event_list,
+	[OP_CONFIG_LIST] = op_config_list,
+	[OP_CONFIG_SHOW] = op_config_show,
+	[OP_CONFIG_SET] = op_config_set,
+	[OP_SETUP_CODE] = op_setup_code_add,
+};
+
+/* ---- life of a call ---- */
+
+static void free_call(struct op_call *c)
+{
+	list_remove(&c->node);
+	link_call_cancel(&c->ask);
+	events_unwait(&c->waiter);
+	loop_timer_stop(c->s->loop, &c->timer);
+	logins_cancel(c->s->logins, c);
+	change_fini(&c->change);
+	if (c->state)
+		c->state_free(c->state);
+	secret_buf_fini(&c->args);
+	secret_buf_fini(&c->result);
+	free(c);
+}
+
+/* An answer over 60,000 bytes travels in a memfd. */
+static void send_answer(struct op_call *c, struct body_op_done *done)
+{
+	const struct peer *peer = &c->s->peer[c->peer];
+	AUTO_FD fd = -1;
+	if (!peer->link || peer->generation != c->generation)
+		return;
+	done->result = buf_view(&c->result);
+	if (done->result.n > RESULT_MAX) {
+		fd = memfd_make("result", done->result);
+		done->result = (struct str){NULL, 0};
+		if (fd < 0) {
+			done->status = OP_FAILED;
+			done->why = STR("out of descriptors or memory: try again");
+		}
+	}
+	if (LINK_SEND(peer->link, OP_DONE, op_done, c->id, fd, done))
+		log_warning("%s does not take its answers: one was dropped", process_name(c->peer));
+}
+
+void op_done(struct op_call *c)
+{
+	struct body_op_done done = {.status = OP_OK};
+	send_answer(c, &done);
+	free_call(c);
+}
+
+static void note_refusal(struct op_call *c, enum op_status status, const char *why)
+{
+	if (op_spec(c->op)->effect == CHANGES && status != OP_FAILED &&
+	    (!c->denied || rate_take(&c->s->refusals, REFUSALS_PER_SECOND, REFUSALS_BURST,
+				     clock_mono_ms() * 1000)))
+		authorise_audit(c, authorise_outcome(status), why);
+	if (status != OP_DENIED)
+		return;
+	AUTO_BUF detail = {0};
+	rec_text(&detail, "operation", op_spec(c->op)->name);
+	const struct body_event fields = {
+		.event = EVENT_OPERATION_REFUSED,
+		.time_ms = clock_wall_ms(),
+		.actor = str_of(c->actor),
+		.reason = STR("the level does not allow it"),
+		.detail = buf_view(&detail),
+	};
+	events_add(c->s->events, &fields, STR(""));
+}
+
+void op_refuse(struct op_call *c, enum op_status status, const char *field, const char *fmt, ...)
+{
+	char why[WHY_TEXT];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	if (c->change.open)
+		sql_rollback(c->s->registry);
+	c->change.open = false;
+	note_refusal(c, status, why);
+	c->result.n = 0;
+	struct body_op_done done = {
+		.status = (uint8_t)status, .field = str_of(field), .why = str_of(why)};
+	send_answer(c, &done);
+	free_call(c);
+}
+
+void op_refuse_sql(struct op_call *c, int err)
+{
+	store_registry_failed(c->s, err);
+	if (err == ERR_LIMIT)
+		op_refuse(c, OP_FAILED, NULL,
+			  "no space left on the disk of %s: nothing was changed; free some and try "
+			  "again",
+			  c->s->dir);
+	else if (err == ERR_EXISTS)
+		op_refuse(c, OP_CONFLICT, NULL, "%s exists already or was changed meanwhile",
+			  c->target);
+	else
+		op_refuse(c, OP_FAILED, NULL, "the registry could not be used: %s",
+			  sql_why(c->s->registry));
+}
+
+/* ---- arrival ---- */
+
+/* The object that the audit row names, unless the handler says better. */
+static void name_target(struct op_call *c)
+{
+	static const char *const names[] = {"name", "device", "id", "key", "client-id", "subject"};
+	struct rec_value v;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (!rec_find(buf_view(&c->args), names[i], &v))
+			continue;
+		if (v.kind == REC_INT)
+			snprintf(c->target, sizeof(c->target), "%lld", (long long)v.number);
+		else
+			snprintf(c->target, sizeof(c->target), "%.*s",
+				 (int)MIN(v.text.n, sizeof(c->target) - 1), v.text.p);
+		return;
+	}
+}
+
+static struct op_call *new_call(struct store *s, enum process peer, const struct record *r,
+				const struct body_op *b)
+{
+	struct op_call *c = mem_new(struct op_call);
+	c->s = s;
+	c->peer = peer;
+	c->generation = s->peer[peer].generation;
+	c->id = r->id;
+	c->op = b->op;
+	change_init(&c->change);
+	snprintf(c->source, sizeof(c->source), "%.*s", STR_ARG(b->source));
+	buf_str(&c->args, b->args);
+	list_append(&s->calls, &c->node);
+	return c;
+}
+
+static void run(struct op_call *c)
+{
+	char field[65];
+	struct why why;
+	if (!authorise_allows(c)) {
+		op_refuse(c, OP_DENIED, NULL, "%s needs the level %s; %s", op_spec(c->op)->name,
+			  op_level_name(op_spec(c->op)->level),
+			  c->denied ? "log in first" : "ask an administrator");
+		return;
+	}
+	if (arguments_check(op_spec(c->op), buf_view(&c->args), field, &why)) {
+		op_refuse(c, OP_INVALID, field, "%s", why.text);
+		return;
+	}
+	name_target(c);
+	handlers[c->op](c);
+}
+
+int ops_handle(struct store *s, enum process peer, struct record *r)
+{
+	struct body_op b;
+	if (body_op_get(r->body, &b) || b.op >= OP_COUNT || !rec_valid(b.args))
+		return ERR_MALFORMED;
+	struct op_call *c = new_call(s, peer, r, &b);
+	const int err = authorise_caller(c, b.credential_kind, b.credential);
+	if (err) {
+		free_call(c);
+		return err;
+	}
+	run(c);
+	return 0;
+}
+
+void ops_cancel_all(struct store *s)
+{
+	while (!list_empty(&s->calls))
+		free_call(list_entry(s->calls.next, struct op_call, node));
+}
+
+/* ---- for the handlers ---- */
+
+bool op_str(const struct op_call *c, const char *name, struct str *out)
+{
+	return rec_get_str(buf_view(&c->args), name, out);
+}
+
+bool op_int(const struct op_call *c, const char *name, int64_t *out)
+{
+	return rec_get_int(buf_view(&c->args), name, out);
+}
+
+bool op_bool(const struct op_call *c, const char *name, bool *out)
+{
+	return rec_get_bool(buf_view(&c->args), name, out);
+}
+
+bool op_strs(const struct op_call *c, const char *name, struct str *out)
+{
+	struct rec_value v;
+	if (!rec_find(buf_view(&c->args), name, &v))
+		return false;
+	*out = v.text;
+	return true;
+}
+
+bool op_limit(struct op_call *c, int64_t *out)
+{
+	*out = 100;
+	if (op_int(c, "limit", out) && *out == 0) {
+		op_refuse(c, OP_INVALID, "limit", "limit is 0; allowed is 1 to 1000");
+		return false;
+	}
+	return true;
+}
+
+bool op_find_device(struct op_call *c, const char *arg, struct str name, int64_t *id)
+{
+	if (registry_device(c->s->registry, name, id) == 0)
+		return true;
+	op_refuse(c, OP_NOT_FOUND, arg, "there is no device \"%.*s\"", STR_ARG(name));
+	return false;
+}
+
+bool op_check_name(struct op_call *c, const char *arg, const char *what, struct str name)
+{
+	if (device_name_check(name, NULL) == 0)
+		return true;
+	op_refuse(c, OP_INVALID, arg,
+		  "\"%.*s\" is no name of a %s: allowed are 1 to 64 of A-Z a-z 0-9 . _ : @ -, the "
+		  "first a letter or digit",
+		  STR_ARG(name), what);
+	return false;
+}
+
+void op_put_time(struct buf *out, const char *name, int64_t seconds)
+{
+	if (seconds)
+		rec_time(out, name, seconds * 1000);
+	else
+		rec_null(out, name);
+}
+
+void op_put_next(struct buf *out, struct str next)
+{
+	rec_end(out);
+	if (next.n)
+		rec_str(out, "next", next);
+	else
+		rec_null(out, "next");
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Operations: what a person or a program asks of the store through a web process, from the arrival
+ * of the OP message to its answer. ops.c checks arguments and level and writes the audit log; one
+ * handler per operation does the work, in op_*.c by noun. A handler may answer at once or later; it
+ * answers exactly once, by op_done, op_refuse or change_commit (change.h).
+ *
+ * Main thread of the store. Field names of results are part of the API: op_*.h documents them.
+ */
+#pragma once
+
+#include "daemon/ipc/op.h"
+#include "daemon/ipc/rec.h"
+#include "db/change.h"
+#include "db/store.h"
+
+enum { OP_ACTOR = 96, OP_TARGET = 129, OP_VAULT_MS = 5000, OP_PARENT_MS = 5000 };
+
+struct op_call {
+	struct list node; /* in store->calls */
+	struct store *s;
+	enum process peer; /* who asked, over which of its links */
+	unsigned generation;
+	uint64_t id;
+	enum op op;
+	bool denied; /* the caller has no level at all */
+	enum op_level level;
+	char actor[OP_ACTOR]; /* "uid 0 (control socket)" */
+	char source[65];
+	char target[OP_TARGET]; /* of the audit row: the object's name */
+	struct buf args;        /* a valid rec; wiped at the end, it may hold a password */
+	struct buf result;      /* a rec, filled by the handler */
+	struct change change;
+	struct link_call ask; /* to the vault, the broker or the parent */
+	struct events_waiter waiter;
+	struct loop_timer timer;
+	void *state; /* of a handler that waits */
+	void (*state_free)(void *state);
+};
+
+/* OP from a web process. Returns like a link_handler. */
+int ops_handle(struct store *s, enum process peer, struct record *r);
+/* Ends all calls without an answer (the process ends). */
+void ops_cancel_all(struct store *s);
+
+/* Ends the call with OP_OK and c->result. */
+void op_done(struct op_call *c);
+/* Ends the call: field is the argument that is wrong or NULL. An open transaction is rolled back, a
+ * refused change is audited. */
+void op_refuse(struct op_call *c, enum op_status status, const char *field, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+/* For errors of sql.h outside a change: OP_FAILED with its sentence. */
+void op_refuse_sql(struct op_call *c, int err);
+
+/* Arguments; false when absent. They are of the kind and size of operations.def. */
+bool op_str(const struct op_call *c, const char *name, struct str *out);
+bool op_int(const struct op_call *c, const char *name, int64_t *out);
+bool op_bool(const struct op_call *c, const char *name, bool *out);
+/* A list of strings: iterate with rec_next over a cursor on *out. */
+bool op_strs(const struct op_call *c, const char *name, struct str *out);
+/* The argument "limit", 100 when absent. False when it was 0: the call was refused. */
+bool op_limit(struct op_call *c, int64_t *out);
+
+/* Finds the device of an argument: false when there is none, the call was refused (NOT_FOUND). */
+bool op_find_device(struct op_call *c, const char *arg, struct str name, int64_t *id);
+/* Is this a name for a device, group or role? False: the call was refused (INVALID). */
+bool op_check_name(struct op_call *c, const char *arg, const char *what, struct str name);
+
+/* "YYYY-..." fields: seconds since 1970 as REC_TIME; 0 gives null. */
+void op_put_time(struct buf *out, const char *name, int64_t seconds);
+/* Closes the list "items" and appends "next": a cursor or null. */
+void op_put_next(struct buf *out, struct str next);
+
+typedef void op_handler(struct op_call *c);
+op_handler op_status_, op_device_list, op_device_show, op_device_add, op_device_set,
+	op_device_remove, op_cert_list, op_cert_show, op_cert_add, op_cert_revoke, op_ca_show,
+	op_role_list, op_role_show, op_role_add, op_role_set, op_role_remove, op_acl_list,
+	op_acl_add, op_acl_remove, op_client_list, op_client_show, op_client_remove, op_event_list,
+	op_config_list, op_config_show, op_config_set, op_setup_code_add;

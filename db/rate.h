@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A token bucket: so many per second, and as many at once after a pause. {0} is a full one. Pure;
+ * the clock is passed in.
+ */
+#pragma once
+
+#include "daemon/base/defs.h"
+
+struct rate {
+	uint64_t full_us; /* the time at which it is full again */
+};
+
+/* Takes one token; false when there is none. per_second >= 1; burst tokens fit the bucket. */
+static inline bool rate_take(struct rate *r, uint32_t per_second, uint32_t burst, uint64_t now_us)
+{
+	const uint64_t cost = 1000000 / per_second;
+	const uint64_t from = MAX(r->full_us, now_us);
+	if (from - now_us + cost > cost * burst)
+		return false;
+	r->full_us = from + cost;
+	return true;
+}
+
+/* Full: nothing is remembered of it any more. */
+static inline bool rate_idle(const struct rate *r, uint64_t now_us)
+{
+	return r->full_us <= now_us;
+}

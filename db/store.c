@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Life and links of the store: see store.h.
+ */
+#include "db/store.h"
+#include "daemon/base/build.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/ipc/rec.h"
+#include "db/authorities.h"
+#include "db/device_login.h"
+#include "db/migrate.h"
+#include "db/ops.h"
+#include "db/registry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CLOCK_CHECK_MS = 60 * 1000, EARLY_MAX = 1 * MiB };
+
+static struct store *of(struct link *l)
+{
+	return link_owner(l);
+}
+
+/* ---- handlers ---- */
+
+static int on_op(struct link *l, struct record *r)
+{
+	return ops_handle(of(l), link_peer(l), r);
+}
+
+static int on_login(struct link *l, struct record *r)
+{
+	return device_login(of(l), r);
+}
+
+static int take_events(struct store *s, struct str events)
+{
+	struct cur c = cur_of(events);
+	struct str entry;
+	if (!s->events) {
+		if (s->early.n + events.n <= EARLY_MAX)
+			buf_str(&s->early, events);
+		return 0;
+	}
+	while (entries_next(&c, &entry)) {
+		struct body_event e;
+		char device[NAME_SIZE] = "";
+		if (body_event_get(entry, &e) || e.event >= EVENT_COUNT || !rec_valid(e.detail))
+			return ERR_MALFORMED;
+		if (e.device_id)
+			registry_device_name(s->registry, (int64_t)e.device_id, device);
+		events_add(s->events, &e, str_of(device));
+	}
+	return cur_ok(&c) ? 0 : ERR_MALFORMED;
+}
+
+static int on_events(struct link *l, struct record *r)
+{
+	struct body_events b;
+	return body_events_get(r->body, &b) ? ERR_MALFORMED : take_events(of(l), b.events);
+}
+
+static int on_snapshot_get(struct link *l, struct record *r)
+{
+	struct store *s = of(l);
+	AUTO_BUF entries = {0};
+	int err = registry_snapshot(s->registry, timefloor_now(&s->floor), &entries);
+	AUTO_FD fd = err ? -1 : memfd_make("registry", buf_view(&entries));
+	if (fd < 0) {
+		/* Without an answer the broker asks again after its time-out. */
+		log_error("no snapshot of the registry for the broker: %s",
+			  err ? sql_why(s->registry) : strerror(errno));
+		if (err)
+			store_registry_failed(s, err);
+		return 0;
+	}
+	const struct body_snapshot body = {(uint64_t)s->seq};
+	s->broker_synced = LINK_SEND(l, SNAPSHOT, snapshot, r->id, fd, &body) == 0;
+	return 0;
+}
+
+static int on_presence(struct link *l, struct record *r)
+{
+	struct body_presence b;
+	return body_presence_get(r->body, &b) ? ERR_MALFORMED : presence_take(&of(l)->presence, &b);
+}
+
+static int on_counters(struct link *l, struct record *r)
+{
+	struct body_counters b;
+	return body_counters_get(r->body, &b) ? ERR_MALFORMED
+					      : presence_take_counters(&of(l)->presence, &b);
+}
+
+static const link_handler handlers[MSG_COUNT] = {
+	[MSG_OP] = on_op,
+	[MSG_LOGIN] = on_login,
+	[MSG_EVENTS] = on_events,
+	[MSG_SNAPSHOT_GET] = on_snapshot_get,
+	[MSG_PRESENCE] = on_presence,
+	[MSG_COUNTERS] = on_counters,
+};
+
+/* ---- what the parent tells ---- */
+
+static int on_process_state(struct store *s, struct record *r)
+{
+	struct body_process_state b;
+	if (body_process_state_get(r->body, &b) || b.process >= PROCESS_COUNT)
+		return ERR_MALFORMED;
+	struct process_info *p = &s->process[b.process];
+	*p = (struct process_info){true, b.state, b.pid, b.restarts, b.since_ms, ""};
+	snprintf(p->last_exit, sizeof(p->last_exit), "%.*s", STR_ARG(b.last_exit));
+	return 0;
+}
+
+static int on_gateway(struct store *s, struct record *r)
+{
+	struct body_gateway b;
+	struct gateway_info *g = &s->gateway;
+	if (body_gateway_get(r->body, &b) || !strs_valid(b.addresses))
+		return ERR_MALFORMED;
+	snprintf(g->version, sizeof(g->version), "%.*s", STR_ARG(b.version));
+	snprintf(g->config_path, sizeof(g->config_path), "%.*s", STR_ARG(b.config_path));
+	g->addresses.n = 0;
+	buf_str(&g->addresses, b.addresses);
+	g->started_ms = b.started_ms;
+	return 0;
+}
+
+int store_parent_message(struct store *s, struct record *r)
+{
+	struct body_events events;
+	switch (r->type) {
+	case MSG_PROCESS_STATE:
+		return on_process_state(s, r);
+	case MSG_GATEWAY:
+		return on_gateway(s, r);
+	case MSG_EVENTS:
+		if (body_events_get(r->body, &events))
+			return ERR_MALFORMED;
+		return take_events(s, events.events);
+	default:
+		return ERR_DENIED;
+	}
+}
+
+/* ---- links ---- */
+
+static void drop_link(struct store *s, enum process peer)
+{
+	struct peer *p = &s->peer[peer];
+	if (peer == PROCESS_BROKER) {
+		s->broker_synced = false;
+		presence_reset(&s->presence);
+	}
+	p->generation++;
+	p->link = NULL;
+}
+
+static void link_broken(struct link *l, const char *why, bool misbehaved)
+{
+	struct store *s = of(l);
+	if (s->peer[link_peer(l)].link == l)
+		drop_link(s, link_peer(l));
+	if (s->child)
+		child_link_broken(s->child, l, why, misbehaved);
+	else
+		link_free(l);
+}
+
+void store_set_link(struct store *s, enum process peer, int fd)
+{
+	struct link *old = s->peer[peer].link;
+	if (old) {
+		drop_link(s, peer);
+		link_free(old);
+	}
+	const struct link_config config = {
+		.self = PROCESS_STORE,
+		.peer = peer,
+		.handler = handlers,
+		.owner = s,
+		.broken = link_broken,
+	};
+	s->peer[peer].link = link_new(s->loop, fd, &config);
+	if (peer == PROCESS_VAULT)
+		authorities_ask(s);
+}
+
+/* ---- trouble ---- */
+
+void store_registry_failed(struct store *s, int err)
+{
+	AUTO_BUF detail = {0};
+	rec_text(&detail, "file", sql_path(s->registry));
+	if (err == ERR_LIMIT && !s->disk_full) {
+		s->disk_full = true;
+		log_error("%s: no space left on the disk: changes are refused until there is",
+			  sql_path(s->registry));
+		events_raise(s->events, EVENT_DISK_FULL, "registry.db could not be written",
+			     buf_view(&detail));
+	} else if (err == ERR_MALFORMED) {
+		log_error("%s is damaged: %s: starting again, which sets it aside",
+			  sql_path(s->registry), sql_why(s->registry));
+		s->on_failed(s);
+	} else if (err == ERR_IO) {
+		log_error("%s: %s", sql_path(s->registry), sql_why(s->registry));
+	}
+}
+
+void store_registry_worked(struct store *s)
+{
+	if (s->disk_full)
+		log_notice("%s: there is space again", sql_path(s->registry));
+	s->disk_full = false;
+}
+
+static void check_clock(struct loop_timer *t)
+{
+	struct store *s = container_of(t, struct store, clock_timer);
+	const bool ok = timefloor_ok(&s->floor);
+	events_set_purge(s->events, ok);
+	if (!ok && !s->clock_told) {
+		char now[CLOCK_TEXT];
+		char floor[CLOCK_TEXT];
+		clock_format(clock_wall(), now);
+		clock_format(timefloor_get(&s->floor), floor);
+		log_error("the clock shows %s, but it is later than %s: set the clock; until then "
+			  "no certificate is issued and nothing expires",
+			  now, floor);
+		events_raise(s->events, EVENT_CLOCK_WRONG, "the clock is behind", STR(""));
+	}
+	if (ok && s->clock_told)
+		log_notice("the clock is right again");
+	s->clock_told = !ok;
+	loop_timer_start(s->loop, &s->clock_timer, "clock check", CLOCK_CHECK_MS, check_clock);
+}
+
+/* ---- life ---- */
+
+/* The parent made the directory for this process alone. */
+static int check_dir(struct store *s)
+{
+	struct stat st;
+	s->dir_fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir_fd < 0 || fstat(s->dir_fd, &st)) {
+		log_error("%s cannot be used: %s", s->dir, strerror(errno));
+		return ERR_IO;
+	}
+	if (st.st_uid != geteuid() || (st.st_mode & 0077)) {
+		log_error("%s has owner %u and mode %04o: it must belong to user %u alone; "
+			  "chown %u and chmod 0700",
+			  s->dir, st.st_uid, st.st_mode & 07777, geteuid(), geteuid());
+		return ERR_DENIED;
+	}
+	return 0;
+}
+
+static int open_registry(struct store *s, char **set_aside)
+{
+	struct opened opened;
+	struct why why;
+	const int err = migrate_open(DATABASE_REGISTRY, s->dir, &opened, &why);
+	if (err) {
+		log_error("%s", why.text);
+		return err;
+	}
+	s->registry = opened.db;
+	*set_aside = opened.set_aside;
+	SQL_GET_INT(s->registry, &s->seq, "SELECT value FROM meta WHERE name = 'registry-seq'");
+	return 0;
+}
+
+static void tell_set_aside(struct store *s, const char *name)
+{
+	AUTO_BUF detail = {0};
+	rec_text(&detail, "file", name);
+	log_error("registry.db was damaged: it was set aside as %s and a new, empty one started; "
+		  "restore a backup or add the devices again",
+		  name);
+	events_raise(s->events, EVENT_DATABASE_SET_ASIDE, "registry.db was damaged",
+		     buf_view(&detail));
+}
+
+int store_open(struct store *s, struct loop *loop, const char *dir,
+	       const struct store_settings *settings)
+{
+	s->loop = loop;
+	s->dir = mem_strdup(dir);
+	s->dir_fd = -1;
+	list_init(&s->calls);
+	list_init(&s->login_asks);
+	s->logins = logins_new(loop, settings->password_threads);
+	AUTO_CHAR set_aside = NULL;
+	int err = check_dir(s);
+	if (!err)
+		err = open_registry(s, &set_aside);
+	if (!err)
+		err = events_open(loop, s->dir, &settings->events, &s->events);
+	if (err)
+		return err;
+	timefloor_init(&s->floor, loop, s->registry);
+	if (set_aside)
+		tell_set_aside(s, set_aside);
+	if (take_events(s, buf_view(&s->early)))
+		log_warning("events from before the start were malformed: dropped");
+	buf_fini(&s->early);
+	check_clock(&s->clock_timer);
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	ops_cancel_all(s);
+	for (enum process p = 0; p < PROCESS_COUNT; p++) {
+		struct link *l = s->peer[p].link;
+		drop_link(s, p);
+		if (l)
+			link_free(l);
+	}
+	device_login_cancel_all(s);
+	logins_free(s->logins);
+	presence_reset(&s->presence);
+	if (s->events) {
+		loop_timer_stop(s->loop, &s->clock_timer);
+		timefloor_fini(&s->floor);
+		events_close(s->events);
+	}
+	if (s->registry)
+		sql_close(s->registry);
+	buf_fini(&s->gateway.addresses);
+	buf_fini(&s->early);
+	if (s->dir_fd >= 0)
+		close(s->dir_fd);
+	free(s->dir);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of the store process: what its parts share. One main thread with one loop; password
+ * threads only hash (logins.h).
+ *
+ * store.c owns the life of it all and the links; registry.h reads the tables, change.h makes one
+ * audited change out of several statements, ops.h runs operations, op_*.c are the operations by
+ * noun, logins.h judges passwords, presence.h knows who is connected, events.h keeps what happened.
+ */
+#pragma once
+
+#include "daemon/ipc/child.h"
+#include "db/events.h"
+#include "db/logins.h"
+#include "db/presence.h"
+#include "db/rate.h"
+#include "db/sql.h"
+#include "db/timefloor.h"
+
+struct peer {
+	struct link *link;   /* NULL: away */
+	unsigned generation; /* of the link: an answer to an older one is dropped */
+};
+
+/* What the parent told of one process. */
+struct process_info {
+	bool known;
+	uint8_t state; /* enum process_state */
+	uint32_t pid;
+	uint32_t restarts;
+	uint64_t since_ms;
+	char last_exit[129];
+};
+
+/* What the parent told of the gateway. */
+struct gateway_info {
+	char version[65];
+	char config_path[513];
+	struct buf addresses; /* list of strings "NAME ADDRESS PROTOCOL" */
+	uint64_t started_ms;
+};
+
+struct store_settings {
+	struct events_settings events;
+	unsigned password_threads;
+};
+
+struct store {
+	struct loop *loop;
+	struct child *child; /* NULL in tests */
+	struct link *parent; /* NULL: none, in tests */
+	char *dir;           /* <state-dir>/store */
+	int dir_fd;          /* for the figures of its disk */
+	struct sql *registry;
+	struct events *events;
+	struct timefloor floor;
+	struct presence presence;
+	struct logins *logins;
+	struct peer peer[PROCESS_COUNT];
+	bool broker_synced; /* the broker has a snapshot over this link: deltas mean something */
+	int64_t seq;        /* number of the last delta */
+	bool ready;
+	bool disk_full;  /* told; the next commit that works ends it */
+	bool clock_told; /* the clock is wrong, and that was told */
+	struct loop_timer clock_timer;
+	struct link_call ca_call;
+	struct list calls;      /* struct op_call in progress */
+	struct list login_asks; /* struct login_ask in progress (device_login.c) */
+	struct rate refusals;   /* of callers without a level that reach the audit log */
+	struct process_info process[PROCESS_COUNT];
+	struct gateway_info gateway;
+	struct buf early; /* events that the parent sent before the databases were open */
+	/* Called once when it serves, and when it cannot go on (after logging why). */
+	void (*on_ready)(struct store *s);
+	void (*on_failed)(struct store *s);
+};
+
+/* Opens the databases below dir (created by the parent, 0700, ours); logs one line when that
+ * fails. It serves after the vault has told its authorities (on_ready). s is zeroed before, but
+ * for the callbacks, child and parent. */
+int store_open(struct store *s, struct loop *loop, const char *dir,
+	       const struct store_settings *settings);
+void store_close(struct store *s);
+void store_set_link(struct store *s, enum process peer, int fd); /* takes fd */
+/* PROCESS_STATE, GATEWAY and EVENTS of the parent. Returns like a link_handler. */
+int store_parent_message(struct store *s, struct record *r);
+
+/* A statement or transaction of the registry failed with err: logs and raises what the operator
+ * must know, once; ends the process when the file is damaged (the next start sets it aside). */
+void store_registry_failed(struct store *s, int err);
+void store_registry_worked(struct store *s); /* a transaction was committed */
