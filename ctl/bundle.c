@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A bundle: the directory with which a device connects. The key in it was made by this program and
+ * is nowhere else.
+ */
+#include "ctl/ctl.h"
+#include "daemon/base/err.h"
+#include "daemon/base/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int bundle_check(const char *dir)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+	if (!d && errno == ENOENT)
+		return EXIT_OK;
+	if (!d) {
+		fprintf(stderr, "gatehouse: --bundle %s: %s\n", dir, strerror(errno));
+		return EXIT_USAGE;
+	}
+	while ((e = readdir(d)) && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0))
+		;
+	closedir(d);
+	if (e) {
+		fprintf(stderr,
+			"gatehouse: --bundle %s: there are files in it already; name a new "
+			"directory\n",
+			dir);
+		return EXIT_CONFLICT;
+	}
+	return EXIT_OK;
+}
+
+static int write_file(const char *dir, const char *name, mode_t mode, struct str bytes)
+{
+	AUTO_CHAR path = mem_printf("%s/%s", dir, name);
+	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	while (fd >= 0 && bytes.n) {
+		const ssize_t n = write(fd, bytes.p, bytes.n);
+		if (n <= 0)
+			break;
+		bytes.p += n;
+		bytes.n -= (size_t)n;
+	}
+	if (fd < 0 || bytes.n || fsync(fd) < 0) {
+		fprintf(stderr, "gatehouse: cannot write %s: %s\n", path, strerror(errno));
+		return EXIT_FAILED;
+	}
+	return EXIT_OK;
+}
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+	return s ? s : "";
+}
+
+/* "192.0.2.1:8883", "[::]:8883", "*:8883" in two parts. */
+static void split_address(const char *address, char host[128], char port[8])
+{
+	const char *colon = strrchr(address, ':');
+	const size_t n = colon ? (size_t)(colon - address) : strlen(address);
+	const bool brackets = n > 1 && address[0] == '[';
+	snprintf(host, 128, "%.*s", (int)(brackets ? n - 2 : n), address + brackets);
+	snprintf(port, 8, "%s", colon ? colon + 1 : "8883");
+}
+
+static bool any_address(const char *host)
+{
+	return strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+/* Where the device connects: the first listener for MQTT over TLS, by the gateway's name if it
+ * listens everywhere. */
+static void choose_address(const struct bundle *b, char host[128], char port[8])
+{
+	size_t i;
+	const json_t *l;
+	snprintf(host, 128, "%s", text_of(b->status, "name"));
+	snprintf(port, 8, "8883");
+	json_array_foreach(json_object_get(b->status, "listeners"), i, l)
+	{
+		char bound[128];
+		if (strcmp(text_of(l, "protocol"), "mqtts") != 0)
+			continue;
+		split_address(text_of(l, "address"), bound, port);
+		if (!any_address(bound))
+			snprintf(host, 128, "%s", bound);
+		break;
+	}
+	if (b->host)
+		snprintf(host, 128, "%s", b->host);
+}
+
+static const char connect_script[] =
+	"#!/bin/sh\n"
+	"# Connects with the key and the certificate beside this script.\n"
+	"#   ./connect.sh pub TOPIC MESSAGE [mosquitto_pub options]\n"
+	"#   ./connect.sh sub TOPIC [mosquitto_sub options]\n"
+	"set -eu\n"
+	"here=$(CDPATH='' cd -- \"$(dirname -- \"$0\")\" && pwd)\n"
+	". \"$here/client.env\"\n"
+	"usage() {\n"
+	"\techo \"usage: $0 pub TOPIC MESSAGE | sub TOPIC  (needs Debian's package "
+	"mosquitto-clients)\" >&2\n"
+	"\texit 2\n"
+	"}\n"
+	"verb=${1:-}\n"
+	"shift || usage\n"
+	"tls() {\n"
+	"\tprogram=$1\n"
+	"\tshift\n"
+	"\texec \"$program\" -h \"$MQTT_HOST\" -p \"$MQTT_PORT\" -i \"$MQTT_CLIENT_ID\" \\\n"
+	"\t\t--cafile \"$here/ca.crt\" --cert \"$here/device.crt\" --key \"$here/device.key\" "
+	"\"$@\"\n"
+	"}\n"
+	"case $verb in\n"
+	"pub)\n"
+	"\t[ $# -ge 2 ] || usage\n"
+	"\ttopic=$1 message=$2\n"
+	"\tshift 2\n"
+	"\ttls mosquitto_pub -t \"$topic\" -m \"$message\" -q 1 \"$@\" ;;\n"
+	"sub)\n"
+	"\t[ $# -ge 1 ] || usage\n"
+	"\ttopic=$1\n"
+	"\tshift\n"
+	"\ttls mosquitto_sub -t \"$topic\" -v -q 1 \"$@\" ;;\n"
+	"*) usage ;;\n"
+	"esac\n";
+
+static void put_readme(struct buf *out, const struct bundle *b, const char *host, const char *port)
+{
+	buf_printf(out,
+		   "Device %s of the gateway %s, port %s (MQTT 3.1.1 or 5.0 over TLS).\n\n"
+		   "device.key   private key: it exists only here; keep it secret, copy it to the "
+		   "device\n"
+		   "device.crt   certificate with its issuer, valid until %s\n"
+		   "ca.crt       the root certificate by which the device knows the gateway\n"
+		   "client.env   host, port and client identifier as shell variables\n"
+		   "connect.sh   publishes or subscribes with the above:\n\n"
+		   "    ./connect.sh sub 'some/topic/#'\n"
+		   "    ./connect.sh pub some/topic hello\n\n"
+		   "With any other client: give it ca.crt, device.crt and device.key. No user name "
+		   "and no\n"
+		   "password is needed. What the device may do is shown by: gatehouse device show "
+		   "%s\n",
+		   b->device, host, port, text_of(b->answer, "not_after"), b->device);
+}
+
+int bundle_write(const struct bundle *b)
+{
+	char host[128], port[8];
+	AUTO_BUF env = {0};
+	AUTO_BUF readme = {0};
+	if (mkdir(b->dir, 0700) < 0 && errno != EEXIST) {
+		fprintf(stderr, "gatehouse: cannot make %s: %s\n", b->dir, strerror(errno));
+		return EXIT_FAILED;
+	}
+	choose_address(b, host, port);
+	buf_printf(&env, "MQTT_HOST='%s'\nMQTT_PORT='%s'\nMQTT_CLIENT_ID='%s'\n", host, port,
+		   b->device);
+	put_readme(&readme, b, host, port);
+	const struct {
+		const char *name;
+		mode_t mode;
+		struct str bytes;
+	} files[] = {
+		{"device.key", 0600, b->key_pem},
+		{"device.crt", 0644, str_of(text_of(b->answer, "certificate"))},
+		{"ca.crt", 0644, str_of(text_of(b->answer, "ca"))},
+		{"connect.sh", 0755, str_of(connect_script)},
+		{"client.env", 0644, buf_view(&env)},
+		{"README", 0644, buf_view(&readme)},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		const int status = write_file(b->dir, files[i].name, files[i].mode, files[i].bytes);
+		if (status != EXIT_OK)
+			return status;
+	}
+	return EXIT_OK;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gatehouse device add and set, cert add: passwords from the terminal, keys made here, bundles.
+ */
+#include "certs/request.h"
+#include "ctl/ctl.h"
+#include "daemon/base/err.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum { PASSWORD_MIN = 8, PASSWORD_MAX = 1024, CSR_FILE_MAX = 16 * KiB };
+
+static bool read_line(struct buf *line)
+{
+	char c;
+	ssize_t n;
+	while ((n = read(STDIN_FILENO, &c, 1)) == 1 && c != '\n') {
+		if (line->n > PASSWORD_MAX)
+			return false;
+		buf_putc(line, c);
+	}
+	return n >= 0;
+}
+
+/* A line typed without echo. */
+static bool ask(const char *prompt, struct buf *line)
+{
+	struct termios before, silent;
+	if (tcgetattr(STDIN_FILENO, &before))
+		return read_line(line);
+	silent = before;
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+	fputs(prompt, stderr);
+	const bool ok = read_line(line);
+	fputs("\n", stderr);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	return ok;
+}
+
+static int take_password(struct invocation *in)
+{
+	AUTO_SECRET first = {0};
+	AUTO_SECRET second = {0};
+	const bool terminal = isatty(STDIN_FILENO);
+	if (!ask("Password: ", &first) || (terminal && !ask("The same again: ", &second))) {
+		fprintf(stderr, "gatehouse: cannot read the password\n");
+		return EXIT_USAGE;
+	}
+	if (terminal && !str_eq(buf_view(&first), buf_view(&second))) {
+		fprintf(stderr, "gatehouse: the two are not the same; nothing was changed\n");
+		return EXIT_USAGE;
+	}
+	if (first.n < PASSWORD_MIN || first.n > PASSWORD_MAX) {
+		fprintf(stderr, "gatehouse: the password has %zu bytes; %d to %d are allowed\n",
+			first.n, PASSWORD_MIN, PASSWORD_MAX);
+		return EXIT_USAGE;
+	}
+	json_t *text = json_stringn(first.p, first.n);
+	if (!text) {
+		fprintf(stderr, "gatehouse: the password must be UTF-8 text\n");
+		return EXIT_USAGE;
+	}
+	json_object_set_new(in->args, "password", text);
+	return EXIT_OK;
+}
+
+static int read_csr(struct invocation *in, const char *path)
+{
+	AUTO_BUF bytes = {0};
+	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+	while (fd >= 0 && bytes.n <= CSR_FILE_MAX &&
+	       (n = read(fd, buf_reserve(&bytes, 4096), 4096)) > 0)
+		bytes.n += (size_t)n;
+	if (n < 0) {
+		fprintf(stderr, "gatehouse: --csr %s: %s\n", path, strerror(errno));
+		return EXIT_USAGE;
+	}
+	if (bytes.n > CSR_FILE_MAX) {
+		fprintf(stderr, "gatehouse: --csr %s: larger than 16 KiB, so no signing request\n",
+			path);
+		return EXIT_USAGE;
+	}
+	json_t *text = json_stringn(bytes.p, bytes.n);
+	if (!text) {
+		fprintf(stderr,
+			"gatehouse: --csr %s: give it as PEM: openssl req -inform DER -in %s -out "
+			"FILE.pem\n",
+			path, path);
+		return EXIT_USAGE;
+	}
+	json_object_set_new(in->args, "csr", text);
+	return EXIT_OK;
+}
+
+static int make_request(struct invocation *in, const char *name, struct buf *key)
+{
+	AUTO_BUF csr = {0};
+	if (request_make(name, key, &csr)) {
+		fprintf(stderr, "gatehouse: cannot make a key and a signing request for \"%s\"\n",
+			name);
+		return EXIT_FAILED;
+	}
+	json_object_set_new(in->args, "csr", json_stringn(csr.p, csr.n));
+	return EXIT_OK;
+}
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+	return s ? s : "";
+}
+
+static int write_bundle(struct invocation *in, const char *name, const struct buf *key,
+			const json_t *answer)
+{
+	json_t *status = NULL;
+	if (request_send(in, "GET", "/api/v1/status", NULL, &status) != 200) {
+		json_decref(status);
+		return EXIT_UNREACHABLE;
+	}
+	const struct bundle b = {
+		.dir = invocation_local(in, "bundle"),
+		.device = name,
+		.host = invocation_local(in, "host"),
+		.key_pem = buf_view(key),
+		.answer = answer,
+		.status = status,
+	};
+	const int result = bundle_write(&b);
+	json_decref(status);
+	return result;
+}
+
+static int write_chain(const char *path, const char *chain)
+{
+	FILE *f = path ? fopen(path, "w") : stdout;
+	if (!f || fputs(chain, f) < 0 || (path && fclose(f))) {
+		fprintf(stderr, "gatehouse: cannot write %s: %s\n", path ? path : "the certificate",
+			strerror(errno));
+		return EXIT_FAILED;
+	}
+	return EXIT_OK;
+}
+
+static int finish_add(struct invocation *in, const char *name, const struct buf *key,
+		      const json_t *answer)
+{
+	const char *bundle = invocation_local(in, "bundle");
+	const char *chain = text_of(answer, "certificate");
+	int status = EXIT_OK;
+	if (bundle)
+		status = write_bundle(in, name, key, answer);
+	else if (chain[0] && invocation_local(in, "out"))
+		status = write_chain(invocation_local(in, "out"), chain);
+	if (status != EXIT_OK)
+		return status;
+	if (in->json)
+		print_json_line(answer);
+	else if (bundle)
+		printf("%s: device, key and certificate (until %s) are in %s\n", name,
+		       text_of(answer, "not_after"), bundle);
+	else if (chain[0] && !invocation_local(in, "out"))
+		return write_chain(NULL, chain);
+	else
+		printf("%s: added\n", name);
+	return EXIT_OK;
+}
+
+/* Asks for a device or a certificate; whose key is made here when a bundle is wanted. */
+static int add(struct invocation *in, const char *name)
+{
+	const char *bundle = invocation_local(in, "bundle");
+	const char *csr = invocation_local(in, "csr");
+	AUTO_SECRET key = {0};
+	AUTO_CHAR own_name = mem_strdup(name);
+	json_t *answer = NULL;
+	int status = EXIT_OK;
+	if (bundle && csr) {
+		fprintf(stderr, "gatehouse: give either --bundle or --csr\n");
+		return EXIT_USAGE;
+	}
+	if (bundle)
+		status = bundle_check(bundle);
+	if (status == EXIT_OK && bundle)
+		status = make_request(in, own_name, &key);
+	if (status == EXIT_OK && csr)
+		status = read_csr(in, csr);
+	if (status == EXIT_OK && invocation_switch(in, "password"))
+		status = take_password(in);
+	if (status == EXIT_OK)
+		status = request_command(in, &answer);
+	if (status == EXIT_OK)
+		status = finish_add(in, own_name, &key, answer);
+	json_decref(answer);
+	return status;
+}
+
+int run_device_add(struct invocation *in)
+{
+	return add(in, text_of(in->args, "name"));
+}
+
+int run_cert_add(struct invocation *in)
+{
+	if (!invocation_local(in, "bundle") && !invocation_local(in, "csr")) {
+		fprintf(stderr, "gatehouse: give --bundle DIR or --csr FILE\n");
+		return EXIT_USAGE;
+	}
+	return add(in, text_of(in->args, "device"));
+}
+
+int run_device_set(struct invocation *in)
+{
+	int status = EXIT_OK;
+	if (invocation_switch(in, "no-password"))
+		json_object_set_new(in->args, "password", json_string(""));
+	else if (invocation_switch(in, "password"))
+		status = take_password(in);
+	if (status == EXIT_OK && json_object_size(in->args) < 2) {
+		fprintf(stderr, "gatehouse: nothing to change; see gatehouse device set --help\n");
+		return EXIT_USAGE;
+	}
+	return status == EXIT_OK ? run_plain(in) : status;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gatehouse, the command line: table of commands, their arguments as JSON, the request, the answer
+ * on the terminal. A program of its own with one thread; it speaks the HTTP API over the control
+ * socket.
+ */
+#pragma once
+
+#include "daemon/base/str.h"
+
+#include <jansson.h>
+
+/* Exit status, as documented in gatehouse(1). */
+enum ctl_exit {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,      /* the gateway could not do it */
+	EXIT_USAGE = 2,       /* wrong command line, or a wrong argument */
+	EXIT_REFUSED = 3,     /* refused by policy, or your level does not allow it */
+	EXIT_UNREACHABLE = 4, /* the gateway, or a process of it, does not answer */
+	EXIT_NOT_FOUND = 5,
+	EXIT_CONFLICT = 6, /* exists already, or in use */
+};
+
+enum ctl_show { OBJECT, LIST, STATUS, MESSAGE, NONE };
+enum ctl_need { OPTIONAL, REQUIRED };
+enum ctl_kind { TEXT, MANY, NUMBER, DURATION, ON, OFF, LOCAL, SWITCH };
+
+struct ctl_param {
+	const char
+		*name; /* of an option without "--", or the placeholder of a positional argument */
+	const char *field; /* in the request; "" = for the command itself */
+	bool positional;
+	enum ctl_need need;
+	enum ctl_kind kind;
+	const char *arg;
+	const char *text;
+};
+
+struct invocation;
+
+struct ctl_command {
+	const char *noun;
+	const char *verb; /* "" when the noun is the command */
+	const char *method;
+	const char *path;
+	enum ctl_show show;
+	int (*run)(struct invocation *in);
+	const char *summary;
+	const struct ctl_param *param; /* ends with a NULL name */
+};
+
+extern const struct ctl_command ctl_commands[];
+extern const size_t ctl_commands_n;
+
+struct invocation {
+	const struct ctl_command *command;
+	const char *socket_path;
+	bool json;
+	json_t *args;  /* fields of the request */
+	json_t *local; /* LOCAL and SWITCH options by name: text or true */
+};
+
+const char *invocation_local(const struct invocation *in,
+			     const char *name); /* NULL when not given */
+bool invocation_switch(const struct invocation *in, const char *name);
+
+/* options.c: fills args and local. 0, or ERR_INVALID after a message. */
+int options_take(struct invocation *in, int argc, char **argv);
+
+/* request.c: one exchange with the gateway. The status of HTTP, or 0 when it could not be reached
+ * (a message was printed). *answer belongs to the caller, or is NULL. */
+unsigned request_send(const struct invocation *in, const char *method, const char *path,
+		      json_t *body, json_t **answer);
+/* Replaces {field} in a path by the argument, percent-encoded, and takes it out of args. The caller
+ * frees the result. */
+char *request_path(const char *path, json_t *args);
+/* The same as one call for the command's own method and path: GET and DELETE put args into the
+ * query. Prints the problem when the answer is one. Exit status. */
+int request_command(struct invocation *in, json_t **answer);
+
+/* print.c */
+void print_object(const json_t *object);
+void print_list(const struct ctl_command *command, const json_t *items);
+void print_status(const json_t *status);
+void print_json_line(const json_t *value);
+void print_event(const json_t *event);
+/* "error: ..." with the field; exit status for that HTTP status. */
+int print_problem(unsigned status, const json_t *problem);
+
+/* bundle.c: everything a device needs to connect, in a directory. */
+struct bundle {
+	const char *dir;
+	const char *device;
+	const char *host; /* NULL: chosen from the listeners in status */
+	struct str key_pem;
+	const json_t *answer; /* of device add: certificate_pem ... */
+	const json_t *status;
+};
+int bundle_check(const char *dir);        /* empty or absent? Message and EXIT_* otherwise */
+int bundle_write(const struct bundle *b); /* EXIT_* */
+
+int run_plain(struct invocation *in);
+int run_device_add(struct invocation *in);
+int run_device_set(struct invocation *in);
+int run_cert_add(struct invocation *in);
+int run_cert_revoke(struct invocation *in);
+int run_acl(struct invocation *in);
+int run_event_list(struct invocation *in);
+int run_setup_code(struct invocation *in);

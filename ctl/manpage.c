@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Writes what is made from the table of commands at build time: `manpage man VERSION` gatehouse(1),
+ * `manpage completion` the completion for bash. The event reference comes from events.def. Not
+ * installed.
+ */
+#include "ctl/ctl.h"
+#include "daemon/base/events.h"
+
+#include <stdio.h>
+
+/* The commands' functions are not linked here; the table only needs their names. */
+int run_plain(struct invocation *in)
+{
+	(void)in;
+	return 0;
+}
+#define NOT_LINKED(name)                \
+	int name(struct invocation *in) \
+	{                               \
+		return run_plain(in);   \
+	}
+NOT_LINKED(run_device_add)
+NOT_LINKED(run_device_set)
+NOT_LINKED(run_cert_add)
+NOT_LINKED(run_cert_revoke)
+NOT_LINKED(run_acl)
+NOT_LINKED(run_event_list)
+NOT_LINKED(run_setup_code)
+
+/* Text for roff: no escapes, no requests by accident. */
+static void put(const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '\\')
+			fputs("\\e", stdout);
+		else if (*s == '-')
+			fputs("\\-", stdout);
+		else if (*s == '\'')
+			fputs("\\(aq", stdout);
+		else
+			putchar(*s);
+	}
+}
+
+static void put_command(const struct ctl_command *c)
+{
+	printf(".SS ");
+	put("gatehouse ");
+	put(c->noun);
+	printf("%s", c->verb[0] ? " " : "");
+	put(c->verb);
+	for (const struct ctl_param *p = c->param; p->name; p++)
+		if (p->positional)
+			printf(p->need == REQUIRED ? " %s" : " [%s]", p->name);
+	printf("\n");
+	put(c->summary);
+	printf(".\n");
+	for (const struct ctl_param *p = c->param; p->name; p++) {
+		printf(".TP\n");
+		if (!p->positional) {
+			printf("\\fB");
+			put("--");
+			put(p->name);
+			printf("\\fR \\fI%s\\fR\n", p->arg);
+		} else {
+			printf("\\fI%s\\fR\n", p->name);
+		}
+		put(p->text);
+		printf("\n");
+	}
+}
+
+static void put_events(void)
+{
+	printf(".SH EVENTS\nThe names and severities of the events:\n");
+	for (enum event e = 0; e < EVENT_COUNT; e++) {
+		printf(".TP\n\\fB");
+		put(event_name(e));
+		printf("\\fR (%s)\n", severity_name(event_severity(e)));
+		put(event_text(e));
+		printf("\n");
+	}
+}
+
+static void put_man(const char *version)
+{
+	printf(".TH GATEHOUSE 1 \"\" \"Gatehouse %s\" \"Gatehouse\"\n"
+	       ".SH NAME\ngatehouse \\- manages a running Gatehouse gateway\n"
+	       ".SH SYNOPSIS\n.B gatehouse\n[\\fB\\-\\-socket\\fR \\fIPATH\\fR] "
+	       "[\\fB\\-\\-json\\fR] "
+	       "\\fICOMMAND\\fR [\\fIARGUMENT\\fR]...\n"
+	       ".SH DESCRIPTION\n"
+	       "Speaks the gateway's API over its control socket, so it works on the gateway "
+	       "itself, for root "
+	       "and for members of the group gatehouse\\-admin. Answers are tables for people; "
+	       "with "
+	       "\\fB\\-\\-json\\fR they are JSON, lists one object a line.\n"
+	       ".SH OPTIONS\n"
+	       ".TP\n\\fB\\-\\-socket\\fR \\fIPATH\\fR\nThe control socket.\n"
+	       ".TP\n\\fB\\-\\-json\\fR\nJSON instead of tables.\n"
+	       ".TP\n\\fB\\-\\-help\\fR\nHelp, also for one command.\n"
+	       ".TP\n\\fB\\-\\-version\\fR\nThe version.\n"
+	       ".SH COMMANDS\n",
+	       version);
+	for (size_t i = 0; i < ctl_commands_n; i++)
+		put_command(&ctl_commands[i]);
+	put_events();
+	printf(".SH EXIT STATUS\n"
+	       ".TP\n0\nDone.\n.TP\n1\nThe gateway could not do it.\n"
+	       ".TP\n2\nWrong usage, or an argument that is not allowed.\n"
+	       ".TP\n3\nRefused by policy, or not allowed to you.\n"
+	       ".TP\n4\nThe gateway, or a process of it, does not answer.\n"
+	       ".TP\n5\nNot found.\n.TP\n6\nConflict: it exists already, or is in use.\n"
+	       ".SH ENVIRONMENT\n.TP\nGATEHOUSE_SOCKET\nThe control socket, where "
+	       "\\fB\\-\\-socket\\fR is not "
+	       "given.\n"
+	       ".SH FILES\n.TP\n/run/gatehouse/control.sock\nThe control socket.\n"
+	       ".SH EXAMPLES\n.nf\n"
+	       "gatehouse device add pump\\-1 \\-\\-bundle ./pump\\-1\n"
+	       "gatehouse acl allow device:pump\\-1 publish \\(aqplant/${device}/#\\(aq\n"
+	       "gatehouse cert revoke \\-\\-device pump\\-1\n"
+	       "gatehouse event list \\-\\-follow \\-\\-severity warning\n.fi\n"
+	       ".SH SEE ALSO\n.BR gatehoused (8),\n.BR gatehouse.conf (5)\n");
+}
+
+static bool first_of_noun(size_t i)
+{
+	return i == 0 || strcmp(ctl_commands[i].noun, ctl_commands[i - 1].noun) != 0;
+}
+
+static void put_completion(void)
+{
+	printf("# bash completion for gatehouse; made from the table of commands\n"
+	       "_gatehouse()\n{\n"
+	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=() w\n"
+	       "\tfor w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+	       "\t\t[[ $w == --socket || $w == --json ]] || words+=(\"$w\")\n"
+	       "\tdone\n"
+	       "\tcase \"${words[0]} ${words[1]}\" in\n");
+	for (size_t i = 0; i < ctl_commands_n; i++) {
+		const struct ctl_command *c = &ctl_commands[i];
+		printf("\t\"%s %s\"*) w='--json --help", c->noun, c->verb);
+		for (const struct ctl_param *p = c->param; p->name; p++)
+			if (!p->positional)
+				printf(" --%s", p->name);
+		printf("' ;;\n");
+	}
+	for (size_t i = 0; i < ctl_commands_n; i++) {
+		if (!first_of_noun(i) || !ctl_commands[i].verb[0])
+			continue;
+		printf("\t\"%s \"*) w='", ctl_commands[i].noun);
+		for (size_t k = i;
+		     k < ctl_commands_n && strcmp(ctl_commands[k].noun, ctl_commands[i].noun) == 0;
+		     k++)
+			printf("%s%s", k > i ? " " : "", ctl_commands[k].verb);
+		printf("' ;;\n");
+	}
+	printf("\t*) w='");
+	for (size_t i = 0; i < ctl_commands_n; i++)
+		if (first_of_noun(i))
+			printf("%s ", ctl_commands[i].noun);
+	printf("--socket --json --help --version' ;;\n\tesac\n"
+	       "\tmapfile -t COMPREPLY < <(compgen -W \"$w\" -- \"$cur\")\n"
+	       "\t[[ $cur == [./~]* ]] && mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+	       "}\n"
+	       "complete -o filenames -F _gatehouse gatehouse\n");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && strcmp(argv[1], "man") == 0)
+		put_man(argv[2]);
+	else if (argc == 2 && strcmp(argv[1], "completion") == 0)
+		put_completion();
+	else
+		return 2;
+	return fflush(stdout) != 0;
+}

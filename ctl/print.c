@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Answers on the terminal: tables whose columns fit their contents, names and values, one line per
+ * event.
+ */
+#include "ctl/ctl.h"
+#include "daemon/base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { COLUMNS_MAX = 9, CELL_MAX = 48 };
+
+/* Columns of the lists; the field may be a path into objects. */
+static const struct {
+	const char *noun;
+	struct {
+		const char *title;
+		const char *field;
+	} column[COLUMNS_MAX];
+} tables[] = {
+	{"device",
+	 {{"NAME", "name"},
+	  {"STATE", "state"},
+	  {"KIND", "kind"},
+	  {"GROUPS", "groups"},
+	  {"ROLES", "roles"},
+	  {"PROOF", "proof"},
+	  {"LAST SEEN", "last_seen"}}},
+	{"cert",
+	 {{"FINGERPRINT", "fingerprint"},
+	  {"DEVICE", "device"},
+	  {"STATUS", "status"},
+	  {"ENDS", "not_after"},
+	  {"ISSUED", "issued_at"}}},
+	{"role", {{"NAME", "name"}, {"RULES", "rules"}, {"DEVICES", "devices"}, {"NOTE", "note"}}},
+	{"acl",
+	 {{"ID", "id"},
+	  {"PRIORITY", "priority"},
+	  {"EFFECT", "effect"},
+	  {"SUBJECT", "subject"},
+	  {"ACTION", "action"},
+	  {"FILTER", "filter"}}},
+	{"client",
+	 {{"CLIENT ID", "client_id"},
+	  {"DEVICE", "device"},
+	  {"ADDRESS", "address"},
+	  {"LISTENER", "listener"},
+	  {"PROTOCOL", "protocol"},
+	  {"TLS", "tls"},
+	  {"SINCE", "connected_at"}}},
+	{"config", {{"KEY", "key"}, {"VALUE", "value"}, {"SET IN", "origin"}}},
+};
+
+static void cell_text(struct buf *out, const json_t *v)
+{
+	size_t i;
+	const json_t *item;
+	if (json_is_string(v))
+		buf_puts(out, json_string_value(v));
+	else if (json_is_integer(v))
+		buf_printf(out, "%lld", (long long)json_integer_value(v));
+	else if (json_is_boolean(v))
+		buf_puts(out, json_is_true(v) ? "yes" : "no");
+	else if (json_is_array(v))
+		json_array_foreach(v, i, item)
+		{
+			buf_puts(out, i ? "," : "");
+			cell_text(out, item);
+		}
+	else if (json_is_object(v))
+		buf_puts(out, "{...}");
+	if (out->n == 0)
+		buf_puts(out, "-");
+}
+
+/* What comes from devices may hold anything: controls would move the cursor. */
+static void make_printable(struct buf *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if ((unsigned char)b->p[i] < 0x20 || b->p[i] == 0x7f)
+			b->p[i] = '?';
+}
+
+/* Columns on the screen: UTF-8 continuation bytes take none. */
+static size_t width(struct str s)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s.n; i++)
+		n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+	return n;
+}
+
+static char *cell(const json_t *row, const char *field)
+{
+	AUTO_BUF text = {0};
+	cell_text(&text, json_object_get(row, field));
+	make_printable(&text);
+	if (strcmp(field, "fingerprint") == 0 && text.n > 16)
+		text.n = 16; /* enough to name it; --json and show give all of it */
+	return mem_strdup(buf_cstr(&text));
+}
+
+static void print_cell(const char *text, size_t size, bool last)
+{
+	const size_t w = width(str_of(text));
+	printf("%s%*s", text, last ? 0 : (int)(size > w ? size - w + 2 : 2), "");
+}
+
+void print_list(const struct ctl_command *command, const json_t *items)
+{
+	size_t t = 0, n = 0, i;
+	const json_t *row;
+	size_t size[COLUMNS_MAX] = {0};
+	while (t < ARRAY_LEN(tables) && strcmp(tables[t].noun, command->noun) != 0)
+		t++;
+	while (t < ARRAY_LEN(tables) && n < COLUMNS_MAX && tables[t].column[n].title)
+		n++;
+	if (json_array_size(items) == 0) {
+		fprintf(stderr, "none\n");
+		return;
+	}
+	for (size_t c = 0; c < n; c++) {
+		size[c] = strlen(tables[t].column[c].title);
+		json_array_foreach(items, i, row)
+		{
+			AUTO_CHAR text = cell(row, tables[t].column[c].field);
+			size[c] = MAX(size[c], MIN(width(str_of(text)), (size_t)CELL_MAX));
+		}
+	}
+	for (size_t c = 0; c < n; c++)
+		print_cell(tables[t].column[c].title, size[c], c + 1 == n);
+	printf("\n");
+	json_array_foreach(items, i, row)
+	{
+		for (size_t c = 0; c < n; c++) {
+			AUTO_CHAR text = cell(row, tables[t].column[c].field);
+			print_cell(text, size[c], c + 1 == n);
+		}
+		printf("\n");
+	}
+}
+
+static void print_value(const char *key, const json_t *value, int indent);
+
+static void print_fields(const json_t *object, int indent)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+		print_value(key, value, indent);
+}
+
+static void print_rows(const json_t *list, int indent)
+{
+	size_t i;
+	const json_t *row;
+	json_array_foreach(list, i, row)
+	{
+		const char *key;
+		json_t *value;
+		const char *sep = "";
+		printf("%*s", indent, "");
+		json_object_foreach((json_t *)(uintptr_t)row, key, value)
+		{
+			AUTO_CHAR text = cell(row, key);
+			if (strcmp(text, "-") == 0)
+				continue;
+			printf("%s%s %s", sep, key, text);
+			sep = ", ";
+		}
+		printf("\n");
+	}
+}
+
+static void print_multiline(const char *text, int indent)
+{
+	struct str rest = str_trim(str_of(text));
+	while (rest.p) {
+		const struct str line = str_split(&rest, '\n');
+		printf("%*s%.*s\n", indent, "", STR_ARG(line));
+	}
+}
+
+static void print_value(const char *key, const json_t *value, int indent)
+{
+	const bool rows = json_is_array(value) && json_is_object(json_array_get(value, 0));
+	AUTO_CHAR label = mem_strdup(key);
+	for (char *p = label; *p; p++)
+		if (*p == '_')
+			*p = ' ';
+	if (json_is_object(value) || rows) {
+		printf("%*s%s:\n", indent, "", label);
+		if (rows)
+			print_rows(value, indent + 4);
+		else
+			print_fields(value, indent + 4);
+	} else if (json_is_string(value) && strchr(json_string_value(value), '\n')) {
+		printf("%*s%s:\n", indent, "", label);
+		print_multiline(json_string_value(value), indent + 4);
+	} else {
+		AUTO_BUF text = {0};
+		cell_text(&text, value);
+		make_printable(&text);
+		printf("%*s%-*s %s\n", indent, "", MAX(22 - indent, 1), label, buf_cstr(&text));
+	}
+}
+
+void print_object(const json_t *object)
+{
+	print_fields(object, 0);
+}
+
+void print_status(const json_t *status)
+{
+	print_fields(status, 0);
+}
+
+void print_json_line(const json_t *value)
+{
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	puts(text ? text : "null");
+	free(text);
+}
+
+static const char *field(const json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+	return s ? s : "";
+}
+
+static void append_pair(struct buf *line, const char *key, const char *value)
+{
+	if (value[0])
+		buf_printf(line, "  %s=%s", key, value);
+}
+
+void print_event(const json_t *event)
+{
+	AUTO_BUF line = {0};
+	const char *key;
+	json_t *value;
+	buf_printf(&line, "%s  %-8s %-22s %s", field(event, "time"), field(event, "severity"),
+		   field(event, "name"), field(event, "actor")[0] ? field(event, "actor") : "-");
+	append_pair(&line, "address", field(event, "address"));
+	append_pair(&line, "client_id", field(event, "client_id"));
+	append_pair(&line, "listener", field(event, "listener"));
+	append_pair(&line, "reason", field(event, "reason"));
+	json_object_foreach(json_object_get(event, "detail"), key, value)
+	{
+		AUTO_BUF text = {0};
+		cell_text(&text, value);
+		append_pair(&line, key, buf_cstr(&text));
+	}
+	make_printable(&line);
+	puts(buf_cstr(&line));
+}
+
+int print_problem(unsigned status, const json_t *problem)
+{
+	const char *detail = field(problem, "detail");
+	fprintf(stderr, "gatehouse: %s\n", detail[0] ? detail : "the gateway could not do it");
+	switch (status) {
+	case 400:
+		return EXIT_USAGE;
+	case 403:
+	case 422:
+		return EXIT_REFUSED;
+	case 404:
+		return EXIT_NOT_FOUND;
+	case 409:
+		return EXIT_CONFLICT;
+	case 503:
+		return EXIT_UNREACHABLE;
+	default:
+		return EXIT_FAILED;
+	}
+}
