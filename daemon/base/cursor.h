@@ -59,7 +59,8 @@ static inline const unsigned char *cur_take(struct cur *c, size_t n)
 		return NULL;
 	}
 	const unsigned char *p = c->p;
-	c->p += n;
+	if (n) /* an empty input may have no address to count from */
+		c->p += n;
 	return p;
 }
 
