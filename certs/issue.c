@@ -217,7 +217,7 @@ static int load_certificate(struct keystore *ks, enum key_slot slot, struct auth
 	const char *name = key_slot_info(slot)->name;
 	int err = keystore_load_certificate(ks, slot, &der, why);
 	if (!err)
-		err = certificate_read(buf_view(&der), name, &a->certificate, why);
+		err = profile_read(buf_view(&der), name, &a->certificate, why);
 	if (err)
 		return err;
 	if (!str_eq(certificate_spki(&a->certificate), key_spki(a->key)))

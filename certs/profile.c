@@ -77,7 +77,7 @@ static int import(struct str der, gnutls_x509_crt_t *out)
 	return r;
 }
 
-int certificate_read(struct str der, const char *name, struct certificate *out, struct why *why)
+int profile_read(struct str der, const char *name, struct certificate *out, struct why *why)
 {
 	struct certificate c = {0};
 	gnutls_x509_crt_t crt;
@@ -281,7 +281,7 @@ static int read_back(gnutls_x509_crt_t crt, const char *name, struct certificate
 	if (r < 0)
 		return why_set(why, ERR_CRYPTO, "the certificate cannot be written: %s",
 			       gnutls_strerror(r));
-	const int err = certificate_read(str_make(der.data, der.size), name, out, why);
+	const int err = profile_read(str_make(der.data, der.size), name, out, why);
 	gnutls_free(der.data);
 	return err;
 }

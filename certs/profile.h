@@ -44,7 +44,7 @@ struct certificate {
 	size_t spki_len;
 };
 /* Reads one; takes a copy of der. 0 or ERR_MALFORMED. name is for the message. */
-int certificate_read(struct str der, const char *name, struct certificate *out, struct why *why);
+int profile_read(struct str der, const char *name, struct certificate *out, struct why *why);
 void certificate_fini(struct certificate *c);
 static inline struct str certificate_spki(const struct certificate *c)
 {

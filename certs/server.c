@@ -33,7 +33,7 @@ static void load_certificate(struct servers *s, enum key_slot slot)
 	if (err == ERR_NOT_FOUND)
 		return;
 	if (!err)
-		err = certificate_read(buf_view(&der), name, &c, &why);
+		err = profile_read(buf_view(&der), name, &c, &why);
 	if (err) {
 		log_warning("%s; it is made anew", why.text);
 		return;

@@ -425,7 +425,7 @@ static void server_keys_stay_over_renewals_and_restarts(void **state)
 	assert_true(renew(s, &names, NOW) > 0);
 	AUTO_BUF der = {0};
 	assert_int_equal(servers_certificate(s, SLOT_BROKER_RSA, &der), 0);
-	assert_int_equal(certificate_read(buf_view(&der), "x", &c, &why), 0);
+	assert_int_equal(profile_read(buf_view(&der), "x", &c, &why), 0);
 	assert_true(str_eq(certificate_spki(&c), str_make(spki, n)));
 	assert_int_equal(c.not_after, NOW + (int64_t)397 * DAY);
 	struct san_set have;

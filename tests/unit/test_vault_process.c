@@ -418,7 +418,7 @@ static void the_store_gets_certificates(void **state)
 	const struct body_issue_done done = hear_issued(&id);
 	assert_int_equal(id, 5);
 	assert_int_equal(done.status, OP_OK);
-	assert_int_equal(certificate_read(done.der, "x", &c, &why), 0);
+	assert_int_equal(profile_read(done.der, "x", &c, &why), 0);
 	assert_true(str_eq(done.serial, str_make(c.serial, c.serial_len)));
 	assert_true(str_eq(done.fingerprint, str_make(c.fingerprint, FINGERPRINT_LEN)));
 	assert_int_equal(done.not_before_at, c.not_before);
