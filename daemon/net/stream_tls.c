@@ -22,6 +22,10 @@ static struct tls *tls_of(struct stream *s)
 
 static ssize_t pull_socket(struct tls *t, void *p, size_t size)
 {
+	if (t->bytes_in > HANDSHAKE_BYTES_MAX) {
+		gnutls_transport_set_errno(t->session, EMSGSIZE);
+		return -1;
+	}
 	const ssize_t n = recv(t->base.fd, p, size, 0);
 	if (n > 0)
 		t->bytes_in += (uint64_t)n;
@@ -217,15 +221,16 @@ static int tls_write(struct stream *s, struct stream_scratch *scratch, const str
 {
 	struct tls *t = tls_of(s);
 	struct gather g = {.iov = iov, .n = n, .left = STREAM_WRITE_MAX};
-	if (s->unsent.n)
-		return ERR_AGAIN;
+	/* A ticket or an answer to a key update may wait here without having been refused. */
+	int e = stream_flush_unsent(s, scratch);
+	if (e < 0)
+		return e;
 	if (t->broken) {
 		s->error = t->end_text;
 		return ERR_IO;
 	}
 	t->sink = scratch;
 	scratch->batch_n = 0;
-	int e = 0;
 	while (e == 0) {
 		const struct str part = gather_next(&g, scratch->record, t->record_max);
 		if (part.n == 0)

@@ -272,6 +272,7 @@ static enum handshake_outcome classify(struct handshake *h, int e)
 	case GNUTLS_E_UNSUPPORTED_SIGNATURE_ALGORITHM:
 	case GNUTLS_E_INSUFFICIENT_SECURITY:
 	case GNUTLS_E_ECC_UNSUPPORTED_CURVE:
+		detail(h, "no TLS version, cipher suite, group or signature in common");
 		return HANDSHAKE_NO_COMMON_CIPHER;
 	case GNUTLS_E_FATAL_ALERT_RECEIVED:
 		snprintf(h->result->detail, sizeof(h->result->detail),
@@ -280,6 +281,12 @@ static enum handshake_outcome classify(struct handshake *h, int e)
 		return HANDSHAKE_ABORTED;
 	case GNUTLS_E_PREMATURE_TERMINATION:
 	case GNUTLS_E_PULL_ERROR:
+		if (h->tls->bytes_in > HANDSHAKE_BYTES_MAX) {
+			detail(h, "the handshake is longer than 64 KiB");
+			return HANDSHAKE_PROTOCOL_ERROR;
+		}
+		detail(h, "the peer closed the connection");
+		return HANDSHAKE_ABORTED;
 	case GNUTLS_E_PUSH_ERROR:
 		detail(h, "the peer closed the connection");
 		return HANDSHAKE_ABORTED;
@@ -291,7 +298,12 @@ static enum handshake_outcome classify(struct handshake *h, int e)
 
 static void refuse(struct handshake *h, enum handshake_outcome o)
 {
-	tls_alert(h->tls, outcomes[o].alert);
+	gnutls_alert_description_t alert = outcomes[o].alert;
+	/* RFC 5246 section 7.4.6: TLS 1.2 has no word of its own for it. */
+	if (o == HANDSHAKE_NO_CERTIFICATE &&
+	    gnutls_protocol_get_version(h->tls->session) != GNUTLS_TLS1_3)
+		alert = GNUTLS_A_HANDSHAKE_FAILURE;
+	tls_alert(h->tls, alert);
 	fail(h, o);
 }
 
@@ -304,6 +316,10 @@ static void failed(struct handshake *h, int e)
 	}
 	const bool ours = tls_key_failed();
 	const enum handshake_outcome o = ours ? HANDSHAKE_SIGNATURE_FAILED : classify(h, e);
+	if (o == HANDSHAKE_NO_CERTIFICATE) {
+		refuse(h, o);
+		return;
+	}
 	h->tls->broken = true;
 	if (ours)
 		detail(h, "the process that keeps the listener's key did not sign");
