@@ -4,9 +4,11 @@
  *
  * A node stands for one level of filters. Its literal children are in a persistent map keyed by
  * their label, "+" has a pointer of its own, and "#" needs no node: its subscribers are kept at the
- * level before it (open), since it matches that level too. Nodes are reference-counted and shared
- * between versions; an edit changes those in place that only it holds and copies the others. Old
- * versions are dropped through the epoch, and take with them what nothing else holds.
+ * level before it (open), since it matches that level too. Below the last level that tells a filter
+ * from all others there are no nodes: the node keeps the rest of the levels as text, its tail,
+ * until a filter comes that needs them apart. Nodes are reference-counted and shared between
+ * versions; an edit changes those in place that only it holds and copies the others. Old versions
+ * are dropped through the epoch, and take with them what nothing else holds.
  */
 #include "daemon/broker/trie.h"
 #include "daemon/base/err.h"
@@ -26,7 +28,9 @@ struct trie_node {
 	struct hamt groups; /* shared subscriptions of both kinds */
 	struct ref ref;
 	uint16_t label_n;
-	char label[];
+	uint16_t tail_n; /* a node with a tail has no children */
+	bool has_tail;   /* a tail may be empty: one empty level */
+	char text[];     /* label, then tail */
 };
 
 /* The members of "$share/NAME/filter". Its key in the node is a mark, then the name. */
@@ -54,7 +58,14 @@ struct trie {
 static struct str node_key(const void *value)
 {
 	const struct trie_node *node = value;
-	return str_make(node->label, node->label_n);
+	return str_make(node->text, node->label_n);
+}
+
+/* The levels behind the node's own, without "/#"; p = NULL when there are none. */
+static struct str node_tail(const struct trie_node *node)
+{
+	return node->has_tail ? str_make(node->text + node->label_n, node->tail_n)
+			      : (struct str){NULL, 0};
 }
 
 static void node_retain(void *value)
@@ -90,18 +101,22 @@ static void group_release(void *value)
 
 static const struct hamt_ops group_ops = {group_key, group_retain, group_release, NULL};
 
-static size_t node_size(size_t label_n)
+static size_t node_size(size_t text_n)
 {
-	return MAX(sizeof(struct trie_node), offsetof(struct trie_node, label) + label_n);
+	return MAX(sizeof(struct trie_node), offsetof(struct trie_node, text) + text_n);
 }
 
-static struct trie_node *node_new(struct str label)
+static struct trie_node *node_new(struct str label, struct str tail)
 {
-	struct trie_node *node = mem_alloc(node_size(label.n));
+	struct trie_node *node = mem_alloc(node_size(label.n + tail.n));
 	ref_init(&node->ref);
 	node->label_n = (uint16_t)label.n;
+	node->tail_n = (uint16_t)tail.n;
+	node->has_tail = tail.p != NULL;
 	if (label.n)
-		memcpy(node->label, label.p, label.n);
+		memcpy(node->text, label.p, label.n);
+	if (tail.n)
+		memcpy(node->text + label.n, tail.p, tail.n);
 	return node;
 }
 
@@ -123,7 +138,7 @@ static struct trie_node *node_own(struct trie_node *node)
 {
 	if (ref_alone(&node->ref))
 		return node;
-	struct trie_node *copy = mem_copy(node, node_size(node->label_n));
+	struct trie_node *copy = mem_copy(node, node_size(node->label_n + node->tail_n));
 	ref_init(&copy->ref);
 	hamt_copy(copy->children, &child_ops);
 	hamt_copy(copy->groups, &group_ops);
@@ -152,9 +167,10 @@ static struct group *group_own(struct group *g)
 	return copy;
 }
 
-/* A filter taken apart. id: the group's key in its node, with the mark left open. */
+/* A filter taken apart. */
 struct parts {
-	struct str levels; /* without $share/NAME/ */
+	struct str levels; /* without $share/NAME/ and "/#"; p = NULL when nothing is left */
+	bool open;         /* it ended in "#" */
 	struct str name;   /* of the group, p = NULL when not shared */
 	uint64_t group;    /* hash of name and filter */
 };
@@ -167,6 +183,11 @@ static int parts_of(struct str filter, struct parts *out)
 	if (topic_levels(share.filter) > TRIE_LEVELS_MAX)
 		return ERR_LIMIT;
 	out->levels = share.filter;
+	out->open = share.filter.p[share.filter.n - 1] == '#';
+	if (out->open && share.filter.n > 1)
+		out->levels.n -= 2;
+	else if (out->open)
+		out->levels = (struct str){NULL, 0};
 	out->name = share.group;
 	out->group = share.group.p ? hash_str(filter) : 0;
 	return 0;
@@ -214,23 +235,23 @@ static void *change_group(void *ctx, void *old)
 }
 
 /* The key of a group in its node; the caller frees. */
-static struct str group_id(const struct parts *parts, bool open)
+static struct str group_id(const struct parts *parts)
 {
 	char *id = mem_alloc(parts->name.n + 1);
-	id[0] = open ? MARK_OPEN : MARK_HERE;
+	id[0] = parts->open ? MARK_OPEN : MARK_HERE;
 	memcpy(id + 1, parts->name.p, parts->name.n);
 	return (struct str){id, parts->name.n + 1};
 }
 
 /* The end of the filter is reached in an owned node. */
-static void change_end(struct trie_node *node, bool open, struct change *c)
+static void change_end(struct trie_node *node, struct change *c)
 {
 	if (c->parts.name.p) {
-		c->id = group_id(&c->parts, open);
+		c->id = group_id(&c->parts);
 		hamt_edit(&node->groups, &group_ops, c->id, hash_str(c->id), change_group, c);
 		free((char *)(uintptr_t)c->id.p);
 	} else {
-		struct subs **set = open ? &node->open : &node->here;
+		struct subs **set = c->parts.open ? &node->open : &node->here;
 		*set = change_set(*set, c);
 	}
 }
@@ -242,17 +263,45 @@ static void *change_child(void *ctx, void *old)
 	return change_node(old, ctx);
 }
 
+/* The first level of the tail becomes a node of its own, which gets all that was here. Owned node;
+ * the result replaces it. */
+static struct trie_node *node_expand(struct trie_node *node)
+{
+	struct str rest = node_tail(node), level;
+	topic_next(&rest, &level);
+	const bool plus = str_is(level, "+");
+	struct trie_node *child = node_new(plus ? (struct str){NULL, 0} : level, rest);
+	child->here = TAKE(node->here);
+	child->open = TAKE(node->open);
+	child->groups = node->groups;
+	node->groups = (struct hamt){0};
+	if (plus)
+		node->plus = child;
+	else
+		hamt_put(&node->children, &child_ops, child);
+	node->tail_n = 0;
+	node->has_tail = false;
+	return mem_grow(node, node_size(node->label_n));
+}
+
+static bool same_levels(struct str a, struct str b)
+{
+	return (a.p == NULL) == (b.p == NULL) && str_eq(a, b);
+}
+
 /* Applies the change at or below the node (NULL: a new one with c->label). Takes over the reference
  * and returns the node to put there, NULL when nothing is left of it. */
 static struct trie_node *change_node(struct trie_node *node, struct change *c)
 {
 	struct str level;
 	c->stats->nodes += !node;
-	node = node ? node_own(node) : node_new(c->label);
-	if (!topic_next(&c->rest, &level)) {
-		change_end(node, false, c);
-	} else if (str_is(level, "#")) {
-		change_end(node, true, c);
+	node = node ? node_own(node) : node_new(c->label, c->rest);
+	if (node->has_tail && !same_levels(node_tail(node), c->rest)) {
+		node = node_expand(node);
+		c->stats->nodes++;
+	}
+	if (node->has_tail || !topic_next(&c->rest, &level)) {
+		change_end(node, c);
 	} else if (str_is(level, "+")) {
 		c->label = (struct str){NULL, 0};
 		node->plus = change_node(node->plus, c);
@@ -272,6 +321,11 @@ static void change_tree(struct trie_edit *edit, struct change *c)
 {
 	c->rest = c->parts.levels;
 	c->stats = &edit->stats;
+	/* The root has no tail: it has no level of its own that could tell filters apart. */
+	if (!edit->root) {
+		edit->root = node_new((struct str){NULL, 0}, (struct str){NULL, 0});
+		c->stats->nodes++;
+	}
 	edit->root = change_node(edit->root, c);
 	edit->changed = true;
 }
@@ -284,10 +338,9 @@ static const struct trie_node *child_get(const struct trie_node *node, struct st
 			hamt_hashes(node->children) ? hash_str(level) : 0);
 }
 
-static const struct subs *group_members(const struct trie_node *node, const struct parts *parts,
-					bool open)
+static const struct subs *group_members(const struct trie_node *node, const struct parts *parts)
 {
-	const struct str id = group_id(parts, open);
+	const struct str id = group_id(parts);
 	const struct group *g = hamt_get(node->groups, &group_ops, id, hash_str(id));
 	free((char *)(uintptr_t)id.p);
 	return g ? g->members : NULL;
@@ -297,16 +350,13 @@ static const struct trie_sub *find(const struct trie_node *node, const struct pa
 				   uint64_t handle)
 {
 	struct str rest = parts->levels, level = {NULL, 0};
-	bool open = false;
-	while (node && !open && topic_next(&rest, &level)) {
-		open = str_is(level, "#");
-		node = open ? node : child_get(node, level);
-	}
-	if (!node)
+	while (node && !node->has_tail && topic_next(&rest, &level))
+		node = child_get(node, level);
+	if (!node || !same_levels(node_tail(node), rest))
 		return NULL;
 	if (parts->name.p)
-		return subs_get(group_members(node, parts, open), handle);
-	return subs_get(open ? node->open : node->here, handle);
+		return subs_get(group_members(node, parts), handle);
+	return subs_get(parts->open ? node->open : node->here, handle);
 }
 
 int trie_subscribe(struct trie_edit *edit, struct str filter, const struct trie_sub *sub,
@@ -462,9 +512,19 @@ static void visit(const struct walk *w, const struct trie_node *node, bool open)
 	hamt_each(node->groups, visit_group, &gs);
 }
 
+/* Does the topic go on as the tail says? Moves *at behind it. */
+static bool walk_tail(struct walk *w, const struct trie_node *node, unsigned *at)
+{
+	struct str rest = node_tail(node), level;
+	for (; topic_next(&rest, &level); ++*at)
+		if (!walk_level(w, *at) || !(str_is(level, "+") || str_eq(level, w->level[*at])))
+			return false;
+	return true;
+}
+
 static void match(struct walk *w, const struct trie_node *node, unsigned at)
 {
-	while (node) {
+	while (node && walk_tail(w, node, &at)) {
 		const bool wildcards = at > 0 || !w->dollar;
 		if (wildcards)
 			visit(w, node, true);
@@ -508,8 +568,8 @@ static void node_bytes(void *ctx, void *value)
 	size_t *bytes = ctx;
 	if (!node)
 		return;
-	*bytes += node_size(node->label_n) + hamt_bytes(node->children) + hamt_bytes(node->groups) +
-		  subs_bytes(node->here) + subs_bytes(node->open);
+	*bytes += node_size(node->label_n + node->tail_n) + hamt_bytes(node->children) +
+		  hamt_bytes(node->groups) + subs_bytes(node->here) + subs_bytes(node->open);
 	hamt_each(node->groups, group_size, bytes);
 	hamt_each(node->children, node_bytes, bytes);
 	node_bytes(bytes, node->plus);
