@@ -46,6 +46,7 @@ static void explain_message(const struct acl_set *set, const struct acl_who *who
 	e->grant = e->verdict.allowed ? ACL_GRANTED : ACL_DENIED;
 }
 
+/* All rules, while acl_subscribe looks only at the candidates of the index. */
 static void explain_subscribe(const struct acl_set *set, const struct acl_who *who,
 			      struct str filter, struct acl_how how, struct acl_explanation *e)
 {
@@ -62,7 +63,7 @@ static void explain_subscribe(const struct acl_set *set, const struct acl_who *w
 		r->reached = !judge_settled(&j);
 		r->why = judge_step(&j, rule, &r->miss);
 	}
-	e->grant = acl_subscribe(set, who, filter, how.qos, &e->verdict);
+	e->grant = judge_verdict(&j, &e->verdict);
 	for (size_t i = 0; i < e->n; i++)
 		e->reason[i].decided = e->reason[i].rule->id == e->verdict.rule;
 }

@@ -133,9 +133,13 @@ enum acl_grant judge_verdict(const struct judge *j, struct acl_verdict *verdict)
 static void judge_all(struct judge *j, const struct acl_set *set)
 {
 	struct filter_miss miss;
-	for (size_t i = 0; i < set->n && !judge_settled(j); i++)
-		if (set->rule[i].actions & j->action)
-			judge_step(j, &set->rule[i], &miss);
+	uint64_t bits[CANDIDATE_WORDS];
+	const size_t words = (set->n + 63) / 64;
+	memset(bits, 0, words * sizeof(bits[0]));
+	acl_set_candidates(set, j->action, j->filter, bits);
+	for (size_t w = 0; w < words; w++)
+		for (uint64_t left = bits[w]; left && !judge_settled(j); left &= left - 1)
+			judge_step(j, &set->rule[w * 64 + (size_t)__builtin_ctzll(left)], &miss);
 }
 
 enum acl_grant acl_subscribe(const struct acl_set *set, const struct acl_who *who,

@@ -248,6 +248,51 @@ const struct acl_rule *acl_set_rule(const struct acl_set *set, size_t i)
 	return &set->rule[i];
 }
 
+struct search {
+	const struct acl_set *set;
+	enum acl_action action;
+	unsigned index; /* of the action in acl_node.best */
+	uint64_t *bits;
+};
+
+static void note_ranks(const struct search *s, const struct ranks *ranks)
+{
+	for (uint32_t i = 0; i < ranks->n; i++)
+		if (s->set->rule[ranks->rank[i]].actions & s->action)
+			s->bits[ranks->rank[i] / 64] |= 1ull << ranks->rank[i] % 64;
+}
+
+/* rest: levels of the filter that are left; below: its "#" was passed. */
+static void search_node(const struct search *s, const struct acl_node *node, struct str rest,
+			bool below)
+{
+	if (!node || node->best[s->index] == UINT32_MAX)
+		return;
+	const bool end = !below && !rest.p;
+	const struct str level = str_split(&rest, '/');
+	below = below || str_is(level, "#");
+	note_ranks(s, &node->open);
+	if (end || below)
+		note_ranks(s, &node->here);
+	if (end)
+		return;
+	const bool any = below || str_is(level, "+");
+	if (!any)
+		search_node(s, child_find(node, level), rest, false);
+	for (uint32_t i = 0; any && i < node->child_n; i++)
+		search_node(s, node->child[i].node, rest, below);
+	search_node(s, node->plus, rest, below);
+	for (unsigned var = 0; node->has_var && var < ACL_VARS; var++)
+		search_node(s, node->var[var], rest, below);
+}
+
+void acl_set_candidates(const struct acl_set *set, enum acl_action action, struct str filter,
+			uint64_t bits[CANDIDATE_WORDS])
+{
+	const struct search s = {set, action, (unsigned)__builtin_ctz(action), bits};
+	search_node(&s, set->root, filter, false);
+}
+
 struct question {
 	const struct acl_set *set;
 	const struct acl_who *who;

@@ -24,6 +24,13 @@ struct acl_set {
 enum acl_why acl_rule_conditions(const struct acl_rule *rule, const struct acl_who *who,
 				 enum acl_action action, struct acl_how how);
 
+enum { CANDIDATE_WORDS = (ACL_RULES_MAX + 63) / 64 };
+
+/* Sets the bit of every rule (by rank) for the action that may have to do with the filter: all that
+ * meet it are among them. bits are zero before. */
+void acl_set_candidates(const struct acl_set *set, enum acl_action action, struct str filter,
+			uint64_t bits[CANDIDATE_WORDS]);
+
 enum {
 	/* Depths are told apart up to one more than a pattern can have; deeper ones are alike. */
 	JUDGE_DEPTHS = FILTER_LEVELS_MAX + 2

@@ -13,7 +13,9 @@
 #include "daemon/base/epoch.h"
 #include "daemon/base/mem.h"
 
+#include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 
 static unsigned freed;
 
@@ -73,6 +75,42 @@ static void test_many(void **state)
 	assert_int_equal(epoch_collect(&e), 0);
 	assert_int_equal(freed, N);
 	epoch_reader_remove(&r);
+	epoch_fini(&e);
+}
+
+static atomic_uint started;
+static atomic_bool inside;
+
+/* Holds everything until the writer is at the bound, and a little longer. */
+static void *slow_reader(void *arg)
+{
+	struct epoch_reader r;
+	epoch_reader_add(arg, &r);
+	epoch_enter(&r);
+	atomic_store(&inside, true);
+	while (atomic_load(&started) < EPOCH_PENDING_MAX)
+		sched_yield();
+	nanosleep(&(struct timespec){0, 20000000}, NULL);
+	epoch_leave(&r);
+	epoch_reader_remove(&r);
+	return NULL;
+}
+
+static void test_bound(void **state)
+{
+	(void)state;
+	struct epoch e;
+	pthread_t reader;
+	epoch_init(&e);
+	assert_int_equal(pthread_create(&reader, NULL, slow_reader, &e), 0);
+	while (!atomic_load(&inside))
+		sched_yield();
+	for (unsigned i = 0; i < EPOCH_PENDING_MAX + 100; i++) {
+		atomic_store(&started, i + 1);
+		epoch_retire(&e, count_free, NULL);
+		assert_true(epoch_collect(&e) < EPOCH_PENDING_MAX);
+	}
+	pthread_join(reader, NULL);
 	epoch_fini(&e);
 }
 
@@ -147,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_waits),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests_name("epoch", tests, NULL, NULL);

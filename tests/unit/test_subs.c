@@ -152,7 +152,7 @@ static void test_thin(void **state)
 		if (i % 20)
 			set = subs_remove(set, i, &was_there);
 	assert_int_equal(subs_count(set), N / 20);
-	assert_true(subs_bytes(set) <= N / 20 * 40);
+	assert_true(subs_bytes(set) <= N / 20 * 24);
 	subs_unref(set);
 }
 
