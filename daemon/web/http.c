@@ -173,7 +173,7 @@ static void log_library(void *cls, const char *fmt, va_list ap)
 
 static bool is_local(int fd)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = {0};
 	socklen_t len = sizeof(ss);
 	return getsockname(fd, (struct sockaddr *)&ss, &len) == 0 && ss.ss_family == AF_UNIX;
 }
