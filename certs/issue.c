@@ -268,15 +268,20 @@ static int make_authority(struct issuer *i, enum key_slot slot, struct authority
 	return err;
 }
 
+static void note(struct authority *a, const struct journal_entry *entry)
+{
+	if (str_eq(entry->der, buf_view(&a->certificate.der)))
+		a->journalled = true;
+}
+
 /* Sees every entry of the journal while it is verified. */
 static void see_entry(void *arg, const struct journal_entry *entry)
 {
 	struct issuer *i = arg;
-	struct authority *a = entry->kind == JOURNAL_ROOT      ? &i->root
-			      : entry->kind == JOURNAL_ISSUING ? &i->issuing
-							       : NULL;
-	if (a && str_eq(entry->der, buf_view(&a->certificate.der)))
-		a->journalled = true;
+	if (entry->kind == JOURNAL_ROOT)
+		note(&i->root, entry);
+	if (entry->kind == JOURNAL_ISSUING)
+		note(&i->issuing, entry);
 	count_time(i, entry->kind, entry->at);
 }
 

@@ -494,8 +494,9 @@ static void a_server_certificate_ends_with_its_issuer(void **state)
 	const struct san_set names = names_of("gw", "a");
 	assert_int_equal(open_issuer(NOW), 0);
 	const int64_t end = issuer_issuing(issuer)->not_after;
-	assert_int_equal(
-		issuer_server(issuer, device_key, "gw", &names, at(end - 10 * DAY), &c, &why), 0);
+	assert_int_equal(issuer_server(issuer, device_key, "gw", &names,
+				       at(end - (int64_t)10 * DAY), &c, &why),
+			 0);
 	assert_int_equal(c.not_after, end);
 	certificate_fini(&c);
 }
