@@ -18,7 +18,6 @@ enum { BATCH = 256, SLOW_HANDLER_MS = 100 };
 struct loop {
 	int epoll;
 	bool stopping;
-	bool excused;
 	uint64_t now_ms;
 	struct epoll_event batch[BATCH];
 	int batch_n;
@@ -139,24 +138,18 @@ uint64_t loop_now_ms(const struct loop *l)
 	return l->now_ms;
 }
 
-void loop_excuse(struct loop *l)
-{
-	l->excused = true;
-}
-
 void loop_stop(struct loop *l)
 {
 	l->stopping = true;
 }
 
 /* Tells when a handler held the loop for too long. Returns the time at which it ended. */
-static uint64_t watch(struct loop *l, const char *name, uint64_t started)
+static uint64_t watch(const char *name, uint64_t started)
 {
 	const uint64_t ended = clock_mono_ms();
-	if (ended - started >= SLOW_HANDLER_MS && !l->excused)
+	if (ended - started >= SLOW_HANDLER_MS)
 		log_warning("handler '%s' held its loop for %llu ms", name,
 			    (unsigned long long)(ended - started));
-	l->excused = false;
 	return ended;
 }
 
@@ -169,7 +162,7 @@ static void run_ready(struct loop *l)
 			continue;
 		const char *name = io->name;
 		io->ready(io, l->batch[l->batch_at].events);
-		t = watch(l, name, t);
+		t = watch(name, t);
 	}
 	l->batch_n = 0;
 }
@@ -185,7 +178,7 @@ static void run_timers(struct loop *l)
 		const char *name = t->name;
 		const uint64_t started = clock_mono_ms();
 		t->expired(t);
-		watch(l, name, started);
+		watch(name, started);
 	}
 }
 

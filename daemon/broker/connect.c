@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * CONNECT and CONNACK: see connect.h.
+ */
+#include "daemon/broker/connect.h"
+#include "daemon/base/build.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/err.h"
+#include "daemon/broker/login.h"
+#include "daemon/broker/session.h"
+#include "daemon/broker/will.h"
+#include "daemon/ipc/rec.h"
+#include "daemon/mqtt/decode.h"
+#include "daemon/mqtt/topic.h"
+
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CLAIM_TRIES = 8, ASSIGNED_RANDOM = 10, ASSIGNED_TEXT = 3 + 2 * ASSIGNED_RANDOM + 1 };
+
+/* One CONNECT on its way to CONNACK. */
+struct connecting {
+	struct conn *conn;
+	const struct packet *packet;
+	const struct packet_connect *k;
+	uint64_t device_id;
+	struct str client_id;
+	bool assigned;
+	bool present;
+	char random_id[ASSIGNED_TEXT];
+	const char *why; /* of a refusal */
+};
+
+/* ---- refusal ----------------------------------------------------------------------------------
+ */
+
+static void answer_refusal(struct conn *c, enum reason reason)
+{
+	struct packet p = {.type = PACKET_CONNACK, .props = props_none, .connack = {false, reason}};
+	conn_send(c, &p);
+	c->worker->stats.connects_refused++;
+}
+
+static void refuse(struct connecting *k, enum reason reason)
+{
+	struct conn *c = k->conn;
+	AUTO_BUF detail = {0};
+	rec_text(&detail, "reason_code", reason_text(reason));
+	const struct str user = k->k->has_user_name ? k->k->user_name : STR("");
+	conn_event_claimed(c, EVENT_LOGIN_REFUSED, k->why, user, k->k->client_id, &detail);
+	answer_refusal(c, reason);
+	conn_close(c, REASON_NORMAL_DISCONNECTION, k->why);
+}
+
+void connect_refuse_bytes(struct conn *c, const void *p, size_t n, enum reason reason)
+{
+	const enum event event =
+		reason == REASON_PACKET_TOO_LARGE ? EVENT_PACKET_TOO_LARGE : EVENT_PACKET_MALFORMED;
+	c->version = connect_version(p, n);
+	c->worker->stats.malformed++;
+	AUTO_BUF detail = {0};
+	rec_text(&detail, "packet", c->version ? "CONNECT" : "not MQTT");
+	conn_event(c, event, reason_text(reason), &detail);
+	if (c->version)
+		answer_refusal(c, reason);
+	conn_close(c, REASON_NORMAL_DISCONNECTION, reason_text(reason));
+}
+
+static enum reason because(struct connecting *k, enum reason reason, const char *why)
+{
+	k->why = why;
+	return reason;
+}
+
+/* ---- who is it? -------------------------------------------------------------------------------
+ */
+
+static enum reason by_certificate(struct connecting *k)
+{
+	struct conn *c = k->conn;
+	if (!c->has_certificate)
+		return because(k, REASON_NOT_AUTHORIZED, "no client certificate");
+	switch (registry_certificate(c->worker->broker->registry, c->fingerprint,
+				     MAX(clock_wall(), build_time()), &k->device_id,
+				     &c->certificate_until)) {
+	case VERDICT_ALLOW:
+		return REASON_SUCCESS;
+	case VERDICT_REVOKED:
+		return because(k, REASON_NOT_AUTHORIZED, "the certificate is revoked");
+	case VERDICT_EXPIRED:
+		return because(k, REASON_NOT_AUTHORIZED, "the certificate expired");
+	case VERDICT_DISABLED:
+		return because(k, REASON_NOT_AUTHORIZED, "the device is disabled");
+	default:
+		return because(k, REASON_NOT_AUTHORIZED, "the certificate is not registered");
+	}
+}
+
+/* What the store said. LOGIN_NOT_ASKED: asks it, and the connection waits. */
+static enum reason by_password(struct connecting *k)
+{
+	const struct packet_connect *p = k->k;
+	switch (k->conn->login_result) {
+	case LOGIN_NOT_ASKED:
+		break;
+	case LOGIN_PROVED:
+		return REASON_SUCCESS;
+	case LOGIN_REFUSED:
+		return because(k, REASON_BAD_USER_NAME_OR_PASSWORD, "wrong user name or password");
+	case LOGIN_NOT_ENABLED:
+		return because(k, REASON_NOT_AUTHORIZED, "the device is disabled");
+	case LOGIN_OVERLOAD:
+		return because(k, REASON_SERVER_BUSY, "too many logins at the same time");
+	default:
+		return because(k, REASON_SERVER_UNAVAILABLE, "the registry is away");
+	}
+	if (!p->has_user_name || !p->has_password)
+		return because(k, REASON_BAD_USER_NAME_OR_PASSWORD, "no user name and password");
+	if (p->user_name.n > USER_NAME_MAX || p->password.n > PASSWORD_MAX)
+		return because(k, REASON_BAD_USER_NAME_OR_PASSWORD,
+			       "user name or password too long");
+	k->conn->state = CONN_LOGIN;
+	login_start(k->conn, p->user_name, p->password);
+	return REASON_SUCCESS;
+}
+
+static enum reason identify(struct connecting *k)
+{
+	struct conn *c = k->conn;
+	const enum config_auth auth = c->endpoint->config->auth;
+	const bool any = auth == CONFIG_AUTH_ANY;
+	enum reason r = REASON_SUCCESS;
+	k->device_id = 0;
+	if (auth == CONFIG_AUTH_ANONYMOUS)
+		return REASON_SUCCESS;
+	if (auth == CONFIG_AUTH_CERTIFICATE || auth == CONFIG_AUTH_BOTH ||
+	    (any && c->has_certificate))
+		r = by_certificate(k);
+	if (r != REASON_SUCCESS || auth == CONFIG_AUTH_CERTIFICATE || (any && c->has_certificate))
+		return r;
+	r = by_password(k);
+	if (r != REASON_SUCCESS || c->state == CONN_LOGIN)
+		return r;
+	if (auth == CONFIG_AUTH_BOTH && c->proved_device != k->device_id)
+		return because(k, REASON_NOT_AUTHORIZED,
+			       "certificate and password belong to different devices");
+	k->device_id = c->proved_device;
+	return REASON_SUCCESS;
+}
+
+/* ---- may it be here? --------------------------------------------------------------------------
+ */
+
+static void assign_client_id(struct connecting *k)
+{
+	unsigned char bytes[ASSIGNED_RANDOM];
+	secret_random(bytes, sizeof(bytes));
+	memcpy(k->random_id, "gh-", 3);
+	hex_encode(bytes, sizeof(bytes), k->random_id + 3);
+	k->client_id = str_of(k->random_id);
+	k->assigned = true;
+}
+
+static enum reason choose_client_id(struct connecting *k, const struct identity *id)
+{
+	const bool device = k->conn->endpoint->config->client_id == CONFIG_CLIENT_ID_DEVICE;
+	k->client_id = k->k->client_id;
+	if (device && id->device_id) {
+		if (k->client_id.n && !str_is(k->client_id, id->name))
+			return because(k, REASON_CLIENT_IDENTIFIER_NOT_VALID,
+				       "the client identifier is not the device's name");
+		k->assigned = k->client_id.n == 0;
+		k->client_id = str_of(id->name);
+	} else if (k->client_id.n == 0) {
+		assign_client_id(k);
+	}
+	if (k->client_id.n > CLIENT_ID_MAX)
+		return because(k, REASON_CLIENT_IDENTIFIER_NOT_VALID,
+			       "the client identifier is longer than 1024 bytes");
+	return REASON_SUCCESS;
+}
+
+static enum reason check_offer(struct connecting *k)
+{
+	const struct packet_connect *p = k->k;
+	const struct config_broker *b = &k->conn->settings->config->broker;
+	if (props_has(&k->packet->props, PROPERTY_AUTHENTICATION_METHOD))
+		return because(k, REASON_BAD_AUTHENTICATION_METHOD,
+			       "enhanced authentication is not offered");
+	if (!p->has_will)
+		return REASON_SUCCESS;
+	if (p->will.retain && p->version == MQTT_5)
+		return because(k, REASON_RETAIN_NOT_SUPPORTED, "a retained will is not supported");
+	if (p->will.topic.n > b->max_topic_length ||
+	    topic_levels(p->will.topic) > b->max_topic_levels)
+		return because(k, REASON_TOPIC_NAME_INVALID, "the topic of the will is too long");
+	return REASON_SUCCESS;
+}
+
+/* ---- its session ------------------------------------------------------------------------------
+ */
+
+static void throw_out(struct conn *old, const struct conn *by)
+{
+	AUTO_BUF detail = {0};
+	char text[ADDR_TEXT];
+	rec_text(&detail, "by", addr_format(&by->peer, text));
+	conn_event(old, EVENT_CLIENT_TAKEN_OVER, "the same client connected again", &detail);
+	conn_close(old, REASON_SESSION_TAKEN_OVER, "taken over"); /* [MQTT-3.1.4-3] */
+}
+
+/* The session of this client on this worker, or NULL when there is none any more. The connection
+ * that had it is thrown out; a clean start ends it. */
+static struct session *take_session(struct connecting *k, const struct owner *owner)
+{
+	struct worker *w = k->conn->worker;
+	struct session *s = session_find(w, owner->session);
+	if (s && s->conn) {
+		throw_out(s->conn, k->conn);
+		s = session_find(w, owner->session);
+	}
+	if (s && k->k->clean_start) {
+		session_end(s);
+		s = NULL;
+	}
+	return s;
+}
+
+static enum reason claim(struct connecting *k, struct identity *id, struct session **out)
+{
+	struct conn *c = k->conn;
+	struct worker *w = c->worker;
+	struct directory *d = w->broker->directory;
+	const size_t max = c->settings->config->broker.max_sessions;
+	struct owner owner;
+	for (unsigned i = 0; i < CLAIM_TRIES; i++) {
+		switch (directory_claim(d, k->client_id, id->device_id, w->index, max, &owner)) {
+		case CLAIM_NEW:
+			*out = session_new(w, k->client_id, id);
+			if (*out)
+				return REASON_SUCCESS;
+			directory_drop(d, k->client_id);
+			return because(k, REASON_QUOTA_EXCEEDED, "too many sessions");
+		case CLAIM_HERE:
+			*out = take_session(k, &owner);
+			k->present = *out != NULL;
+			if (*out)
+				return REASON_SUCCESS;
+			break;
+		case CLAIM_THERE:
+			c->state = CONN_MOVING;
+			c->move_to = (uint8_t)owner.worker;
+			return REASON_SUCCESS;
+		case CLAIM_FOREIGN:
+			return because(k, REASON_CLIENT_IDENTIFIER_NOT_VALID,
+				       "the client identifier belongs to another device's session");
+		case CLAIM_FULL:
+			return because(k, REASON_QUOTA_EXCEEDED, "max-sessions");
+		}
+	}
+	return because(k, REASON_SERVER_BUSY, "the session is fought over");
+}
+
+/* ---- CONNACK ----------------------------------------------------------------------------------
+ */
+
+static void set_keep_alive(struct connecting *k, struct props *props)
+{
+	struct conn *c = k->conn;
+	const uint64_t max = c->settings->config->broker.max_keep_alive / 1000;
+	c->keep_alive = k->k->keep_alive;
+	if (k->k->version == MQTT_5 && (c->keep_alive == 0 || c->keep_alive > max)) {
+		c->keep_alive = (uint16_t)MIN(max, (uint64_t)UINT16_MAX);
+		props->server_keep_alive = c->keep_alive;
+		props_mark(props, PROPERTY_SERVER_KEEP_ALIVE);
+	}
+	c->silence_ms = c->keep_alive * 1500u;
+	if (c->keep_alive == 0) {
+		/* Such a client is not to be cut off for its silence; a dead one has to be found
+		 * by TCP. */
+		const int on = 1;
+		setsockopt(stream_fd(c->stream), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	}
+}
+
+static void set_expiry(struct connecting *k, struct session *s, struct props *props)
+{
+	const struct conn *c = k->conn;
+	const uint32_t asked = k->packet->props.session_expiry_interval;
+	const uint64_t max = c->settings->config->broker.max_session_expiry / 1000;
+	if (k->k->version != MQTT_5) {
+		s->expiry_s = k->k->clean_start ? 0 : (uint32_t)MIN(max, (uint64_t)UINT32_MAX);
+		return;
+	}
+	s->expiry_s = (uint32_t)MIN(asked, max);
+	if (s->expiry_s != asked) {
+		props->session_expiry_interval = s->expiry_s;
+		props_mark(props, PROPERTY_SESSION_EXPIRY_INTERVAL);
+	}
+}
+
+/* What this server can do, where it differs from what the standard supposes. */
+static void set_capabilities(const struct connecting *k, struct props *props)
+{
+	const struct conn *c = k->conn;
+	props->receive_maximum = (uint16_t)c->settings->config->broker.max_inflight;
+	props_mark(props, PROPERTY_RECEIVE_MAXIMUM);
+	props->retain_available = 0;
+	props_mark(props, PROPERTY_RETAIN_AVAILABLE);
+	props->shared_subscription_available = 0;
+	props_mark(props, PROPERTY_SHARED_SUBSCRIPTION_AVAILABLE);
+	props->maximum_packet_size =
+		(uint32_t)MIN(c->endpoint->config->max_packet, (uint64_t)PACKET_SIZE_MAX);
+	props_mark(props, PROPERTY_MAXIMUM_PACKET_SIZE);
+	props->topic_alias_maximum = CONN_ALIASES;
+	props_mark(props, PROPERTY_TOPIC_ALIAS_MAXIMUM);
+	if (k->assigned) {
+		props->assigned_client_identifier = k->client_id;
+		props_mark(props, PROPERTY_ASSIGNED_CLIENT_IDENTIFIER);
+	}
+}
+
+static bool send_connack(struct conn *c, struct packet *p)
+{
+	if (conn_send(c, p))
+		return true;
+	/* A client with very little room is not offered aliases then. */
+	props_drop(&p->props, PROPERTY_TOPIC_ALIAS_MAXIMUM);
+	return conn_send(c, p);
+}
+
+static void tell_connected(struct connecting *k)
+{
+	struct conn *c = k->conn;
+	struct stream_info info;
+	AUTO_BUF detail = {0};
+	stream_info(c->stream, &info);
+	rec_text(&detail, "protocol",
+		 c->version == MQTT_5 ? "MQTT 5.0"
+				      : (c->version == MQTT_3_1_1 ? "MQTT 3.1.1" : "MQTT 3.1"));
+	rec_text(&detail, "transport", info.transport);
+	if (info.version) {
+		rec_text(&detail, "tls", info.version);
+		rec_text(&detail, "cipher", info.cipher);
+		rec_bool(&detail, "resumed", info.resumed);
+	}
+	rec_int(&detail, "keep_alive", c->keep_alive);
+	rec_bool(&detail, "clean_start", k->k->clean_start);
+	rec_bool(&detail, "session_present", k->present);
+	conn_event(c, EVENT_CLIENT_CONNECTED, "", &detail);
+}
+
+/* The common name out of "CN=pump-1,O=...": RFC 4514 escapes what would end it, and a name with
+ * such characters matches nothing anyway. */
+static char *common_name(const struct conn *c)
+{
+	struct str leaf;
+	struct tls_description d;
+	if (!c->has_certificate || stream_peer_chain(c->stream, &leaf, 1) == 0 ||
+	    tls_describe(leaf, &d))
+		return NULL;
+	struct str rest = str_of(d.subject);
+	while (rest.p) {
+		const struct str part = str_trim(str_split(&rest, ','));
+		if (str_prefix(part, STR("CN=")))
+			return str_dup(str_make(part.p + 3, part.n - 3));
+	}
+	return NULL;
+}
+
+static void open_session(struct connecting *k, struct session *s, struct identity *id)
+{
+	struct conn *c = k->conn;
+	struct packet connack = {
+		.type = PACKET_CONNACK,
+		.props = props_none,
+		.connack = {k->present, REASON_SUCCESS},
+	};
+	c->state = CONN_OPEN;
+	c->device_id = id->device_id;
+	c->connected_ms = clock_wall_ms();
+	c->receive_maximum = k->packet->props.receive_maximum;
+	s->address = c->peer;
+	free(s->cn);
+	s->cn = id->uses_cn ? common_name(c) : NULL;
+	session_use_identity(s, identity_ref(id));
+	will_drop(s); /* one that waits for its delay: its client is back [MQTT-3.1.3-9] */
+	set_keep_alive(k, &connack.props);
+	set_expiry(k, s, &connack.props);
+	set_capabilities(k, &connack.props);
+	if (k->k->has_will)
+		will_set(s, &k->k->will);
+	s->conn = c;
+	c->session = s;
+	tell_connected(k);
+	c->worker->stats.connects++;
+	if (!send_connack(c, &connack)) {
+		conn_close(c, REASON_NORMAL_DISCONNECTION, "CONNACK does not fit the client");
+		return;
+	}
+	if (c->has_certificate)
+		tls_send_ticket(c->stream, c->certificate_until - MAX(clock_wall(), build_time()));
+	conn_watch(c);
+	session_attach(s, c);
+}
+
+static enum reason admit(struct connecting *k)
+{
+	struct conn *c = k->conn;
+	struct broker *b = c->worker->broker;
+	struct session *s = NULL;
+	AUTO(identity) id = registry_identity(b->registry, k->device_id);
+	if (!id)
+		return because(k, REASON_NOT_AUTHORIZED, "the device is disabled or unknown");
+	enum reason r = choose_client_id(k, id);
+	if (r == REASON_SUCCESS && limit_identify(b->limit, &c->hold, k->device_id + 1) != LIMIT_OK)
+		r = because(k, REASON_QUOTA_EXCEEDED, "too many connections of this device");
+	if (r == REASON_SUCCESS)
+		r = claim(k, id, &s);
+	if (r != REASON_SUCCESS || c->state == CONN_MOVING)
+		return r;
+	limit_connected(b->limit, &c->hold);
+	open_session(k, s, id);
+	return REASON_SUCCESS;
+}
+
+void connect_received(struct conn *c, const void *p, size_t n)
+{
+	struct packet packet;
+	const enum reason broken =
+		packet_decode(MQTT_UNKNOWN, SENDER_CLIENT, p, n, &c->worker->arena, &packet);
+	if (broken != REASON_SUCCESS) {
+		connect_refuse_bytes(c, p, n, broken);
+		return;
+	}
+	struct connecting k = {.conn = c, .packet = &packet, .k = &packet.connect, .why = ""};
+	c->version = (uint8_t)packet.connect.version;
+	c->packet_max = packet.props.maximum_packet_size;
+	c->problem_information = packet.props.request_problem_information;
+	enum reason r = check_offer(&k);
+	if (r == REASON_SUCCESS)
+		r = identify(&k);
+	if (r == REASON_SUCCESS && c->state == CONN_WAITING)
+		r = admit(&k);
+	if (r != REASON_SUCCESS)
+		refuse(&k, r);
+}
+
+void connect_login_done(struct conn *c, enum login_result result, uint64_t device_id)
+{
+	if (c->state != CONN_LOGIN)
+		return;
+	c->login_result = (uint8_t)result;
+	c->proved_device = device_id;
+	c->state = CONN_WAITING;
+	conn_resume(c);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the broker's control thread holds: the links to store and vault, the sockets and files that
+ * the parent gave, the chains of the listeners. Shared by the files of the control thread
+ * (process.c, storelink.c, endpoints.c) and by nobody else. Everything here belongs to that thread.
+ */
+#pragma once
+
+#include "daemon/base/map.h"
+#include "daemon/broker/signer.h"
+#include "daemon/broker/worker.h"
+#include "daemon/ipc/child.h"
+
+enum { CONTROL_SIGNERS_MAX = 16, TICKET_MASTER_BYTES = TLS_TICKET_MASTER };
+
+/* The answer of the vault for the listeners that use one set of certificates. */
+struct chain_ask {
+	struct link_call call;
+	struct control *control;
+	char *name;        /* of the listener; "" = the gateway's own certificate */
+	struct buf chains; /* records of struct body_chain, empty until it answered */
+	bool asked;
+	bool failed;
+};
+
+/* Certificates that the parent read for a listener. */
+struct listener_files {
+	char *name;
+	struct buf certificate; /* DER, each behind a 32-bit length */
+	struct buf client_ca;
+};
+
+struct socket_given {
+	struct list node;
+	struct child_listener listener;
+};
+
+struct control {
+	struct broker broker;
+	struct child *child;
+	struct report report;
+	struct settings *settings;
+	struct link *store;
+	struct link *vault;
+	int store_fd; /* given before start(), -1 = none */
+	int vault_fd;
+	struct signer signer[CONTROL_SIGNERS_MAX];
+	struct list sockets; /* not yet with a worker */
+	struct map limits;   /* listener name -> struct limit */
+	struct map chains;   /* listener name or "" -> struct chain_ask */
+	struct map files;    /* listener name -> struct listener_files */
+	unsigned char ticket_master[TICKET_MASTER_BYTES];
+	bool has_ticket_master;
+	struct link_call snapshot;
+	struct loop_timer second;
+	struct loop_timer settle; /* between the last goodbye and the end */
+	struct stats told;        /* figures as last sent */
+	bool collecting;
+	bool presence_anew; /* the store knows of no client */
+	bool registry_loaded;
+	bool started;
+	bool serving;
+	bool stopping;
+};
+
+/* process.c: something that serving waits for has arrived. */
+void control_progress(struct control *k);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Listeners made ready: see endpoints.h.
+ */
+#include "daemon/broker/endpoints.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/net/tls_pem.h"
+
+#include <stdlib.h>
+
+enum { CHAIN_TIMEOUT_MS = 5000, FILE_MAX = 1 * MiB };
+
+/* ---- chains -----------------------------------------------------------------------------------
+ */
+
+static const char *chain_name(const struct config_listener *l)
+{
+	return l->certificate[0] ? l->name : "";
+}
+
+static void chain_arrived(struct link_call *call, int err, struct record *reply)
+{
+	struct chain_ask *a = container_of(call, struct chain_ask, call);
+	struct body_tls_chain_done done;
+	a->asked = false;
+	if (err)
+		return; /* the vault is away or slow: asked again with the next link */
+	a->failed = reply->type != MSG_TLS_CHAIN_DONE ||
+		    body_tls_chain_done_get(reply->body, &done) || !done.ok;
+	if (a->failed) {
+		const struct str why =
+			reply->type == MSG_TLS_CHAIN_DONE ? done.why : STR("strange answer");
+		log_error("no server certificate for %s%s: %.*s",
+			  a->name[0] ? "listener " : "the gateway's own name", a->name,
+			  STR_ARG(why));
+	} else {
+		a->chains.n = 0;
+		buf_str(&a->chains, done.chains);
+	}
+	control_progress(a->control);
+}
+
+static struct chain_ask *chain_of(struct control *k, const char *name)
+{
+	struct chain_ask *a = map_get(&k->chains, str_of(name));
+	if (a)
+		return a;
+	a = mem_new(struct chain_ask);
+	a->control = k;
+	a->name = mem_strdup(name);
+	map_set(&k->chains, str_of(name), a);
+	return a;
+}
+
+static void ask_chain(struct control *k, const char *name)
+{
+	struct chain_ask *a = chain_of(k, name);
+	if (a->asked || !k->vault)
+		return;
+	a->asked = true;
+	const struct body_tls_chain b = {str_of(name)};
+	LINK_ASK(k->vault, &a->call, TLS_CHAIN, tls_chain, -1, &b, CHAIN_TIMEOUT_MS, chain_arrived);
+}
+
+void endpoints_ask(struct control *k)
+{
+	const struct config *c = k->settings->config;
+	for (size_t i = 0; i < c->listeners; i++)
+		if (c->listener[i].tls)
+			ask_chain(k, chain_name(&c->listener[i]));
+}
+
+bool endpoints_known(const struct control *k)
+{
+	const struct config *c = k->settings->config;
+	for (size_t i = 0; i < c->listeners; i++) {
+		if (!c->listener[i].tls)
+			continue;
+		const struct chain_ask *a =
+			map_get(&k->chains, str_of(chain_name(&c->listener[i])));
+		if (!a || (a->chains.n == 0 && !a->failed))
+			return false;
+	}
+	return true;
+}
+
+/* ---- files ------------------------------------------------------------------------------------
+ */
+
+static struct listener_files *files_of(struct control *k, struct str name)
+{
+	struct listener_files *f = map_get(&k->files, name);
+	if (f)
+		return f;
+	f = mem_new(struct listener_files);
+	f->name = str_dup(name);
+	map_set(&k->files, name, f);
+	return f;
+}
+
+int endpoints_files(struct control *k, struct record *r)
+{
+	struct body_listener_files b;
+	AUTO_BUF text = {0};
+	if (r->fd < 0 || body_listener_files_get(r->body, &b) || b.kind > LISTENER_CLIENT_CA ||
+	    memfd_read(r->fd, FILE_MAX, &text))
+		return ERR_MALFORMED;
+	struct listener_files *f = files_of(k, b.listener);
+	struct buf *list = b.kind == LISTENER_CERTIFICATE ? &f->certificate : &f->client_ca;
+	list->n = 0;
+	if (tls_certificates_read(buf_view(&text), TLS_TRUST_MAX, list))
+		log_error(
+			"listener %.*s: %.*s holds no certificates in PEM or DER, or more than %d",
+			STR_ARG(b.listener), STR_ARG(b.path), TLS_TRUST_MAX);
+	return 0;
+}
+
+/* ---- credentials ------------------------------------------------------------------------------
+ */
+
+/* Strings of one call, kept until the credentials have copied them. */
+struct lists {
+	struct str identity[TLS_IDENTITIES_MAX][TLS_CHAIN_MAX];
+	struct str trust[TLS_TRUST_MAX];
+};
+
+static size_t split_list(struct str list, struct str *out, size_t max)
+{
+	struct cur c = cur_of(list);
+	size_t n = 0;
+	while (n < max && cur_left(&c)) {
+		out[n] = cur_str32le(&c);
+		if (!cur_ok(&c))
+			break;
+		n++;
+	}
+	return n;
+}
+
+static void add_identities(const struct chain_ask *a, const struct listener_files *files,
+			   struct lists *lists, struct tls_settings *set)
+{
+	struct cur c = cur_of(buf_view(&a->chains));
+	struct str record;
+	while (set->identity_n < TLS_IDENTITIES_MAX && entries_next(&c, &record)) {
+		struct body_chain b;
+		if (body_chain_get(record, &b))
+			continue;
+		const struct str der =
+			b.certificates.n || !files ? b.certificates : buf_view(&files->certificate);
+		struct str *chain = lists->identity[set->identity_n];
+		set->identity[set->identity_n++] =
+			(struct tls_identity){chain, split_list(der, chain, TLS_CHAIN_MAX), b.key};
+	}
+}
+
+static enum tls_client_certificate client_certificate(enum config_auth auth)
+{
+	switch (auth) {
+	case CONFIG_AUTH_CERTIFICATE:
+	case CONFIG_AUTH_BOTH:
+		return TLS_CLIENT_REQUIRE;
+	case CONFIG_AUTH_ANY:
+		return TLS_CLIENT_REQUEST;
+	default:
+		return TLS_CLIENT_NONE;
+	}
+}
+
+static void use_config(const struct control *k, const struct config_listener *l,
+		       struct tls_settings *set)
+{
+	set->name = l->name;
+	set->sign = signer_sign;
+	set->client_certificate = client_certificate(l->auth);
+	set->no_tls12 = l->tls_versions == CONFIG_TLS_VERSIONS_1_3;
+	set->no_tls13 = l->tls_versions == CONFIG_TLS_VERSIONS_1_2;
+	set->record_max = (uint32_t)l->record_max;
+	set->alpn_http = l->protocol == CONFIG_PROTOCOL_WEBSOCKET;
+	if (l->tickets && k->has_ticket_master) {
+		set->ticket_life = TLS_TICKET_LIFE_MAX;
+		set->ticket_master = str_make(k->ticket_master, sizeof(k->ticket_master));
+	}
+}
+
+static int build_credentials(struct control *k, const struct config_listener *l,
+			     struct tls_credentials **out, char **error)
+{
+	const struct chain_ask *a = map_get(&k->chains, str_of(chain_name(l)));
+	const struct listener_files *files = map_get(&k->files, str_of(l->name));
+	if (!a || a->chains.n == 0)
+		return 0; /* a new listener: refused until the vault has answered */
+	AUTO_BUF authorities = {0};
+	struct tls_settings set = {0};
+	struct lists *lists = mem_new(struct lists);
+	use_config(k, l, &set);
+	add_identities(a, files, lists, &set);
+	if (!l->client_ca[0])
+		registry_authorities(k->broker.registry, &authorities);
+	else if (files)
+		buf_str(&authorities, buf_view(&files->client_ca));
+	if (set.client_certificate != TLS_CLIENT_NONE) {
+		set.trust = lists->trust;
+		set.trust_n = split_list(buf_view(&authorities), lists->trust, TLS_TRUST_MAX);
+	}
+	const int err = tls_credentials_new(&set, error, out);
+	free(lists);
+	return err;
+}
+
+/* A listener has bounds of its own only where they are narrower than those of all. */
+static struct limit *own_limit(struct control *k, const struct config_listener *l)
+{
+	const struct config_broker *b = &k->settings->config->broker;
+	struct limit *limit = map_get(&k->limits, str_of(l->name));
+	if (!limit && l->max_connections >= b->max_connections &&
+	    l->max_connections_per_address >= b->max_connections_per_address)
+		return NULL;
+	const struct limit_settings set = {
+		.connections = l->max_connections,
+		.connections_per_address = l->max_connections_per_address,
+	};
+	if (limit) {
+		limit_configure(limit, &set);
+	} else {
+		limit = limit_new(&set);
+		map_set(&k->limits, str_of(l->name), limit);
+	}
+	return limit;
+}
+
+int endpoints_build(struct control *k, struct settings *s, struct buf *why)
+{
+	for (size_t i = 0; i < s->endpoints; i++) {
+		struct endpoint *e = &s->endpoint[i];
+		AUTO_CHAR error = NULL;
+		if (e->config->tls && !e->credentials &&
+		    build_credentials(k, e->config, &e->credentials, &error)) {
+			log_error("%s", error);
+			if (why)
+				buf_puts(why, error);
+			return ERR_INVALID;
+		}
+		e->limit = own_limit(k, e->config);
+	}
+	return 0;
+}

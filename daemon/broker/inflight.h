@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Messages of QoS 1 and 2 on their way to one client: those that wait, in order, and those under
+ * way, by packet identifier. The client's receive maximum bounds what is under way; the session
+ * bounds what waits. An identifier belongs to its message until the client has answered to the end,
+ * also across a reconnect, when everything under way goes out again, in the same order and with
+ * DUP. Owns the messages in it. One thread: that of its session's worker. Sections 4.3, 4.4, 4.9.
+ */
+#pragma once
+
+#include "daemon/base/list.h"
+#include "daemon/broker/msg.h"
+
+enum delivery_state {
+	DELIVERY_WAITING,
+	DELIVERY_SENT,     /* PUBLISH went out; PUBACK or PUBREC is to come */
+	DELIVERY_RELEASED, /* PUBREL went out; PUBCOMP is to come */
+};
+
+struct delivery {
+	struct list node;
+	struct msg *msg;
+	enum delivery_state state;
+	uint16_t packet_id; /* 0 until it first goes out */
+	uint8_t qos;
+	bool retain;
+	bool dup;
+	bool received; /* PUBREC came: the message itself is never sent again */
+	uint32_t ids_n;
+	uint32_t ids[]; /* subscription identifiers */
+};
+
+struct inflight {
+	struct list waiting;
+	struct list under_way;
+	struct delivery **slot; /* by packet identifier modulo size */
+	uint32_t size;          /* power of two, 0 = none yet */
+	uint32_t taken;         /* slots in use */
+	uint32_t under_way_n;
+	uint32_t waiting_n;
+	size_t waiting_bytes;
+	uint16_t last_id;
+};
+
+void inflight_init(struct inflight *f);
+void inflight_fini(struct inflight *f);
+
+/* Puts a message behind those that wait; keeps a reference of its own. */
+void inflight_push(struct inflight *f, struct msg *m, uint8_t qos, bool retain,
+		   struct subscription_ids ids);
+/* The next one to send while fewer than receive_maximum are under way: it is under way from now on
+ * and has an identifier; the caller sends PUBLISH (with dup as it says), or PUBREL when received is
+ * set. NULL: nothing waits, or the window is full. Messages that expired waiting are dropped and
+ * counted in *expired. */
+struct delivery *inflight_next(struct inflight *f, uint32_t receive_maximum, uint64_t now_ms,
+			       uint64_t *expired);
+struct delivery *inflight_find(const struct inflight *f,
+			       uint16_t packet_id);         /* under way, or NULL */
+void inflight_done(struct inflight *f, struct delivery *d); /* answered: frees it */
+/* The connection ended: all that was under way waits again, in front, with DUP. */
+void inflight_restart(struct inflight *f);
+/* Drops those that were never sent and that keep() refuses; returns how many. */
+size_t inflight_filter(struct inflight *f, bool (*keep)(void *arg, const struct delivery *d),
+		       void *arg);

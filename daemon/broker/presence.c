@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The client list as the store gets it: see presence.h.
+ */
+#include "daemon/broker/presence.h"
+#include "daemon/broker/session.h"
+
+#include <stdio.h>
+
+enum { TLS_TEXT = 64 };
+
+static const char *protocol_name(const struct conn *c)
+{
+	switch (c->version) {
+	case MQTT_5:
+		return "MQTT 5.0";
+	case MQTT_3_1_1:
+		return "MQTT 3.1.1";
+	default:
+		return "MQTT 3.1";
+	}
+}
+
+static void put_client(const struct conn *c, struct buf *clients)
+{
+	const struct session *s = c->session;
+	struct stream_info info;
+	char address[ADDR_TEXT];
+	char tls[TLS_TEXT] = "";
+	stream_info(c->stream, &info);
+	if (info.version)
+		snprintf(tls, sizeof(tls), "%s %s", info.version, info.cipher);
+	addr_format(&c->peer, address);
+	const struct body_client b = {
+		.handle = c->handle,
+		.device_id = c->device_id,
+		.client_id = session_client_id(s),
+		.address = {address, strnlen(address, 64)},
+		.listener = str_of(c->endpoint->config->name),
+		.protocol = str_of(protocol_name(c)),
+		.tls = str_of(tls),
+		.fingerprint = {(const char *)c->fingerprint,
+				c->has_certificate ? STREAM_FINGERPRINT : 0},
+		.connected_ms = c->connected_ms,
+		.keep_alive = c->keep_alive,
+		.subscriptions = (uint32_t)s->subscriptions.n,
+		.queued = s->out.waiting_n,
+		.messages_in = c->messages_in,
+		.messages_out = c->messages_out,
+		.bytes_in = c->bytes_in,
+		.bytes_out = c->bytes_out,
+	};
+	ENTRIES_PUT(clients, client, &b);
+}
+
+static void put(struct conn *c, struct buf *clients)
+{
+	put_client(c, clients);
+	c->announced = true;
+	c->told = c->bytes_in + c->bytes_out;
+}
+
+/* Comings, and everyone when the store knows nothing. */
+static void put_new(struct worker *w, bool anew, struct buf *clients)
+{
+	uint32_t at = 0;
+	for (struct conn *c; (c = slab_next(&w->conns, &at));)
+		if (c->state == CONN_OPEN && (anew || !c->announced))
+			put(c, clients);
+}
+
+static void put_changed(struct worker *w, struct buf *clients)
+{
+	unsigned n = 0;
+	struct conn *c;
+	while (n < PRESENCE_REFRESH && (c = slab_next(&w->conns, &w->presence_at))) {
+		if (c->state != CONN_OPEN || c->told == c->bytes_in + c->bytes_out)
+			continue;
+		put(c, clients);
+		n++;
+	}
+	if (n < PRESENCE_REFRESH)
+		w->presence_at = 0;
+}
+
+void presence_collect(struct worker *w, bool anew, struct buf *clients)
+{
+	if (anew)
+		buf_fini(&w->gone);
+	buf_put(clients, w->gone.p, w->gone.n);
+	buf_fini(&w->gone);
+	put_new(w, anew, clients);
+	put_changed(w, clients);
+}
+
+void presence_gone(struct conn *c)
+{
+	if (!c->announced)
+		return;
+	const struct body_client b = {.handle = c->handle, .gone = 1};
+	ENTRIES_PUT(&c->worker->gone, client, &b);
+}

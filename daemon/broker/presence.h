@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the store knows of the connected clients: who came, who went, and how much they moved,
+ * gathered once a second. Comings and goings are all told; the traffic of clients that stay is told
+ * for a bounded number per second, in turn.
+ */
+#pragma once
+
+#include "daemon/broker/conn.h"
+
+enum { PRESENCE_REFRESH = 100 /* clients per worker and second */ };
+
+/* The worker's thread: appends records of struct body_client. anew: as if the store knew nothing.
+ */
+void presence_collect(struct worker *w, bool anew, struct buf *clients);
+/* A connection that the store knows of ended. */
+void presence_gone(struct conn *c);

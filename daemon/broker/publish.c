@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * PUBLISH from clients: see publish.h.
+ */
+#include "daemon/broker/publish.h"
+#include "daemon/broker/route.h"
+#include "daemon/broker/session.h"
+#include "daemon/ipc/rec.h"
+#include "daemon/mqtt/topic.h"
+
+#include <stdlib.h>
+
+/* Finds the topic behind an alias, or gives the alias its topic (section 3.3.2.3.4). */
+static enum reason resolve_alias(struct conn *c, const struct packet *p, struct str *topic)
+{
+	const uint16_t alias = p->props.topic_alias;
+	*topic = p->publish.topic;
+	if (alias == 0)
+		return REASON_SUCCESS;
+	if (alias > CONN_ALIASES)
+		return REASON_TOPIC_ALIAS_INVALID; /* [MQTT-3.3.2-9] */
+	if (!c->alias)
+		c->alias = mem_array(char *, CONN_ALIASES);
+	char **place = &c->alias[alias - 1];
+	if (topic->n == 0) {
+		*topic = str_of(*place);
+		return *place ? REASON_SUCCESS : REASON_PROTOCOL_ERROR;
+	}
+	free(*place);
+	*place = str_dup(*topic);
+	return REASON_SUCCESS;
+}
+
+static void tell_denied(struct conn *c, const char *why, struct str topic, uint64_t rule)
+{
+	AUTO_BUF detail = {0};
+	rec_text(&detail, "action", "publish");
+	rec_str(&detail, "topic", topic);
+	rec_int(&detail, "rule", (int64_t)rule);
+	c->worker->stats.denied++;
+	conn_event(c, EVENT_ACL_DENIED, why, &detail);
+}
+
+/* May this message be taken? SUCCESS, or what the publisher is told. */
+static enum reason judge(struct conn *c, const struct packet_publish *p, struct str topic)
+{
+	const struct session *s = c->session;
+	const struct acl_who who = session_who(s);
+	const struct acl_how how = {p->qos, p->retain};
+	const uint64_t max_payload = c->settings->config->broker.max_payload;
+	struct acl_verdict verdict;
+	if (max_payload && p->payload.n > max_payload) {
+		c->worker->stats.dropped_large++;
+		conn_event(c, EVENT_LIMIT_REACHED, "max-payload", NULL);
+		return REASON_QUOTA_EXCEEDED;
+	}
+	if (acl_check(s->identity->acl, &who, ACL_PUBLISH, topic, how, &verdict))
+		return REASON_SUCCESS;
+	tell_denied(c, verdict.rule ? "denied by a rule" : "no rule allows it", topic,
+		    verdict.rule);
+	return REASON_NOT_AUTHORIZED;
+}
+
+static enum reason route(struct conn *c, const struct packet *p, struct str topic)
+{
+	struct worker *w = c->worker;
+	const struct msg_parts parts = {
+		.topic = topic,
+		.payload = p->publish.payload,
+		.props = &p->props,
+		.qos = p->publish.qos,
+		.retain = p->publish.retain,
+		.origin = c->session->handle,
+		.now_ms = loop_now_ms(w->loop),
+	};
+	AUTO(msg) m = msg_new(&parts);
+	if (!m) {
+		w->stats.dropped_memory++;
+		return REASON_QUOTA_EXCEEDED;
+	}
+	return route_publish(w, m) ? REASON_SUCCESS : REASON_NO_MATCHING_SUBSCRIBERS;
+}
+
+/* MQTT 3 cannot say no to a message: what is refused is acknowledged, dropped and logged. */
+static void answer(struct conn *c, const struct packet_publish *p, enum reason reason)
+{
+	if (p->qos == 1)
+		conn_send_ack(c, PACKET_PUBACK, p->packet_id, reason);
+	else if (p->qos == 2)
+		conn_send_ack(c, PACKET_PUBREC, p->packet_id, reason);
+}
+
+static bool topic_too_large(const struct conn *c, struct str topic)
+{
+	const struct config_broker *b = &c->settings->config->broker;
+	return topic.n > b->max_topic_length || topic_levels(topic) > b->max_topic_levels;
+}
+
+/* A QoS 2 message counts from PUBLISH to PUBREL against the receive maximum that we announced;
+ * clients of MQTT 3 were told none, but are held to it as well. */
+static enum reason take_exactly_once(struct conn *c, const struct packet *p, struct str topic)
+{
+	struct session *s = c->session;
+	const uint16_t id = p->publish.packet_id;
+	if (session_received(s, id)) {
+		conn_send_ack(c, PACKET_PUBREC, id, REASON_SUCCESS);
+		return REASON_SUCCESS;
+	}
+	if (s->received_n >= c->settings->config->broker.max_inflight)
+		return REASON_RECEIVE_MAXIMUM_EXCEEDED;
+	enum reason reason = judge(c, &p->publish, topic);
+	if (!reason_is_error(reason))
+		reason = route(c, p, topic);
+	if (!reason_is_error(reason) || c->version != MQTT_5)
+		session_receive(s, id);
+	answer(c, &p->publish, reason);
+	return REASON_SUCCESS;
+}
+
+enum reason publish_received(struct conn *c, const struct packet *p)
+{
+	struct str topic;
+	enum reason reason = resolve_alias(c, p, &topic);
+	if (reason != REASON_SUCCESS)
+		return reason;
+	c->messages_in++;
+	c->worker->stats.messages_in++;
+	if (topic_too_large(c, topic))
+		return REASON_TOPIC_NAME_INVALID;
+	if (p->publish.retain && c->version == MQTT_5)
+		return REASON_RETAIN_NOT_SUPPORTED;
+	if (p->publish.qos == 2)
+		return take_exactly_once(c, p, topic);
+	reason = judge(c, &p->publish, topic);
+	if (!reason_is_error(reason))
+		reason = route(c, p, topic);
+	answer(c, &p->publish, reason);
+	return REASON_SUCCESS;
+}
+
+enum reason acknowledge_received(struct conn *c, const struct packet *p)
+{
+	return session_acknowledged(c->session, p->type, p->ack.packet_id, p->ack.reason);
+}
+
+enum reason release_received(struct conn *c, const struct packet *p)
+{
+	const bool known = session_release(c->session, p->ack.packet_id);
+	conn_send_ack(c, PACKET_PUBCOMP, p->ack.packet_id,
+		      known ? REASON_SUCCESS : REASON_PACKET_IDENTIFIER_NOT_FOUND);
+	return REASON_SUCCESS;
+}

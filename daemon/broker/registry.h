@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The broker's view of the registry: devices, certificates by fingerprint, access rules,
+ * authorities, as the store sent them in one snapshot and the changes since.
+ *
+ * The control thread writes; handshake threads and workers read, under one lock, when someone
+ * connects or when the generation has moved: never for a message. A publish only loads the
+ * generation. What is handed out (struct identity, its acl_set) is immutable and counted.
+ */
+#pragma once
+
+#include "daemon/acl/acl.h"
+#include "daemon/base/ref.h"
+#include "daemon/net/tls_handshake.h"
+
+struct registry;
+
+/* Who somebody is, as of one generation. */
+struct identity {
+	struct ref ref;
+	uint64_t device_id; /* 0: anonymous */
+	char *name;         /* of the device; "" for anonymous */
+	struct str *group;
+	size_t group_n;
+	struct acl_set *acl;
+	bool uses_cn; /* some rule holds ${cn}: the certificate's common name is needed */
+};
+struct identity *identity_ref(struct identity *id);
+void identity_unref(struct identity *id);
+DEFINE_AUTO(identity, identity_unref)
+
+/* What a snapshot or a change may have taken away or altered. */
+struct registry_change {
+	bool rights_lost; /* a device or a certificate lost its right to be connected */
+	bool access;      /* rules, groups or roles: the generation has moved */
+	bool authorities;
+};
+
+struct registry *registry_new(void);
+void registry_free(struct registry *r);
+DEFINE_AUTO(registry, registry_free)
+
+/* Control thread. Replaces everything by the records of a snapshot taken after change seq. 0 or
+ * ERR_MALFORMED (nothing was changed). */
+int registry_load(struct registry *r, uint64_t seq, struct str entries,
+		  struct registry_change *change);
+/* Control thread. The changes of one delta. 0; ERR_CONFLICT: seq is not the next one, ask for a
+ * snapshot; ERR_MALFORMED. */
+int registry_apply(struct registry *r, uint64_t seq, struct str entries,
+		   struct registry_change *change);
+
+/* Any thread from here on. */
+
+/* Moves whenever an identity may have to be asked for anew. One atomic load. */
+uint64_t registry_generation(const struct registry *r);
+/* The device as of now; NULL when there is none of that number or it is disabled. The same pointer
+ * as long as nothing of it has changed. device_id 0: the anonymous identity, never NULL. The caller
+ * owns a reference. */
+struct identity *registry_identity(struct registry *r, uint64_t device_id);
+/* Whether a certificate opens a device now (seconds since 1970), and which. Outputs are written
+ * when it is known; not_after in seconds. */
+enum handshake_verdict registry_certificate(struct registry *r,
+					    const unsigned char fingerprint[STREAM_FINGERPRINT],
+					    int64_t now, uint64_t *device_id, int64_t *not_after);
+/* The certificates (DER) that may issue clients; copied into *der, each behind a 32-bit length. */
+void registry_authorities(struct registry *r, struct buf *der);
+struct registry_size {
+	size_t devices;
+	size_t certificates;
+	size_t rules;
+};
+void registry_size(struct registry *r, struct registry_size *out);

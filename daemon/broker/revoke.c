@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rights that end: see revoke.h.
+ */
+#include "daemon/broker/revoke.h"
+#include "daemon/base/build.h"
+#include "daemon/base/clock.h"
+#include "daemon/broker/session.h"
+
+/* Why this connection may not stay; NULL when it may. */
+static const char *lost(struct conn *c)
+{
+	struct registry *r = c->worker->broker->registry;
+	uint64_t device_id = 0;
+	int64_t not_after = 0;
+	if (c->has_certificate) {
+		switch (registry_certificate(r, c->fingerprint, MAX(clock_wall(), build_time()),
+					     &device_id, &not_after)) {
+		case VERDICT_ALLOW:
+			c->certificate_until = c->certificate_until ? not_after : 0;
+			break;
+		case VERDICT_REVOKED:
+			return "the certificate was revoked";
+		case VERDICT_DISABLED:
+			return "the device was disabled";
+		case VERDICT_EXPIRED:
+			return "the certificate expired";
+		default:
+			return "the certificate or its device was removed";
+		}
+	}
+	if (!c->session || c->device_id == 0)
+		return NULL;
+	AUTO(identity) id = registry_identity(r, c->device_id);
+	return id ? NULL : "the device was disabled or removed";
+}
+
+static void cut(struct conn *c, enum reason reason, const char *why)
+{
+	if (c->state == CONN_OPEN)
+		conn_event(c, EVENT_CLIENT_KICKED, why, NULL);
+	conn_close(c, reason, why);
+}
+
+unsigned revoke_connections(struct worker *w)
+{
+	unsigned closed = 0;
+	uint32_t at = 0;
+	for (struct conn *c; (c = slab_next(&w->conns, &at));) {
+		if (c->state == CONN_HANDSHAKE)
+			continue; /* judged when it is done */
+		const char *why = lost(c);
+		if (!why)
+			continue;
+		closed += c->state == CONN_OPEN;
+		cut(c, REASON_ADMINISTRATIVE_ACTION, why);
+	}
+	return closed;
+}
+
+void revoke_rejudge(struct worker *w)
+{
+	uint32_t at = 0;
+	for (struct session *s; (s = slab_next(&w->sessions, &at));) {
+		struct identity *now =
+			registry_identity(w->broker->registry, s->identity->device_id);
+		if (now)
+			session_use_identity(s, now);
+		else if (!s->conn) /* else: changed since the other walk, which will come again */
+			session_end(s);
+	}
+}
+
+unsigned revoke_kick(struct worker *w, struct str client_id, uint64_t device_id, enum reason reason)
+{
+	unsigned closed = 0;
+	uint32_t at = 0;
+	for (struct conn *c; (c = slab_next(&w->conns, &at));) {
+		if (c->state != CONN_OPEN)
+			continue;
+		const bool hit = client_id.n ? str_eq(session_client_id(c->session), client_id)
+					     : c->device_id == device_id;
+		if (!hit)
+			continue;
+		closed++;
+		cut(c, reason, "closed by an administrator");
+	}
+	return closed;
+}
+
+void revoke_all(struct worker *w)
+{
+	uint32_t at = 0;
+	for (struct conn *c; (c = slab_next(&w->conns, &at));)
+		conn_close(c, REASON_SERVER_SHUTTING_DOWN, "the gateway stops");
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sessions: see session.h.
+ */
+#include "daemon/broker/session.h"
+#include "daemon/base/err.h"
+#include "daemon/broker/conn.h"
+#include "daemon/broker/subscribe.h"
+#include "daemon/broker/will.h"
+
+#include <stdlib.h>
+
+struct session *session_new(struct worker *w, struct str client_id, struct identity *identity)
+{
+	struct session *s = mem_new(struct session);
+	s->handle = slab_add(&w->sessions, s);
+	if (!s->handle) {
+		free(s);
+		return NULL;
+	}
+	s->worker = w;
+	s->client_id = str_dup(client_id);
+	s->client_id_n = client_id.n;
+	s->identity = identity_ref(identity);
+	inflight_init(&s->out);
+	directory_set(w->broker->directory, client_id, s->handle);
+	return s;
+}
+
+static void drop_subscriptions(struct session *s)
+{
+	struct worker *w = s->worker;
+	struct trie_edit edit;
+	size_t at = 0;
+	struct str filter;
+	if (s->subscriptions.n) {
+		worker_leave(w);
+		trie_edit_begin(w->broker->trie, &w->reader, &edit);
+		for (void *sub; map_next(&s->subscriptions, &at, &filter, &sub);) {
+			trie_unsubscribe_all(&edit, s->handle, &filter, 1);
+			free(sub);
+		}
+		trie_edit_commit(&edit);
+		w->stats.subscriptions -= s->subscriptions.n;
+	}
+	map_fini(&s->subscriptions);
+	free(s->place);
+}
+
+struct subscription *session_subscription(struct session *s, struct str filter)
+{
+	struct subscription *sub = map_get(&s->subscriptions, filter);
+	if (sub)
+		return sub;
+	uint32_t at = 0;
+	while (at < s->places && s->place[at])
+		at++;
+	if (at == s->places) {
+		const uint32_t more = s->places ? s->places * 2 : 4;
+		s->place = mem_grow(s->place, more * sizeof(*s->place));
+		memset(s->place + at, 0, (more - at) * sizeof(*s->place));
+		s->places = more;
+	}
+	sub = mem_alloc(sizeof(*sub) + filter.n);
+	sub->place = at;
+	sub->filter_n = filter.n;
+	memcpy(sub->filter, filter.p, filter.n);
+	s->place[at] = sub;
+	map_set(&s->subscriptions, filter, sub);
+	s->worker->stats.subscriptions++;
+	return sub;
+}
+
+void session_unsubscribed(struct session *s, struct subscription *sub)
+{
+	s->place[sub->place] = NULL;
+	map_remove(&s->subscriptions, subscription_filter(sub));
+	free(sub);
+	s->worker->stats.subscriptions--;
+}
+
+struct trie_sub session_index_entry(const struct session *s, const struct subscription *sub)
+{
+	const bool look = sub->identifier || sub->options & SUB_JUDGE;
+	const uint8_t plain = SUB_QOS | SUB_NO_LOCAL | SUB_RETAIN_AS_PUBLISHED;
+	return (struct trie_sub){
+		.handle = s->handle,
+		.identifier = sub->place,
+		.options = (uint8_t)((sub->options & plain) | (look ? SUB_LOOK : 0)),
+	};
+}
+
+void session_end(struct session *s)
+{
+	struct worker *w = s->worker;
+	CHECK(s->conn == NULL);
+	loop_timer_stop(w->loop, &s->expiry);
+	will_publish(s);
+	drop_subscriptions(s);
+	w->stats.queued -= s->out.waiting_n;
+	inflight_fini(&s->out);
+	directory_drop(w->broker->directory, session_client_id(s));
+	slab_remove(&w->sessions, s->handle);
+	identity_unref(s->identity);
+	free(s->received);
+	free(s->client_id);
+	free(s->cn);
+	free(s);
+}
+
+void session_attach(struct session *s, struct conn *c)
+{
+	loop_timer_stop(s->worker->loop, &s->expiry);
+	s->conn = c;
+	c->session = s;
+	s->address = c->peer;
+	session_pump(s);
+}
+
+static void expired(struct loop_timer *t)
+{
+	session_end(container_of(t, struct session, expiry));
+}
+
+void session_detach(struct session *s)
+{
+	struct worker *w = s->worker;
+	s->conn = NULL;
+	will_due(s);
+	if (s->expiry_s == 0) {
+		session_end(s);
+		return;
+	}
+	w->stats.queued -= s->out.waiting_n;
+	inflight_restart(&s->out);
+	w->stats.queued += s->out.waiting_n;
+	if (s->expiry_s != UINT32_MAX)
+		loop_timer_start(w->loop, &s->expiry, "session expiry",
+				 s->expiry_s * UINT64_C(1000), expired);
+}
+
+/* ---- rights -----------------------------------------------------------------------------------
+ */
+
+struct acl_who session_who(const struct session *s)
+{
+	const struct identity *id = s->identity;
+	return (struct acl_who){
+		.clientid = session_client_id(s),
+		.device = str_of(id->name),
+		.cn = str_of(s->cn),
+		.group = id->group,
+		.group_n = id->group_n,
+		.address = &s->address,
+	};
+}
+
+static bool may_receive(void *arg, const struct delivery *d)
+{
+	const struct session *s = arg;
+	const struct acl_who who = session_who(s);
+	const struct acl_how how = {d->qos, d->retain};
+	return acl_check(s->identity->acl, &who, ACL_RECEIVE, d->msg->shared.topic, how, NULL);
+}
+
+static void rejudge_subscriptions(struct session *s)
+{
+	struct worker *w = s->worker;
+	struct trie_edit edit;
+	size_t at = 0;
+	struct str filter;
+	worker_leave(w);
+	trie_edit_begin(w->broker->trie, &w->reader, &edit);
+	for (void *value; map_next(&s->subscriptions, &at, &filter, &value);) {
+		struct subscription *sub = value;
+		sub->active = subscription_judge(s, filter, &sub->options, NULL);
+		const struct trie_sub entry = session_index_entry(s, sub);
+		bool replaced;
+		if (sub->active)
+			CHECK(trie_subscribe(&edit, filter, &entry, &replaced) == 0);
+		else
+			trie_unsubscribe_all(&edit, s->handle, &filter, 1);
+	}
+	trie_edit_commit(&edit);
+}
+
+void session_use_identity(struct session *s, struct identity *now)
+{
+	struct worker *w = s->worker;
+	struct identity *old = s->identity;
+	s->identity = now;
+	identity_unref(old);
+	if (old == now)
+		return;
+	if (s->subscriptions.n)
+		rejudge_subscriptions(s);
+	w->stats.queued -= s->out.waiting_n;
+	const size_t dropped = inflight_filter(&s->out, may_receive, s);
+	w->stats.queued += s->out.waiting_n;
+	w->stats.denied += dropped;
+	s->dropped += dropped;
+}
+
+/* ---- messages to the client -------------------------------------------------------------------
+ */
+
+/* The same bytes as for the receiver before, but for the packet identifier and DUP. */
+static bool send_cached(struct conn *c, const struct msg *m, const struct publish_receiver *r)
+{
+	struct worker *w = c->worker;
+	const struct encoded *e = &w->encoded;
+	if (e->msg != m || e->version != r->version || e->qos != r->qos || e->retain != r->retain ||
+	    r->ids.n)
+		return false;
+	if (e->n > c->packet_max)
+		return false;
+	unsigned char *p = sendq_room(&c->out, &w->store, e->n);
+	memcpy(p, e->bytes, e->n);
+	if (r->qos)
+		publish_patch(p, e->packet_id_at, r->packet_id, r->dup);
+	sendq_wrote(&c->out, e->n);
+	return true;
+}
+
+static void cache(struct worker *w, const struct msg *m, const struct publish_receiver *r,
+		  const unsigned char *p, size_t n)
+{
+	struct encoded *e = &w->encoded;
+	if (n > sizeof(e->bytes) || r->ids.n || r->has_message_expiry)
+		return;
+	memcpy(e->bytes, p, n);
+	e->msg = m;
+	e->version = r->version;
+	e->qos = r->qos;
+	e->retain = r->retain;
+	e->n = (uint16_t)n;
+	e->packet_id_at = r->qos ? (uint16_t)publish_packet_id_at(&m->shared, r) : 0;
+}
+
+/* False: the packet is larger than the client takes [MQTT-3.1.2-24]. */
+static bool send_fresh(struct conn *c, struct msg *m, const struct publish_receiver *r)
+{
+	struct worker *w = c->worker;
+	const size_t n = publish_size(&m->shared, r);
+	if (n == 0 || n > c->packet_max)
+		return false;
+	const struct str tail = publish_tail(&m->shared, r->version);
+	if (tail.n < SENDQ_REFER && n <= SENDQ_BLOCK) {
+		unsigned char *p = sendq_room(&c->out, &w->store, n);
+		struct out o = out_make(p, n);
+		CHECK(publish_encode(&m->shared, r, &o));
+		sendq_wrote(&c->out, n);
+		cache(w, m, r, p, n);
+		return true;
+	}
+	const size_t head = n - tail.n;
+	unsigned char *p = arena_alloc(&w->arena, head);
+	struct out o = out_make(p, head);
+	CHECK(publish_head_encode(&m->shared, r, &o));
+	sendq_put(&c->out, &w->store, p, head);
+	sendq_refer(&c->out, &w->store, m, tail);
+	return true;
+}
+
+static bool send_publish(struct conn *c, struct msg *m, struct publish_receiver *r)
+{
+	struct worker *w = c->worker;
+	r->version = c->version;
+	msg_expiry_left(m, loop_now_ms(w->loop), r);
+	if (!send_cached(c, m, r) && !send_fresh(c, m, r))
+		return false;
+	c->messages_out++;
+	w->stats.messages_out++;
+	conn_wrote(c);
+	return true;
+}
+
+static void deliver_now(struct session *s, struct msg *m, bool retain, struct subscription_ids ids)
+{
+	struct conn *c = s->conn;
+	struct stats *stats = &s->worker->stats;
+	if (!c)
+		return;
+	if (conn_backlog(c) >= c->settings->config->broker.max_output_bytes) {
+		stats->dropped_slow++;
+		if (s->dropped++ == 0)
+			conn_event(c, EVENT_LIMIT_REACHED, "max-output-bytes: messages dropped",
+				   NULL);
+		return;
+	}
+	struct publish_receiver r = {.retain = retain, .ids = ids};
+	if (!send_publish(c, m, &r))
+		stats->dropped_large++;
+}
+
+static bool queue_full(struct session *s, const struct msg *m)
+{
+	const struct config_broker *b = &s->worker->settings->config->broker;
+	return s->out.waiting_n >= b->max_queued_messages ||
+	       s->out.waiting_bytes + msg_size(m) > b->max_queued_bytes;
+}
+
+static void tell_full(struct session *s)
+{
+	struct body_event e = {
+		.device_id = s->identity->device_id,
+		.actor = str_of(s->identity->name),
+		.client_id = session_client_id(s),
+		.reason = STR("max-queued-messages or max-queued-bytes: messages dropped"),
+	};
+	journal_event(&s->worker->journal, EVENT_LIMIT_REACHED, s->handle, &e, NULL);
+}
+
+void session_deliver(struct session *s, struct msg *m, uint8_t qos, bool retain,
+		     struct subscription_ids ids)
+{
+	struct stats *stats = &s->worker->stats;
+	if (qos == 0) {
+		deliver_now(s, m, retain, ids);
+		return;
+	}
+	if (queue_full(s, m)) {
+		stats->dropped_full++;
+		s->dropped++;
+		tell_full(s);
+		return;
+	}
+	inflight_push(&s->out, m, qos, retain, ids);
+	stats->queued++;
+	session_pump(s);
+}
+
+static void send_delivery(struct session *s, struct delivery *d)
+{
+	struct conn *c = s->conn;
+	struct publish_receiver r = {
+		.qos = d->qos,
+		.retain = d->retain,
+		.dup = d->dup,
+		.packet_id = d->packet_id,
+		.ids = {d->ids, d->ids_n},
+	};
+	if (d->received) {
+		conn_send_ack(c, PACKET_PUBREL, d->packet_id, REASON_SUCCESS);
+	} else if (!send_publish(c, d->msg, &r)) {
+		/* Acts as if it had been delivered [MQTT-3.1.2-25]. */
+		s->worker->stats.dropped_large++;
+		inflight_done(&s->out, d);
+	}
+}
+
+void session_pump(struct session *s)
+{
+	struct conn *c = s->conn;
+	struct worker *w = s->worker;
+	if (!c || list_empty(&s->out.waiting))
+		return;
+	const uint32_t before = s->out.waiting_n;
+	const uint64_t now = loop_now_ms(w->loop);
+	const uint32_t window = MIN(c->receive_maximum, c->settings->config->broker.max_inflight);
+	const size_t enough = c->settings->config->broker.max_output_bytes / 2;
+	struct delivery *d;
+	while (conn_backlog(c) < enough &&
+	       (d = inflight_next(&s->out, window, now, &w->stats.dropped_expired)))
+		send_delivery(s, d);
+	w->stats.queued -= before - s->out.waiting_n;
+}
+
+enum reason session_acknowledged(struct session *s, enum packet_type type, uint16_t packet_id,
+				 enum reason reason)
+{
+	struct delivery *d = inflight_find(&s->out, packet_id);
+	if (type == PACKET_PUBREC) {
+		/* An unknown identifier is answered, so that the client can forget it. */
+		if (!d || d->qos != 2) {
+			conn_send_ack(s->conn, PACKET_PUBREL, packet_id,
+				      REASON_PACKET_IDENTIFIER_NOT_FOUND);
+			return REASON_SUCCESS;
+		}
+		if (!reason_is_error(reason)) {
+			d->received = true;
+			d->state = DELIVERY_RELEASED;
+			conn_send_ack(s->conn, PACKET_PUBREL, packet_id, REASON_SUCCESS);
+			return REASON_SUCCESS;
+		}
+	} else if (!d || d->qos != (type == PACKET_PUBACK ? 1 : 2)) {
+		/* A late answer to what a reconnect has already settled: harmless. */
+		return REASON_SUCCESS;
+	}
+	inflight_done(&s->out, d);
+	session_pump(s);
+	return REASON_SUCCESS;
+}
+
+/* ---- QoS 2 from the client --------------------------------------------------------------------
+ */
+
+bool session_received(const struct session *s, uint16_t packet_id)
+{
+	for (size_t i = 0; i < s->received_n; i++)
+		if (s->received[i] == packet_id)
+			return true;
+	return false;
+}
+
+void session_receive(struct session *s, uint16_t packet_id)
+{
+	s->received = mem_grow(s->received, (s->received_n + 1) * sizeof(*s->received));
+	s->received[s->received_n++] = packet_id;
+}
+
+bool session_release(struct session *s, uint16_t packet_id)
+{
+	for (size_t i = 0; i < s->received_n; i++) {
+		if (s->received[i] != packet_id)
+			continue;
+		s->received[i] = s->received[--s->received_n];
+		return true;
+	}
+	return false;
+}

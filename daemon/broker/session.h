@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A session: subscriptions, messages that wait or are under way, and the will of one client,
+ * whether it is connected or not. It belongs to the identity that made it and to one worker; it
+ * lives in memory only. What it may do is judged by the identity's rules of now: the control thread
+ * has every worker look again when they change. Section 4.1.
+ */
+#pragma once
+
+#include "daemon/base/map.h"
+#include "daemon/broker/inflight.h"
+#include "daemon/broker/worker.h"
+
+struct conn;
+struct will;
+
+/* Options of a subscription. Those of SUBSCRIBE are in the index of subscriptions as they are;
+ * SUB_LOOK stands there for everything else, and the identifier there is the subscription's place
+ * in its session, so most deliveries need not look at the subscription. */
+enum {
+	SUB_QOS = 0x03,
+	SUB_NO_LOCAL = 0x04,
+	SUB_RETAIN_AS_PUBLISHED = 0x08,
+	SUB_LOOK = 0x10,    /* in the index: it has an identifier, or deliveries are judged */
+	SUB_JUDGE = 0x40,   /* ask the rules for every delivery */
+	SUB_PARTIAL = 0x80, /* the grant was partial */
+};
+
+struct subscription {
+	uint32_t place;      /* in the session */
+	uint32_t identifier; /* of the client, 0 = none */
+	uint8_t options;
+	bool active; /* false: the rules no longer allow it; it is kept, but brings nothing */
+	size_t filter_n;
+	char filter[];
+};
+
+struct session {
+	uint64_t handle;
+	struct worker *worker;
+	struct conn *conn; /* NULL while the client is away */
+	char *client_id;
+	size_t client_id_n;
+	struct identity *identity;
+	char *cn; /* of the certificate, when a rule asks for it */
+	struct addr address;
+	struct map subscriptions; /* filter -> struct subscription */
+	struct subscription **place;
+	uint32_t places;
+	struct inflight out;
+	uint16_t *received; /* identifiers of QoS 2 messages that wait for PUBREL */
+	size_t received_n;
+	struct will *will;
+	struct loop_timer expiry;
+	uint32_t expiry_s; /* session expiry interval; UINT32_MAX = never */
+	uint64_t stamp;    /* see worker.publication */
+	uint32_t pick;
+	uint64_t dropped;
+};
+
+static inline struct str session_client_id(const struct session *s)
+{
+	return str_make(s->client_id, s->client_id_n);
+}
+
+/* The directory's entry for client_id is this worker's. NULL: no place. Takes a reference to the
+ * identity. */
+struct session *session_new(struct worker *w, struct str client_id, struct identity *identity);
+static inline struct session *session_find(const struct worker *w, uint64_t handle)
+{
+	return slab_find(&w->sessions, handle);
+}
+/* The end: subscriptions, messages and the directory's entry go; a will that waits is published. */
+void session_end(struct session *s);
+
+/* The client is here: sends again what was under way. */
+void session_attach(struct session *s, struct conn *c);
+/* The connection is gone. The session ends, now or after its expiry interval. */
+void session_detach(struct session *s);
+
+/* Whose questions the rules answer; borrowed from the session. */
+struct acl_who session_who(const struct session *s);
+/* Takes the identity as it is now. When it is another one than before, subscriptions are judged
+ * anew and what waits and may no longer be received is dropped. */
+void session_use_identity(struct session *s, struct identity *now);
+
+static inline struct str subscription_filter(const struct subscription *sub)
+{
+	return str_make(sub->filter, sub->filter_n);
+}
+/* A subscription to this filter, the old one or a new one with a place. */
+struct subscription *session_subscription(struct session *s, struct str filter);
+void session_unsubscribed(struct session *s, struct subscription *sub); /* frees it */
+/* How it stands in the index. */
+struct trie_sub session_index_entry(const struct session *s, const struct subscription *sub);
+
+/* One message for this session, its options merged from all matching subscriptions. */
+void session_deliver(struct session *s, struct msg *m, uint8_t qos, bool retain,
+		     struct subscription_ids ids);
+/* Sends what waits, as far as the window and the client's reading allow. */
+void session_pump(struct session *s);
+/* PUBACK, PUBREC, PUBCOMP of the client. */
+enum reason session_acknowledged(struct session *s, enum packet_type type, uint16_t packet_id,
+				 enum reason reason);
+
+/* QoS 2 from the client: whether that identifier is in use, taking it, giving it back. */
+bool session_received(const struct session *s, uint16_t packet_id);
+void session_receive(struct session *s, uint16_t packet_id);
+bool session_release(struct session *s, uint16_t packet_id);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Snapshots of the configuration: see settings.h.
+ */
+#include "daemon/broker/settings.h"
+#include "daemon/base/mem.h"
+
+#include <stdlib.h>
+
+struct settings *settings_new(struct config *config)
+{
+	struct settings *s = mem_new(struct settings);
+	ref_init(&s->ref);
+	s->config = config;
+	s->endpoints = config->listeners;
+	s->endpoint = mem_array(struct endpoint, s->endpoints);
+	for (size_t i = 0; i < s->endpoints; i++)
+		s->endpoint[i].config = &config->listener[i];
+	return s;
+}
+
+struct settings *settings_ref(struct settings *s)
+{
+	ref_get(&s->ref);
+	return s;
+}
+
+void settings_unref(struct settings *s)
+{
+	if (!ref_put(&s->ref))
+		return;
+	for (size_t i = 0; i < s->endpoints; i++)
+		if (s->endpoint[i].credentials)
+			tls_credentials_unref(s->endpoint[i].credentials);
+	free(s->endpoint);
+	config_free(s->config);
+	free(s);
+}
+
+const struct endpoint *settings_endpoint(const struct settings *s, struct str name)
+{
+	for (size_t i = 0; i < s->endpoints; i++)
+		if (str_is(name, s->endpoint[i].config->name))
+			return &s->endpoint[i];
+	return NULL;
+}
+
+struct limit_settings settings_limits(const struct settings *s)
+{
+	const struct config_broker *b = &s->config->broker;
+	return (struct limit_settings){
+		.connections = b->max_connections,
+		.connections_per_address = b->max_connections_per_address,
+		.half_open = b->max_half_open,
+		.handshakes_per_second = b->handshake_rate,
+		.handshakes_per_second_per_address = b->handshake_rate_per_address,
+	};
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The link to the store: see storelink.h.
+ */
+#include "daemon/broker/storelink.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/broker/presence.h"
+#include "daemon/broker/revoke.h"
+
+#include <stdlib.h>
+
+enum { SNAPSHOT_MAX = 1024 * MiB, SNAPSHOT_TIMEOUT_MS = 30000, PRESENCE_MAX = 60000 };
+
+static void ask_snapshot(struct control *k);
+
+/* ---- changes that bite ------------------------------------------------------------------------
+ */
+
+/* A change on its way through the workers; then the store is answered. */
+struct bite {
+	struct round round;
+	struct control *control;
+	struct registry_change change;
+	bool answer;
+	uint64_t id; /* of the ASK */
+	uint64_t seq;
+};
+
+static void bite_run(struct worker *w, struct round *r)
+{
+	const struct bite *b = container_of(r, struct bite, round);
+	if (b->change.rights_lost)
+		atomic_fetch_add(&r->count, revoke_connections(w));
+	if (b->change.access || b->change.rights_lost)
+		revoke_rejudge(w);
+}
+
+static void bite_done(struct round *r)
+{
+	struct bite *b = container_of(r, struct bite, round);
+	struct control *k = b->control;
+	const struct body_delta_done done = {b->seq, atomic_load(&r->count)};
+	if (b->answer && k->store)
+		LINK_SEND(k->store, DELTA_DONE, delta_done, b->id, -1, &done);
+	free(b);
+}
+
+static void bite(struct control *k, struct bite how)
+{
+	struct bite *b = mem_copy(&how, sizeof(how));
+	b->control = k;
+	if (b->change.authorities && k->serving)
+		control_progress(k);
+	round_start(&b->round, &k->broker, bite_run, bite_done);
+}
+
+static int on_delta(struct link *l, struct record *r)
+{
+	struct control *k = link_owner(l);
+	struct body_delta b;
+	struct registry_change change = {0};
+	if (body_delta_get(r->body, &b))
+		return ERR_MALFORMED;
+	const int err = registry_apply(k->broker.registry, b.seq, b.entries, &change);
+	if (err == ERR_MALFORMED)
+		return err;
+	if (err == ERR_CONFLICT)
+		ask_snapshot(k); /* a gap: what this change says is in the next snapshot */
+	bite(k, (struct bite){.change = change, .answer = true, .id = r->id, .seq = b.seq});
+	return 0;
+}
+
+static void snapshot_arrived(struct link_call *call, int err, struct record *reply)
+{
+	struct control *k = container_of(call, struct control, snapshot);
+	struct body_snapshot b;
+	AUTO_BUF entries = {0};
+	struct registry_change change;
+	if (err)
+		return; /* the next link asks again */
+	if (body_snapshot_get(reply->body, &b) || reply->fd < 0 ||
+	    memfd_read(reply->fd, SNAPSHOT_MAX, &entries) ||
+	    registry_load(k->broker.registry, b.seq, buf_view(&entries), &change)) {
+		log_error("the registry that the store sent cannot be read");
+		return;
+	}
+	k->registry_loaded = true;
+	bite(k, (struct bite){.change = change});
+	control_progress(k);
+}
+
+static void ask_snapshot(struct control *k)
+{
+	link_call_cancel(&k->snapshot);
+	LINK_ASK(k->store, &k->snapshot, SNAPSHOT_GET, snapshot_get, -1,
+		 &(struct body_snapshot_get){}, SNAPSHOT_TIMEOUT_MS, snapshot_arrived);
+}
+
+/* ---- orders -----------------------------------------------------------------------------------
+ */
+
+struct kick {
+	struct round round;
+	struct control *control;
+	uint64_t id;
+	uint64_t device_id;
+	uint8_t reason;
+	size_t n;
+	char client_id[];
+};
+
+static void kick_run(struct worker *w, struct round *r)
+{
+	const struct kick *k = container_of(r, struct kick, round);
+	atomic_fetch_add(&r->count, revoke_kick(w, str_make(k->client_id, k->n), k->device_id,
+						(enum reason)k->reason));
+}
+
+static void kick_done(struct round *r)
+{
+	struct kick *k = container_of(r, struct kick, round);
+	const struct body_kick_done done = {atomic_load(&r->count)};
+	if (k->control->store)
+		LINK_SEND(k->control->store, KICK_DONE, kick_done, k->id, -1, &done);
+	free(k);
+}
+
+static int on_kick(struct link *l, struct record *r)
+{
+	struct control *c = link_owner(l);
+	struct body_kick b;
+	if (body_kick_get(r->body, &b))
+		return ERR_MALFORMED;
+	struct kick *k = mem_alloc(sizeof(*k) + b.client_id.n);
+	k->control = c;
+	k->id = r->id;
+	k->device_id = b.device_id;
+	k->reason = reason_allowed(b.reason, PACKET_DISCONNECT, SENDER_SERVER)
+			    ? b.reason
+			    : REASON_ADMINISTRATIVE_ACTION;
+	k->n = b.client_id.n;
+	if (k->n)
+		memcpy(k->client_id, b.client_id.p, k->n);
+	round_start(&k->round, &c->broker, kick_run, kick_done);
+	return 0;
+}
+
+/* ---- figures ----------------------------------------------------------------------------------
+ */
+
+struct second {
+	struct round round;
+	struct control *control;
+	bool anew;
+	struct buf clients[WORKERS_MAX];
+	struct stats stats[WORKERS_MAX];
+};
+
+static void second_run(struct worker *w, struct round *r)
+{
+	struct second *s = container_of(r, struct second, round);
+	presence_collect(w, s->anew, &s->clients[w->index]);
+	w->stats.sessions = w->sessions.live;
+	w->stats.events_suppressed = w->journal.suppressed;
+	s->stats[w->index] = w->stats;
+}
+
+static size_t whole_records(struct str clients)
+{
+	struct cur c = cur_of(clients);
+	struct str record;
+	size_t n = 0;
+	while (entries_next(&c, &record) && clients.n - cur_left(&c) <= PRESENCE_MAX)
+		n = clients.n - cur_left(&c);
+	return n;
+}
+
+static void send_presence(struct control *k, struct str clients, bool anew)
+{
+	do {
+		const size_t n = whole_records(clients);
+		const struct body_presence b = {anew, {clients.p, n}};
+		if (clients.n || anew)
+			LINK_SEND(k->store, PRESENCE, presence, 0, -1, &b);
+		anew = false;
+		clients.p += n;
+		clients.n = n ? clients.n - n : 0;
+	} while (clients.n);
+}
+
+static void send_counters(struct control *k, const struct stats *sum)
+{
+	AUTO_BUF rec = {0};
+	if (memcmp(sum, &k->told, sizeof(*sum)) == 0)
+		return;
+	k->told = *sum;
+	stats_put(sum, &rec);
+	const struct body_counters b = {buf_view(&rec)};
+	LINK_SEND(k->store, COUNTERS, counters, 0, -1, &b);
+}
+
+static void second_done(struct round *r)
+{
+	struct second *s = container_of(r, struct second, round);
+	struct control *k = s->control;
+	AUTO_BUF clients = {0};
+	struct stats sum = {0};
+	for (unsigned i = 0; i < k->broker.workers; i++) {
+		buf_str(&clients, buf_view(&s->clients[i]));
+		buf_fini(&s->clients[i]);
+		stats_add(&sum, &s->stats[i]);
+	}
+	k->collecting = false;
+	if (k->store) {
+		send_presence(k, buf_view(&clients), s->anew);
+		send_counters(k, &sum);
+	} else {
+		k->presence_anew = true;
+	}
+	free(s);
+}
+
+void storelink_second(struct control *k)
+{
+	if (!k->store || k->collecting)
+		return;
+	struct second *s = mem_new(struct second);
+	s->control = k;
+	s->anew = k->presence_anew;
+	k->presence_anew = false;
+	k->collecting = true;
+	round_start(&s->round, &k->broker, second_run, second_done);
+}
+
+/* ---- the link ---------------------------------------------------------------------------------
+ */
+
+static void broken(struct link *l, const char *why, bool misbehaved)
+{
+	struct control *k = link_owner(l);
+	k->store = NULL;
+	report_set_link(&k->report, NULL);
+	child_link_broken(k->child, l, why, misbehaved);
+}
+
+static const link_handler handlers[MSG_COUNT] = {
+	[MSG_DELTA] = on_delta,
+	[MSG_KICK] = on_kick,
+};
+
+void storelink_use(struct control *k, int fd)
+{
+	const struct link_config config = {
+		.self = PROCESS_BROKER,
+		.peer = PROCESS_STORE,
+		.handler = handlers,
+		.owner = k,
+		.broken = broken,
+	};
+	if (k->store)
+		link_free(k->store);
+	k->store = link_new(k->broker.loop, fd, &config);
+	k->presence_anew = true;
+	k->told = (struct stats){0};
+	report_set_link(&k->report, k->store);
+	ask_snapshot(k);
+}

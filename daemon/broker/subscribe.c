@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * SUBSCRIBE and UNSUBSCRIBE: see subscribe.h.
+ */
+#include "daemon/broker/subscribe.h"
+#include "daemon/base/err.h"
+#include "daemon/ipc/rec.h"
+#include "daemon/mqtt/topic.h"
+
+#include <stdlib.h>
+
+bool subscription_judge(const struct session *s, struct str filter, uint8_t *options,
+			struct acl_verdict *verdict)
+{
+	const struct acl_who who = session_who(s);
+	const struct acl_set *acl = s->identity->acl;
+	const enum acl_grant grant = acl_subscribe(acl, &who, filter, *options & SUB_QOS, verdict);
+	*options &= (uint8_t) ~(SUB_JUDGE | SUB_PARTIAL);
+	if (grant == ACL_DENIED)
+		return false;
+	if (grant == ACL_PARTIAL)
+		*options |= SUB_JUDGE | SUB_PARTIAL;
+	else if (!acl_receive_covered(acl, &who, filter))
+		*options |= SUB_JUDGE;
+	return true;
+}
+
+static void tell_denied(struct conn *c, struct str filter, uint64_t rule)
+{
+	AUTO_BUF detail = {0};
+	rec_text(&detail, "action", "subscribe");
+	rec_str(&detail, "topic", filter);
+	rec_int(&detail, "rule", (int64_t)rule);
+	conn_event(c, EVENT_ACL_DENIED, rule ? "denied by a rule" : "no rule allows it", &detail);
+}
+
+static uint8_t options_of(const struct packet_subscription *asked)
+{
+	return (uint8_t)(asked->qos | (asked->no_local ? SUB_NO_LOCAL : 0) |
+			 (asked->retain_as_published ? SUB_RETAIN_AS_PUBLISHED : 0));
+}
+
+static bool filter_too_large(const struct conn *c, struct str filter)
+{
+	const struct config_broker *b = &c->settings->config->broker;
+	return filter.n > b->max_topic_length ||
+	       topic_levels(filter) > MIN(b->max_topic_levels, (uint32_t)TRIE_LEVELS_MAX);
+}
+
+/* Below 0x80: the QoS that was granted. */
+static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
+				 const struct packet_subscription *asked, uint32_t identifier)
+{
+	struct session *s = c->session;
+	struct subscription *sub = map_get(&s->subscriptions, asked->filter);
+	struct acl_verdict verdict;
+	uint8_t options = options_of(asked);
+	bool replaced;
+	if (topic_is_shared(asked->filter))
+		return REASON_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
+	if (filter_too_large(c, asked->filter))
+		return REASON_TOPIC_FILTER_INVALID;
+	if (!sub && s->subscriptions.n >= c->settings->config->broker.max_subscriptions) {
+		conn_event(c, EVENT_LIMIT_REACHED, "max-subscriptions", NULL);
+		return REASON_QUOTA_EXCEEDED;
+	}
+	if (!subscription_judge(s, asked->filter, &options, &verdict)) {
+		tell_denied(c, asked->filter, verdict.rule);
+		return REASON_NOT_AUTHORIZED;
+	}
+	sub = session_subscription(s, asked->filter);
+	sub->identifier = identifier;
+	sub->options = options;
+	sub->active = true;
+	const struct trie_sub entry = session_index_entry(s, sub);
+	if (trie_subscribe(edit, asked->filter, &entry, &replaced)) {
+		session_unsubscribed(s, sub);
+		return REASON_TOPIC_FILTER_INVALID;
+	}
+	return (enum reason)(options & SUB_QOS);
+}
+
+/* In MQTT 3 every failure is 0x80 [3.1.1 MQTT-3.9.3-2]. */
+static char code_of(const struct conn *c, enum reason reason)
+{
+	return (char)(reason_is_error(reason) && c->version != MQTT_5 ? REASON_UNSPECIFIED_ERROR
+								      : reason);
+}
+
+enum reason subscribe_received(struct conn *c, const struct packet *p)
+{
+	struct worker *w = c->worker;
+	const struct packet_subscribe *s = &p->subscribe;
+	const uint32_t identifier =
+		p->props.subscription_ids.n ? p->props.subscription_ids.p[0] : 0;
+	char *codes = arena_alloc(&w->arena, s->n);
+	struct trie_edit edit;
+	worker_leave(w);
+	trie_edit_begin(w->broker->trie, &w->reader, &edit);
+	for (size_t i = 0; i < s->n; i++)
+		codes[i] = code_of(c, subscribe_one(c, &edit, &s->subscriptions[i], identifier));
+	trie_edit_commit(&edit);
+	struct packet answer = {
+		.type = PACKET_SUBACK,
+		.props = props_none,
+		.suback = {s->packet_id, str_make(codes, s->n)},
+	};
+	return conn_send(c, &answer) ? REASON_SUCCESS : REASON_PACKET_TOO_LARGE;
+}
+
+static enum reason unsubscribe_one(struct conn *c, struct trie_edit *edit, struct str filter)
+{
+	struct session *s = c->session;
+	struct subscription *sub = map_get(&s->subscriptions, filter);
+	if (!sub)
+		return REASON_NO_SUBSCRIPTION_EXISTED;
+	trie_unsubscribe_all(edit, s->handle, &filter, 1);
+	session_unsubscribed(s, sub);
+	return REASON_SUCCESS;
+}
+
+enum reason unsubscribe_received(struct conn *c, const struct packet *p)
+{
+	struct worker *w = c->worker;
+	const struct packet_unsubscribe *u = &p->unsubscribe;
+	char *codes = arena_alloc(&w->arena, u->n);
+	struct trie_edit edit;
+	worker_leave(w);
+	trie_edit_begin(w->broker->trie, &w->reader, &edit);
+	for (size_t i = 0; i < u->n; i++)
+		codes[i] = (char)unsubscribe_one(c, &edit, u->filters[i]);
+	trie_edit_commit(&edit);
+	struct packet answer = {
+		.type = PACKET_UNSUBACK,
+		.props = props_none,
+		.suback = {u->packet_id, str_make(codes, u->n)},
+	};
+	return conn_send(c, &answer) ? REASON_SUCCESS : REASON_PACKET_TOO_LARGE;
+}
