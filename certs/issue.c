@@ -33,7 +33,7 @@ struct issuer {
 	struct journal_report report;
 	bool is_new;       /* the authority was made by issuer_open */
 	int64_t floor;     /* the clock is wrong below this */
-	int64_t newest_at; /* of all that was issued */
+	int64_t newest_at; /* of all that was issued but server certificates */
 	uint64_t tokens;   /* thousandths of a certificate that may be issued now */
 	uint64_t filled_ms;
 };
@@ -79,12 +79,20 @@ static int take_token(struct issuer *i, uint64_t mono_ms, struct why *why)
 /* ---- making -----------------------------------------------------------------------------------
  */
 
+/* Server certificates do not count: they are made anew without a person, so one false leap of the
+ * clock into the future would stop all issuing for as long as it was. */
+static void count_time(struct issuer *i, enum journal_kind kind, int64_t at)
+{
+	if (kind != JOURNAL_SERVER)
+		i->newest_at = MAX(i->newest_at, at);
+}
+
 static int record(struct issuer *i, enum journal_kind kind, int64_t now,
 		  const struct certificate *c, struct why *why)
 {
 	const int err = journal_append(i->journal, kind, now, buf_view(&c->der), why);
 	if (!err)
-		i->newest_at = MAX(i->newest_at, now);
+		count_time(i, kind, now);
 	return err;
 }
 
@@ -260,21 +268,26 @@ static int make_authority(struct issuer *i, enum key_slot slot, struct authority
 	return err;
 }
 
+static void note(struct authority *a, const struct journal_entry *entry)
+{
+	if (str_eq(entry->der, buf_view(&a->certificate.der)))
+		a->journalled = true;
+}
+
 /* Sees every entry of the journal while it is verified. */
-static void look_for_authorities(void *arg, const struct journal_entry *entry)
+static void see_entry(void *arg, const struct journal_entry *entry)
 {
 	struct issuer *i = arg;
-	struct authority *a = entry->kind == JOURNAL_ROOT      ? &i->root
-			      : entry->kind == JOURNAL_ISSUING ? &i->issuing
-							       : NULL;
-	if (a && str_eq(entry->der, buf_view(&a->certificate.der)))
-		a->journalled = true;
+	if (entry->kind == JOURNAL_ROOT)
+		note(&i->root, entry);
+	if (entry->kind == JOURNAL_ISSUING)
+		note(&i->issuing, entry);
+	count_time(i, entry->kind, entry->at);
 }
 
 static int open_journal(struct issuer *i, bool fresh, struct why *why)
 {
-	const int err =
-		journal_open(i->ks, fresh, look_for_authorities, i, &i->journal, &i->report, why);
+	const int err = journal_open(i->ks, fresh, see_entry, i, &i->journal, &i->report, why);
 	if (err == ERR_NOT_FOUND)
 		return why_set(
 			why, ERR_NOT_FOUND,
@@ -283,7 +296,6 @@ static int open_journal(struct issuer *i, bool fresh, struct why *why)
 			keystore_path(i->ks));
 	if (err)
 		return err;
-	i->newest_at = i->report.newest_at;
 	if (i->report.broken)
 		log_error("%s", i->report.why.text);
 	else if (i->report.torn)

@@ -36,10 +36,9 @@ struct journal_entry {
 
 struct journal_report {
 	uint64_t entries;
-	int64_t newest_at; /* the greatest time of all entries; 0 when there is none */
-	size_t torn;       /* bytes of an unfinished record that were set aside */
-	bool broken;       /* the chain does not hold: appends are refused */
-	struct why why;    /* of torn or broken: what was found, where, what to do */
+	size_t torn;    /* bytes of an unfinished record that were set aside */
+	bool broken;    /* the chain does not hold: appends are refused */
+	struct why why; /* of torn or broken: what was found, where, what to do */
 };
 
 struct journal;

@@ -85,6 +85,8 @@ static const char *why_renew(const struct certificate *c, const struct issuer *i
 		return "there was none";
 	if (!certificate_is_by(c, issuer_issuing(issuer)))
 		return "it is of another authority";
+	if (now < c->not_before)
+		return "its life has not begun: the clock was wrong when it was made";
 	if (certificate_names(c, &have) || !san_equal(&have, names))
 		return "the names of the machine changed";
 	if (now >= c->not_before + (c->not_after - c->not_before) / 3 * 2)

@@ -20,6 +20,7 @@ struct link_thread {
 	struct tls_service *service;
 	enum process peer;
 	struct rpc rpc;
+	bool warned; /* one line for a link: who asks for what it may not have could fill the log */
 };
 
 struct complaint {
@@ -63,8 +64,9 @@ static int sign(struct link_thread *t, const struct record *ask)
 	AUTO_BUF signature = {0};
 	const int err = signer_sign(t->service->signer, t->peer, b.key, b.algorithm, b.data,
 				    &signature, &why);
-	if (err)
+	if (err && !t->warned)
 		log_warning("no signature for %s: %s", process_name(t->peer), why.text);
+	t->warned |= err != 0;
 	const struct body_tls_sign_done done = {err == 0, buf_view(&signature)};
 	unsigned char bytes[SIGN_MAX + 16];
 	struct out o = out_make(bytes, sizeof(bytes));

@@ -104,28 +104,35 @@ struct globals {
 	bool version;
 };
 
-/* Takes the global options out of argv. Returns how many arguments are left, or -1 after a message.
- */
+/* One global option; *i moves behind its value. False when the word is something else, or nothing
+ * follows --socket. */
+static bool take_global(int argc, char **argv, int *i, struct globals *g)
+{
+	const char *word = argv[*i];
+	if (strcmp(word, "--json") == 0)
+		return g->json = true;
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+		return g->help = true;
+	if (strcmp(word, "--version") == 0)
+		return g->version = true;
+	if (strncmp(word, "--socket=", 9) == 0) {
+		g->socket_path = word + 9;
+		return true;
+	}
+	if (strcmp(word, "--socket") != 0 || *i + 1 == argc)
+		return false;
+	g->socket_path = argv[++*i];
+	return true;
+}
+
+/* Takes the global options out of argv, up to "--". Returns how many arguments are left. */
 static int take_globals(int argc, char **argv, struct globals *g)
 {
 	int left = 0;
 	bool done = false;
 	for (int i = 0; i < argc; i++) {
 		done = done || strcmp(argv[i], "--") == 0;
-		if (!done && strcmp(argv[i], "--json") == 0)
-			g->json = true;
-		else if (!done && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0))
-			g->help = true;
-		else if (!done && left == 0 && strcmp(argv[i], "--version") == 0)
-			g->version = true;
-		else if (!done && strncmp(argv[i], "--socket=", 9) == 0)
-			g->socket_path = argv[i] + 9;
-		else if (!done && strcmp(argv[i], "--socket") == 0 && i + 1 < argc)
-			g->socket_path = argv[++i];
-		else if (!done && strcmp(argv[i], "--socket") == 0) {
-			fprintf(stderr, "gatehouse: a path is missing after --socket\n");
-			return -1;
-		} else
+		if (done || !take_global(argc, argv, &i, g))
 			argv[left++] = argv[i];
 	}
 	return left;
@@ -155,8 +162,6 @@ int main(int argc, char **argv)
 	struct globals g = {.socket_path = getenv("GATEHOUSE_SOCKET")};
 	const int n = take_globals(argc - 1, argv + 1, &g);
 	char **words = argv + 1;
-	if (n < 0)
-		return EXIT_USAGE;
 	if (!g.socket_path || !g.socket_path[0])
 		g.socket_path = DEFAULT_SOCKET;
 	if (g.version) {

@@ -87,6 +87,7 @@ static int on_start(struct link *l, struct record *r)
 	struct child *p = of(l);
 	(void)r;
 	p->started = true;
+	loop_excuse(p->loop);
 	if (p->confine(p) || p->hooks->start(p))
 		child_fail(p);
 	return 0;
@@ -217,7 +218,7 @@ void child_link_broken(struct child *p, struct link *l, const char *why, bool mi
 		log_error("%s %s: treated as taken over", process_name(peer), why);
 		LINK_SEND(p->parent, MISBEHAVED, misbehaved, 0, -1, &b);
 	} else if (!p->stopping) {
-		log_notice("%s is away (%s)", process_name(peer), why);
+		log_info("%s is away (%s)", process_name(peer), why);
 	}
 	link_free(l);
 }

@@ -18,6 +18,7 @@ enum { BATCH = 256, SLOW_HANDLER_MS = 100 };
 struct loop {
 	int epoll;
 	bool stopping;
+	bool excused;
 	uint64_t now_ms;
 	struct epoll_event batch[BATCH];
 	int batch_n;
@@ -138,18 +139,24 @@ uint64_t loop_now_ms(const struct loop *l)
 	return l->now_ms;
 }
 
+void loop_excuse(struct loop *l)
+{
+	l->excused = true;
+}
+
 void loop_stop(struct loop *l)
 {
 	l->stopping = true;
 }
 
 /* Tells when a handler held the loop for too long. Returns the time at which it ended. */
-static uint64_t watch(const char *name, uint64_t started)
+static uint64_t watch(struct loop *l, const char *name, uint64_t started)
 {
 	const uint64_t ended = clock_mono_ms();
-	if (ended - started >= SLOW_HANDLER_MS)
+	if (ended - started >= SLOW_HANDLER_MS && !l->excused)
 		log_warning("handler '%s' held its loop for %llu ms", name,
 			    (unsigned long long)(ended - started));
+	l->excused = false;
 	return ended;
 }
 
@@ -162,7 +169,7 @@ static void run_ready(struct loop *l)
 			continue;
 		const char *name = io->name;
 		io->ready(io, l->batch[l->batch_at].events);
-		t = watch(name, t);
+		t = watch(l, name, t);
 	}
 	l->batch_n = 0;
 }
@@ -178,7 +185,7 @@ static void run_timers(struct loop *l)
 		const char *name = t->name;
 		const uint64_t started = clock_mono_ms();
 		t->expired(t);
-		watch(name, started);
+		watch(l, name, started);
 	}
 }
 

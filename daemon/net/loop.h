@@ -70,7 +70,9 @@ void loop_post(struct loop *l, struct loop_note *note,
 	       void (*run)(struct loop_note *)); /* any thread */
 
 uint64_t loop_now_ms(const struct loop *l); /* monotonic, read once at the start of the turn */
-void loop_run(struct loop *l);              /* until loop_stop */
-void loop_stop(struct loop *l);             /* after the current turn; loop thread only */
+/* The handler that runs now is known to take long (start-up): the watchdog does not log it. */
+void loop_excuse(struct loop *l);
+void loop_run(struct loop *l);  /* until loop_stop */
+void loop_stop(struct loop *l); /* after the current turn; loop thread only */
 void loop_turn(struct loop *l,
 	       int timeout_ms); /* one turn; for tests and for draining at the end */

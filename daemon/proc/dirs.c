@@ -102,7 +102,8 @@ int dirs_prepare(const char *state_dir, const char *run_dir,
 	}
 	AUTO_CHAR pub = mem_printf("%s/pub", state_dir);
 	int err = take_lock(state_dir);
-	if (!err && mkdir(pub, 0755) < 0 && errno != EEXIST) {
+	/* Whatever the umask: root certificates are for everyone. */
+	if (!err && ((mkdir(pub, 0755) < 0 && errno != EEXIST) || chmod(pub, 0755) < 0)) {
 		log_error("cannot make the directory %s: %s", pub, strerror(errno));
 		err = ERR_IO;
 	}

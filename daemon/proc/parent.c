@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { EXIT_CONFIG = 2, TICKET_CHECK_MS = 10 * 60 * 1000 };
+enum { EXIT_CONFIG = 2, EXE_FD_MIN = 10, TICKET_CHECK_MS = 10 * 60 * 1000 };
 
 static bool stage_is(const struct parent *p, int stage, enum process_state state)
 {
@@ -232,8 +232,10 @@ static int prepare(struct parent *p)
 	raise_descriptors(c);
 	if (!sandbox)
 		log_warning("the processes run without their sandbox");
-	p->exe = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-	if (p->exe < 0) {
+	/* Above the numbers that a child finds its links on. */
+	AUTO_FD exe = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	p->exe = fcntl(exe, F_DUPFD_CLOEXEC, EXE_FD_MIN);
+	if (exe < 0 || p->exe < 0) {
 		log_error("cannot open this program again: %s", strerror(errno));
 		return ERR_IO;
 	}

@@ -35,12 +35,18 @@ static const struct call calls[] = {
 #include "daemon/proc/seccomp.def"
 };
 
-static int add_calls(scmp_filter_ctx filter, enum process process)
+/* The library refuses a rule that says what the default says anyway. */
+static int add_rule(scmp_filter_ctx filter, uint32_t action, uint32_t fallback, int call)
+{
+	return action == fallback ? 0 : seccomp_rule_add(filter, action, call, 0);
+}
+
+static int add_calls(scmp_filter_ctx filter, enum process process, uint32_t fallback)
 {
 	int err = 0;
 	for (size_t i = 0; i < ARRAY_LEN(calls) && err == 0; i++) {
 		if (calls[i].processes == 0)
-			err = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, calls[i].number, 0);
+			err = add_rule(filter, SCMP_ACT_KILL_PROCESS, fallback, calls[i].number);
 		else if (calls[i].processes >> process & 1)
 			err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].number, 0);
 	}
@@ -67,10 +73,10 @@ static const struct {
 	{SCMP_SYS(prlimit64), 2, UINT64_MAX, 0},
 };
 
-static int add_partial(scmp_filter_ctx filter, enum process process)
+static int add_partial(scmp_filter_ctx filter, enum process process, uint32_t fallback)
 {
 	/* clone3 hides its flags from the filter: the C library then falls back to clone. */
-	int err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	int err = add_rule(filter, SCMP_ACT_ERRNO(ENOSYS), fallback, SCMP_SYS(clone3));
 	for (size_t i = 0; i < ARRAY_LEN(partial) && err == 0; i++) {
 		const struct scmp_arg_cmp cmp = {partial[i].arg, SCMP_CMP_MASKED_EQ,
 						 partial[i].mask, partial[i].value};
@@ -83,13 +89,13 @@ static int add_partial(scmp_filter_ctx filter, enum process process)
 
 static int apply_seccomp(enum process process, bool kill_default)
 {
-	scmp_filter_ctx filter =
-		seccomp_init(kill_default ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(ENOSYS));
+	const uint32_t fallback = kill_default ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(ENOSYS);
+	scmp_filter_ctx filter = seccomp_init(fallback);
 	if (!filter)
 		return -ENOMEM;
-	int err = add_calls(filter, process);
+	int err = add_calls(filter, process, fallback);
 	if (!err)
-		err = add_partial(filter, process);
+		err = add_partial(filter, process, fallback);
 	if (!err)
 		err = seccomp_load(filter);
 	seccomp_release(filter);

@@ -173,7 +173,7 @@ static void log_library(void *cls, const char *fmt, va_list ap)
 
 static bool is_local(int fd)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = {0};
 	socklen_t len = sizeof(ss);
 	return getsockname(fd, (struct sockaddr *)&ss, &len) == 0 && ss.ss_family == AF_UNIX;
 }
@@ -187,7 +187,7 @@ struct http_server *http_start(const struct http_config *config, int fd)
 			       (config->tls ? MHD_USE_TLS : 0);
 	struct MHD_OptionItem tls[] = {
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)http_tls_priority()},
-		{MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)http_tls_retrieve, NULL},
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)http_tls_retrieve},
 		{MHD_OPTION_END, 0, NULL},
 	};
 	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};

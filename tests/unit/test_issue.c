@@ -452,6 +452,23 @@ static void a_usable_server_certificate_survives_a_wrong_clock(void **state)
 	servers_free(s);
 }
 
+/* Made under a clock that had leapt ahead: replaced as soon as the clock is right, and no obstacle.
+ */
+static void a_leap_of_the_clock_heals(void **state)
+{
+	(void)state;
+	struct servers *s;
+	const struct san_set names = names_of("gw", "a");
+	assert_int_equal(open_issuer(NOW), 0);
+	assert_int_equal(servers_open(ks, &s, &why), 0);
+	assert_true(renew(s, &names, NOW + (int64_t)5 * YEAR) > 0);
+	assert_true(renew(s, &names, NOW + 10) > 0);
+	assert_int_equal(renew(s, &names, NOW + 20), 0);
+	servers_free(s);
+	assert_int_equal(restart(NOW + 30), 0);
+	assert_int_equal(issue(at(NOW + 30)), 0);
+}
+
 static void server_certificates_of_another_authority_are_replaced(void **state)
 {
 	(void)state;
@@ -477,8 +494,9 @@ static void a_server_certificate_ends_with_its_issuer(void **state)
 	const struct san_set names = names_of("gw", "a");
 	assert_int_equal(open_issuer(NOW), 0);
 	const int64_t end = issuer_issuing(issuer)->not_after;
-	assert_int_equal(
-		issuer_server(issuer, device_key, "gw", &names, at(end - 10 * DAY), &c, &why), 0);
+	assert_int_equal(issuer_server(issuer, device_key, "gw", &names,
+				       at(end - (int64_t)10 * DAY), &c, &why),
+			 0);
 	assert_int_equal(c.not_after, end);
 	certificate_fini(&c);
 }
@@ -505,6 +523,7 @@ int main(void)
 		TEST(server_certificates_follow_names_and_time),
 		TEST(server_keys_stay_over_renewals_and_restarts),
 		TEST(a_usable_server_certificate_survives_a_wrong_clock),
+		TEST(a_leap_of_the_clock_heals),
 		TEST(server_certificates_of_another_authority_are_replaced),
 		TEST(a_server_certificate_ends_with_its_issuer),
 	};

@@ -85,8 +85,10 @@ static void write_records(void)
 	struct journal_report report;
 	struct seen seen;
 	struct journal *j = open_it(&report, &seen);
-	for (uint8_t i = 1; i <= RECORDS; i++)
-		assert_int_equal(journal_append(j, JOURNAL_DEVICE, 1000 * i, fake_der(i), &why), 0);
+	for (int i = 1; i <= RECORDS; i++)
+		assert_int_equal(journal_append(j, JOURNAL_DEVICE, INT64_C(1000) * i,
+						fake_der((uint8_t)i), &why),
+				 0);
 	assert_int_equal(journal_sync(j, &why), 0);
 	journal_free(j);
 	assert_int_equal(scratch_size(&dir, "journal"), FILE_LEN);
@@ -111,7 +113,6 @@ static void records_come_back(void **state)
 	assert_int_equal(seen.last.kind, JOURNAL_DEVICE);
 	assert_int_equal(seen.last.at, 1000 * RECORDS);
 	assert_int_equal(report.entries, RECORDS);
-	assert_int_equal(report.newest_at, 1000 * RECORDS);
 	assert_int_equal(report.torn, 0);
 	assert_false(report.broken);
 	assert_int_equal(journal_append(j, JOURNAL_SERVER, 1, fake_der(9), &why), 0);
@@ -119,7 +120,6 @@ static void records_come_back(void **state)
 	journal_free(j);
 	journal_free(open_it(&report, &seen));
 	assert_int_equal(seen.n, RECORDS + 1);
-	assert_int_equal(report.newest_at, 1000 * RECORDS);
 }
 
 static void is_made_only_when_asked(void **state)
@@ -234,7 +234,8 @@ static void removed_swapped_and_foreign_records_break_the_chain(void **state)
 	memcpy(other + RECORD_LEN, whole, RECORD_LEN);
 	assert_broken(other, FILE_LEN);
 	memcpy(other, whole, FILE_LEN); /* the last one twice */
-	memcpy(other + FILE_LEN - RECORD_LEN, whole + FILE_LEN - 2 * RECORD_LEN, RECORD_LEN);
+	memcpy(other + FILE_LEN - RECORD_LEN, whole + FILE_LEN - RECORD_LEN - RECORD_LEN,
+	       RECORD_LEN);
 	assert_broken(other, FILE_LEN);
 	memcpy(other, whole, FILE_LEN); /* something behind the end */
 	memset(other + FILE_LEN, 0x41, 40);

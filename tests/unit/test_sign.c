@@ -90,21 +90,21 @@ static void every_scheme_verifies(void **state)
 	(void)state;
 	struct key *ed = ed25519_key();
 	const struct {
-		uint16_t scheme;
 		struct key *key;
 		size_t n;
 		gnutls_sign_algorithm_t algorithm;
+		uint16_t scheme;
 	} cases[] = {
-		{0x0403, p256, 32, GNUTLS_SIGN_ECDSA_SHA256},
-		{0x0503, p256, 48, GNUTLS_SIGN_ECDSA_SHA384},
-		{0x0603, p256, 64, GNUTLS_SIGN_ECDSA_SHA512},
-		{0x0401, rsa, 32, GNUTLS_SIGN_RSA_SHA256},
-		{0x0501, rsa, 48, GNUTLS_SIGN_RSA_SHA384},
-		{0x0601, rsa, 64, GNUTLS_SIGN_RSA_SHA512},
-		{0x0804, rsa, 32, GNUTLS_SIGN_RSA_PSS_RSAE_SHA256},
-		{0x0805, rsa, 48, GNUTLS_SIGN_RSA_PSS_RSAE_SHA384},
-		{0x0806, rsa, 64, GNUTLS_SIGN_RSA_PSS_RSAE_SHA512},
-		{0x0807, ed, 200, GNUTLS_SIGN_EDDSA_ED25519},
+		{p256, 32, GNUTLS_SIGN_ECDSA_SHA256, 0x0403},
+		{p256, 48, GNUTLS_SIGN_ECDSA_SHA384, 0x0503},
+		{p256, 64, GNUTLS_SIGN_ECDSA_SHA512, 0x0603},
+		{rsa, 32, GNUTLS_SIGN_RSA_SHA256, 0x0401},
+		{rsa, 48, GNUTLS_SIGN_RSA_SHA384, 0x0501},
+		{rsa, 64, GNUTLS_SIGN_RSA_SHA512, 0x0601},
+		{rsa, 32, GNUTLS_SIGN_RSA_PSS_RSAE_SHA256, 0x0804},
+		{rsa, 48, GNUTLS_SIGN_RSA_PSS_RSAE_SHA384, 0x0805},
+		{rsa, 64, GNUTLS_SIGN_RSA_PSS_RSAE_SHA512, 0x0806},
+		{ed, 200, GNUTLS_SIGN_EDDSA_ED25519, 0x0807},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		char data[256];

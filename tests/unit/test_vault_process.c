@@ -213,6 +213,13 @@ struct chains {
 	unsigned certificates;
 };
 
+static void keep(char *to, size_t room, struct str s)
+{
+	assert_true(s.n > 0 && s.n <= room);
+	if (s.p)
+		memcpy(to, s.p, s.n);
+}
+
 static void take_chain(struct str record, struct chains *out)
 {
 	struct body_chain b;
@@ -220,7 +227,7 @@ static void take_chain(struct str record, struct chains *out)
 	const size_t i = out->n++;
 	out->key[i] = b.key;
 	out->spki_len[i] = b.spki.n;
-	memcpy(out->spki[i], b.spki.p, b.spki.n);
+	keep(out->spki[i], sizeof(out->spki[i]), b.spki);
 	struct cur c = cur_of(b.certificates);
 	out->certificates = 0;
 	out->leaf_len[i] = 0;
@@ -229,7 +236,7 @@ static void take_chain(struct str record, struct chains *out)
 		assert_true(cur_ok(&c));
 		if (out->certificates++ == 0) {
 			out->leaf_len[i] = der.n;
-			memcpy(out->leaf[i], der.p, der.n);
+			keep(out->leaf[i], sizeof(out->leaf[i]), der);
 		}
 	}
 }
