@@ -181,8 +181,8 @@ static int sign_with(struct key *key, const struct scheme *scheme, struct str da
 	return 0;
 }
 
-int signer_sign(struct signer *s, enum process asker, uint32_t id, uint16_t scheme, struct str data,
-		struct buf *signature, struct why *why)
+int signer_tls_sign(struct signer *s, enum process asker, uint32_t id, uint16_t scheme,
+		    struct str data, struct buf *signature, struct why *why)
 {
 	AUTO(key) key = key_of(s, asker, id);
 	if (!key)

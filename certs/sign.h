@@ -42,5 +42,5 @@ int signer_listener_key(struct signer *s, enum process owner, struct str listene
  * length, for Ed25519 the whole message of at most 1024 bytes. Appends the signature. 0; ERR_DENIED
  * (not the asker's key), ERR_INVALID (scheme or length does not fit the key), ERR_CRYPTO. Any
  * thread. */
-int signer_sign(struct signer *s, enum process asker, uint32_t id, uint16_t scheme, struct str data,
-		struct buf *signature, struct why *why);
+int signer_tls_sign(struct signer *s, enum process asker, uint32_t id, uint16_t scheme,
+		    struct str data, struct buf *signature, struct why *why);

@@ -62,8 +62,8 @@ static int sign(struct link_thread *t, const struct record *ask)
 		return ERR_MALFORMED;
 	struct why why;
 	AUTO_BUF signature = {0};
-	const int err = signer_sign(t->service->signer, t->peer, b.key, b.algorithm, b.data,
-				    &signature, &why);
+	const int err = signer_tls_sign(t->service->signer, t->peer, b.key, b.algorithm, b.data,
+					&signature, &why);
 	if (err && !t->warned)
 		log_warning("no signature for %s: %s", process_name(t->peer), why.text);
 	t->warned |= err != 0;

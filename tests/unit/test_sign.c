@@ -114,18 +114,18 @@ static void every_scheme_verifies(void **state)
 		const struct str hash = str_make(data, cases[i].n);
 		assert_int_equal(
 			signer_add(signer, PROCESS_BROKER, STR("x"), cases[i].key, &id, &why), 0);
-		assert_int_equal(signer_sign(signer, PROCESS_BROKER, id, cases[i].scheme, hash,
-					     &signature, &why),
+		assert_int_equal(signer_tls_sign(signer, PROCESS_BROKER, id, cases[i].scheme, hash,
+						 &signature, &why),
 				 0);
 		assert_true(verify(cases[i].key, cases[i].algorithm, hash, buf_view(&signature)) >=
 			    0);
 		assert_true(signature.n <= SIGN_MAX);
 		/* The wrong length of the hash never passes. */
 		if (cases[i].n != 200)
-			assert_int_equal(signer_sign(signer, PROCESS_BROKER, id, cases[i].scheme,
-						     str_make(data, cases[i].n - 1), &signature,
-						     &why),
-					 ERR_INVALID);
+			assert_int_equal(
+				signer_tls_sign(signer, PROCESS_BROKER, id, cases[i].scheme,
+						str_make(data, cases[i].n - 1), &signature, &why),
+				ERR_INVALID);
 	}
 	key_unref(ed);
 }
@@ -140,8 +140,8 @@ static void a_scheme_of_another_key_type_is_refused(void **state)
 	assert_int_equal(signer_add(signer, PROCESS_BROKER, STR(""), p256, &id, &why), 0);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		for (size_t n = 0; n <= sizeof(hash); n += 4)
-			assert_int_equal(signer_sign(signer, PROCESS_BROKER, id, bad[i],
-						     str_make(hash, n), &signature, &why),
+			assert_int_equal(signer_tls_sign(signer, PROCESS_BROKER, id, bad[i],
+							 str_make(hash, n), &signature, &why),
 					 ERR_INVALID);
 	assert_int_equal(signature.n, 0);
 }
@@ -164,8 +164,8 @@ static void a_key_signs_for_its_own_process_only(void **state)
 		{PROCESS_BROKER, 0xffffffff},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_int_equal(signer_sign(signer, bad[i].asker, bad[i].id, 0x0403,
-					     str_make(hash, 32), &signature, &why),
+		assert_int_equal(signer_tls_sign(signer, bad[i].asker, bad[i].id, 0x0403,
+						 str_make(hash, 32), &signature, &why),
 				 ERR_DENIED);
 	assert_int_equal(signature.n, 0);
 }
@@ -207,8 +207,8 @@ static void a_listener_changes_its_key(void **state)
 	assert_true(str_eq(key_spki(key), key_spki(rsa)));
 	key_unref(key);
 	/* A handshake that began with the old key still ends. */
-	assert_int_equal(signer_sign(signer, PROCESS_BROKER, first, 0x0403, str_make(hash, 32),
-				     &signature, &why),
+	assert_int_equal(signer_tls_sign(signer, PROCESS_BROKER, first, 0x0403, str_make(hash, 32),
+					 &signature, &why),
 			 0);
 	assert_int_equal(signer_add(signer, PROCESS_BROKER, name, p256, &again, &why), 0);
 	assert_int_equal(again, first);

@@ -67,7 +67,7 @@ static struct tls_credentials *credentials(const struct server_plan *plan)
 		.name = plan->name ? plan->name : "mqtts",
 		.identity = {{chain_ec, 2, KEY_EC}, {chain_rsa, 2, KEY_RSA}},
 		.identity_n = 2,
-		.sign = signer_sign,
+		.sign = signer_tls_sign,
 		.trust = &trust,
 		.trust_n = 1,
 		.client_certificate = plan->client,
@@ -887,7 +887,7 @@ static void wrong_settings(void **state)
 	const struct tls_settings good = {.name = "mqtts",
 					  .identity = {{chain, 1, KEY_EC}},
 					  .identity_n = 1,
-					  .sign = signer_sign};
+					  .sign = signer_tls_sign};
 	struct tls_settings set[10];
 	static const char *const word[10] = {"TLS 1.2 and TLS 1.3",
 					     "certificates; allowed",

@@ -93,7 +93,7 @@ static gnutls_sign_algorithm_t algorithm_of(int scheme)
 	}
 }
 
-int signer_sign(void *context, uint32_t key_id, int scheme, const void *data, size_t n,
+int signer_tls_sign(void *context, uint32_t key_id, int scheme, const void *data, size_t n,
 		struct buf *signature)
 {
 	gnutls_privkey_t key;

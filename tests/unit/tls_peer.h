@@ -33,7 +33,7 @@ struct str cert_der(const struct cert *c);
 /* tls_sign_fn over keys by number; context is ignored. The keys must outlive their use. */
 void signer_set(uint32_t key_id, const struct cert *c);
 extern bool signer_away; /* fails every signature */
-int signer_sign(void *context, uint32_t key_id, int scheme, const void *data, size_t n,
+int signer_tls_sign(void *context, uint32_t key_id, int scheme, const void *data, size_t n,
 		struct buf *signature);
 
 struct client {
