@@ -10,6 +10,7 @@
 #include "db/store.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Links come before the start; they are kept until the store is open. */
 struct context {
@@ -88,16 +89,15 @@ static int start(struct child *p)
 static void set_link(struct child *p, enum process peer, unsigned index, int fd)
 {
 	struct context *x = context_of(p);
-	AUTO_FD old = -1;
-	AUTO_FD unused = index == 0 ? -1 : fd;
-	if (index > 0)
-		return;
-	if (x->open) {
+	if (index > 0) {
+		close(fd);
+	} else if (x->open) {
 		store_set_link(&x->store, peer, fd);
-		return;
+	} else {
+		if (x->kept[peer])
+			close(x->kept[peer] - 1);
+		x->kept[peer] = fd + 1;
 	}
-	old = x->kept[peer] - 1;
-	x->kept[peer] = fd + 1;
 }
 
 static int reload(struct child *p, struct str text, struct buf *why)

@@ -18,8 +18,8 @@
 enum {
 	TICKET_KEY = 64, /* what GnuTLS wants: name, cipher key, MAC key */
 	HANDSHAKE_MESSAGE_MAX = 32 * KiB,
-	/* All that a peer may send until the handshake is done: GnuTLS bounds only what it has hashed,
-	 * and would collect a message of up to 16 MiB before. */
+	/* All that a peer may send until the handshake is done: GnuTLS bounds only what it has
+	 * hashed, and would collect a message of up to 16 MiB before. */
 	HANDSHAKE_BYTES_MAX = 64 * KiB,
 };
 

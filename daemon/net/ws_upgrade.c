@@ -3,6 +3,7 @@
  * WebSocket upgrade: see ws_upgrade.h.
  */
 #include "daemon/net/ws_upgrade.h"
+#include "daemon/base/check.h"
 #include "daemon/base/err.h"
 #include "daemon/net/tls_digest.h"
 
@@ -217,6 +218,7 @@ static void put_accept(struct buf *answer, const struct request *r)
 	static const char magic[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 	char text[KEY_TEXT + sizeof(magic)];
 	unsigned char digest[SHA1_SIZE];
+	CHECK(r->key.n == KEY_TEXT);
 	memcpy(text, r->key.p, KEY_TEXT);
 	memcpy(text + KEY_TEXT, magic, sizeof(magic));
 	tls_sha1(str_make(text, sizeof(text) - 1), digest);
