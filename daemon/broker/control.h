@@ -7,11 +7,11 @@
 #pragma once
 
 #include "daemon/base/map.h"
-#include "daemon/broker/signer.h"
+#include "daemon/broker/vaultlink.h"
 #include "daemon/broker/worker.h"
 #include "daemon/ipc/child.h"
 
-enum { CONTROL_SIGNERS_MAX = 16, TICKET_MASTER_BYTES = TLS_TICKET_MASTER };
+enum { CONTROL_VAULTLINKS_MAX = 16, TICKET_MASTER_BYTES = TLS_TICKET_MASTER };
 
 /* The answer of the vault for the listeners that use one set of certificates. */
 struct chain_ask {
@@ -44,7 +44,7 @@ struct control {
 	struct link *vault;
 	int store_fd; /* given before start(), -1 = none */
 	int vault_fd;
-	struct signer signer[CONTROL_SIGNERS_MAX];
+	struct vaultlink vaultlink[CONTROL_VAULTLINKS_MAX];
 	struct list sockets; /* not yet with a worker */
 	struct map limits;   /* listener name -> struct limit */
 	struct map chains;   /* listener name or "" -> struct chain_ask */

@@ -172,7 +172,7 @@ static void use_config(const struct control *k, const struct config_listener *l,
 		       struct tls_settings *set)
 {
 	set->name = l->name;
-	set->sign = signer_sign;
+	set->sign = vaultlink_sign;
 	set->client_certificate = client_certificate(l->auth);
 	set->no_tls12 = l->tls_versions == CONFIG_TLS_VERSIONS_1_3;
 	set->no_tls13 = l->tls_versions == CONFIG_TLS_VERSIONS_1_2;

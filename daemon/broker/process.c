@@ -29,8 +29,8 @@ static struct control *control_of(struct child *p)
 	list_init(&k->sockets);
 	k->broker.control = k;
 	k->broker.loop = child_loop(p);
-	for (size_t i = 0; i < CONTROL_SIGNERS_MAX; i++)
-		signer_init(&k->signer[i], &k->broker);
+	for (size_t i = 0; i < CONTROL_VAULTLINKS_MAX; i++)
+		vaultlink_init(&k->vaultlink[i], &k->broker);
 	child_set_context(p, k);
 	return k;
 }
@@ -71,8 +71,8 @@ static void keep_fd(int *place, int fd)
 static void on_link(struct child *p, enum process peer, unsigned index, int fd)
 {
 	struct control *k = control_of(p);
-	if (peer == PROCESS_VAULT && index > 0 && index <= CONTROL_SIGNERS_MAX)
-		signer_give(&k->signer[index - 1], fd);
+	if (peer == PROCESS_VAULT && index > 0 && index <= CONTROL_VAULTLINKS_MAX)
+		vaultlink_give(&k->vaultlink[index - 1], fd);
 	else if (peer == PROCESS_VAULT && index == 0 && k->started)
 		use_vault(k, fd);
 	else if (peer == PROCESS_VAULT && index == 0)
@@ -252,18 +252,18 @@ static void *thread_start(void *arg, size_t index, struct loop *l)
 {
 	struct control *k = arg;
 	(void)l;
-	return &k->signer[index];
+	return &k->vaultlink[index];
 }
 
 static int start_pool(struct control *k)
 {
 	const struct handshake_pool_settings set = {
 		.threads = MIN(k->settings->config->broker.handshake_threads,
-			       (uint32_t)CONTROL_SIGNERS_MAX),
+			       (uint32_t)CONTROL_VAULTLINKS_MAX),
 		.verified_max = VERIFIED_MAX,
 		.arg = k,
 		.thread_start = thread_start,
-		.authorise = signer_authorise,
+		.authorise = vaultlink_authorise,
 	};
 	return handshake_pool_new(&set, &k->broker.handshakes);
 }

@@ -4,7 +4,7 @@
  * broker never sees (one link per thread, one request at a time, 2 s at most), and the verdict on
  * the certificate of a peer, which the registry view gives.
  *
- * The control thread gives a signer its link, anew after the vault was restarted; the handshake
+ * The control thread gives a thread its link, anew after the vault was restarted; the handshake
  * thread takes it before its next signature.
  */
 #pragma once
@@ -12,9 +12,9 @@
 #include "daemon/broker/worker.h"
 #include "daemon/ipc/rpc.h"
 
-enum { SIGNER_TIMEOUT_MS = 2000 };
+enum { VAULTLINK_TIMEOUT_MS = 2000 };
 
-struct signer {
+struct vaultlink {
 	struct broker *broker;
 	pthread_mutex_t lock;
 	int given; /* a link that the thread has not taken yet, -1 = none */
@@ -22,11 +22,11 @@ struct signer {
 	struct rpc rpc;
 };
 
-void signer_init(struct signer *s, struct broker *broker);
-void signer_give(struct signer *s, int fd); /* control thread; takes fd */
+void vaultlink_init(struct vaultlink *s, struct broker *broker);
+void vaultlink_give(struct vaultlink *s, int fd); /* control thread; takes fd */
 
-/* The handshake thread's; context is its struct signer. */
-int signer_sign(void *context, uint32_t key_id, int scheme, const void *data, size_t n,
-		struct buf *signature);
-enum handshake_verdict signer_authorise(void *context, const struct handshake_peer *peer,
-					uint64_t *device);
+/* The handshake thread's; context is its struct vaultlink. */
+int vaultlink_sign(void *context, uint32_t key_id, int scheme, const void *data, size_t n,
+		   struct buf *signature);
+enum handshake_verdict vaultlink_authorise(void *context, const struct handshake_peer *peer,
+					   uint64_t *device);

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Signatures and verdicts for handshake threads: see signer.h.
+ * Signatures and verdicts for handshake threads: see vaultlink.h.
  */
-#include "daemon/broker/signer.h"
+#include "daemon/broker/vaultlink.h"
 #include "daemon/base/build.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 
 #include <unistd.h>
 
-void signer_init(struct signer *s, struct broker *broker)
+void vaultlink_init(struct vaultlink *s, struct broker *broker)
 {
 	s->broker = broker;
 	s->given = -1;
 	CHECK(pthread_mutex_init(&s->lock, NULL) == 0);
 }
 
-void signer_give(struct signer *s, int fd)
+void vaultlink_give(struct vaultlink *s, int fd)
 {
 	pthread_mutex_lock(&s->lock);
 	const int old = s->given;
@@ -26,7 +26,7 @@ void signer_give(struct signer *s, int fd)
 		close(old);
 }
 
-static void take_link(struct signer *s)
+static void take_link(struct vaultlink *s)
 {
 	pthread_mutex_lock(&s->lock);
 	const int fd = TAKE_FD(s->given);
@@ -39,15 +39,15 @@ static void take_link(struct signer *s)
 	s->up = true;
 }
 
-static int ask(struct signer *s, const struct body_tls_sign *b, struct record *reply)
+static int ask(struct vaultlink *s, const struct body_tls_sign *b, struct record *reply)
 {
 	unsigned char bytes[2048];
 	struct out o = out_make(bytes, sizeof(bytes));
 	body_tls_sign_put(&o, b);
 	if (!out_ok(&o))
 		return ERR_LIMIT;
-	const int err =
-		rpc_ask(&s->rpc, MSG_TLS_SIGN, str_make(bytes, o.need), SIGNER_TIMEOUT_MS, reply);
+	const int err = rpc_ask(&s->rpc, MSG_TLS_SIGN, str_make(bytes, o.need),
+				VAULTLINK_TIMEOUT_MS, reply);
 	if (err && err != ERR_TIMEOUT) {
 		rpc_fini(&s->rpc);
 		s->up = false;
@@ -55,10 +55,10 @@ static int ask(struct signer *s, const struct body_tls_sign *b, struct record *r
 	return err;
 }
 
-int signer_sign(void *context, uint32_t key_id, int scheme, const void *data, size_t n,
-		struct buf *signature)
+int vaultlink_sign(void *context, uint32_t key_id, int scheme, const void *data, size_t n,
+		   struct buf *signature)
 {
-	struct signer *s = context;
+	struct vaultlink *s = context;
 	const struct body_tls_sign b = {key_id, (uint16_t)scheme, str_make(data, n)};
 	struct body_tls_sign_done done;
 	struct record reply;
@@ -77,10 +77,10 @@ int signer_sign(void *context, uint32_t key_id, int scheme, const void *data, si
 	return 0;
 }
 
-enum handshake_verdict signer_authorise(void *context, const struct handshake_peer *peer,
-					uint64_t *device)
+enum handshake_verdict vaultlink_authorise(void *context, const struct handshake_peer *peer,
+					   uint64_t *device)
 {
-	struct signer *s = context;
+	struct vaultlink *s = context;
 	int64_t not_after;
 	return registry_certificate(s->broker->registry, peer->fingerprint,
 				    MAX(clock_wall(), build_time()), device, &not_after);
