@@ -151,7 +151,7 @@ static void put_readme(struct buf *out, const struct bundle *b, const char *host
 		   "and no\n"
 		   "password is needed. What the device may do is shown by: gatehouse device show "
 		   "%s\n",
-		   b->device, host, port, text_of(b->answer, "not_after"), b->device);
+		   b->device, host, port, text_of(b->certificate, "not_after"), b->device);
 }
 
 int bundle_write(const struct bundle *b)
@@ -173,8 +173,8 @@ int bundle_write(const struct bundle *b)
 		struct str bytes;
 	} files[] = {
 		{"device.key", 0600, b->key_pem},
-		{"device.crt", 0644, str_of(text_of(b->answer, "certificate"))},
-		{"ca.crt", 0644, str_of(text_of(b->answer, "ca"))},
+		{"device.crt", 0644, str_of(text_of(b->certificate, "pem"))},
+		{"ca.crt", 0644, str_of(text_of(b->certificate, "roots_pem"))},
 		{"connect.sh", 0755, str_of(connect_script)},
 		{"client.env", 0644, buf_view(&env)},
 		{"README", 0644, buf_view(&readme)},

@@ -132,7 +132,7 @@ static int write_bundle(struct invocation *in, const char *name, const struct bu
 		.device = name,
 		.host = invocation_local(in, "host"),
 		.key_pem = buf_view(key),
-		.answer = answer,
+		.certificate = json_object_get(answer, "certificate"),
 		.status = status,
 	};
 	const int result = bundle_write(&b);
@@ -155,7 +155,8 @@ static int finish_add(struct invocation *in, const char *name, const struct buf 
 		      const json_t *answer)
 {
 	const char *bundle = invocation_local(in, "bundle");
-	const char *chain = text_of(answer, "certificate");
+	const json_t *certificate = json_object_get(answer, "certificate");
+	const char *chain = text_of(certificate, "pem");
 	int status = EXIT_OK;
 	if (bundle)
 		status = write_bundle(in, name, key, answer);
@@ -167,7 +168,7 @@ static int finish_add(struct invocation *in, const char *name, const struct buf 
 		print_json_line(answer);
 	else if (bundle)
 		printf("%s: device, key and certificate (until %s) are in %s\n", name,
-		       text_of(answer, "not_after"), bundle);
+		       text_of(certificate, "not_after"), bundle);
 	else if (chain[0] && !invocation_local(in, "out"))
 		return write_chain(NULL, chain);
 	else

@@ -13,7 +13,7 @@ static json_int_t show(const struct invocation *in, const json_t *answer, json_i
 {
 	size_t i;
 	const json_t *event;
-	const json_t *head = json_object_get(answer, "seq");
+	const json_t *next = json_object_get(answer, "next");
 	json_array_foreach(json_object_get(answer, "items"), i, event)
 	{
 		const json_int_t seq = json_integer_value(json_object_get(event, "seq"));

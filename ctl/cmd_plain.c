@@ -45,11 +45,57 @@ static int run_list(struct invocation *in)
 	return status;
 }
 
-/* A change: one line that says what happened, from the answer's `message`, else "done". */
-static void show_message(const json_t *answer)
+static const char *text_of(const json_t *object, const char *name)
 {
-	const char *message = json_string_value(json_object_get(answer, "message"));
-	printf("%s\n", message ? message : "done");
+	const char *s = json_string_value(json_object_get(object, name));
+	return s ? s : "";
+}
+
+static void show_revoked(const json_t *items)
+{
+	size_t i;
+	const json_t *cert;
+	json_array_foreach(items, i, cert)
+		printf("revoked %.16s of %s\n", text_of(cert, "fingerprint"),
+		       json_is_string(json_object_get(cert, "device")) ? text_of(cert, "device")
+								       : text_of(cert, "name"));
+}
+
+static void show_rule(const struct ctl_command *c, const json_t *rule)
+{
+	size_t i;
+	const json_t *action;
+	printf("rule %lld %s: %s %s", (long long)json_integer_value(json_object_get(rule, "id")),
+	       strcmp(c->verb, "remove") == 0 ? "removed" : "added", text_of(rule, "effect"),
+	       text_of(rule, "subject"));
+	json_array_foreach(json_object_get(rule, "actions"), i, action)
+		printf("%s%s", i ? "," : " ", json_string_value(action));
+	printf(" %s\n", text_of(rule, "filter"));
+}
+
+/* A change: what was done, and what followed for live sessions. */
+static void show_change(const struct ctl_command *c, const json_t *answer)
+{
+	const json_int_t closed = json_integer_value(json_object_get(answer, "sessions_closed"));
+	if (json_object_get(answer, "items"))
+		show_revoked(json_object_get(answer, "items"));
+	else if (json_object_get(answer, "effect"))
+		show_rule(c, answer);
+	else if (json_object_get(answer, "client_id"))
+		printf("%s: closed\n", text_of(answer, "client_id"));
+	else if (json_object_get(answer, "key"))
+		printf("%s = %s\n", text_of(answer, "key"), text_of(answer, "value"));
+	else
+		printf("%s: %s\n", text_of(answer, "name"),
+		       strcmp(c->verb, "remove") == 0 ? "removed"
+		       : strcmp(c->verb, "add") == 0  ? "added"
+						      : "changed");
+	if (closed)
+		printf("%lld session%s closed\n", (long long)closed, closed == 1 ? "" : "s");
+	if (strcmp(text_of(answer, "broker"), "away") == 0)
+		printf("the broker does not answer now; it learns of this when it does\n");
+	if (json_is_true(json_object_get(answer, "restart")))
+		printf("takes effect at the next start of the gateway\n");
 }
 
 int run_plain(struct invocation *in)
@@ -63,7 +109,7 @@ int run_plain(struct invocation *in)
 	else if (status == EXIT_OK && in->command->show == STATUS)
 		print_status(answer);
 	else if (status == EXIT_OK && in->command->show == MESSAGE)
-		show_message(answer);
+		show_change(in->command, answer);
 	else if (status == EXIT_OK)
 		print_object(answer);
 	json_decref(answer);
@@ -109,7 +155,7 @@ int run_setup_code(struct invocation *in)
 	else if (status == EXIT_OK)
 		printf("Setup code: %s\nValid until %s, for one use. It is shown only now.\n",
 		       json_string_value(json_object_get(answer, "code")),
-		       json_string_value(json_object_get(answer, "expires_at")));
+		       json_string_value(json_object_get(answer, "expires")));
 	json_decref(answer);
 	return status;
 }

@@ -93,7 +93,7 @@ struct bundle {
 	const char *device;
 	const char *host; /* NULL: chosen from the listeners in status */
 	struct str key_pem;
-	const json_t *answer; /* of device add: certificate_pem ... */
+	const json_t *certificate; /* object of the answer: pem, roots_pem, not_after */
 	const json_t *status;
 };
 int bundle_check(const char *dir);        /* empty or absent? Message and EXIT_* otherwise */

@@ -103,10 +103,11 @@ static void put_item(void *arg, const struct config_item *item)
 	struct buf *b = arg;
 	rec_object(b, "");
 	rec_text(b, "key", item->key);
+	rec_text(b, "section", item->section);
 	rec_text(b, "value", item->value);
 	rec_text(b, "origin", item->origin);
 	rec_text(b, "source", source[item->source]);
-	rec_bool(b, "file-only", item->file_only);
+	rec_bool(b, "file_only", item->file_only);
 	rec_bool(b, "restart", item->restart);
 	rec_text(b, "text", item->text);
 	rec_end(b);
