@@ -25,8 +25,7 @@ static json_int_t show(const struct invocation *in, const json_t *answer, json_i
 	}
 	fflush(stdout);
 	/* Events that the filter hid count as seen. */
-	return json_is_integer(head) && json_integer_value(head) > since ? json_integer_value(head)
-									 : since;
+	return json_is_integer(next) ? json_integer_value(next) : since;
 }
 
 static int exchange(struct invocation *in, json_int_t *since)
