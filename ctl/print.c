@@ -11,51 +11,76 @@
 
 enum { COLUMNS_MAX = 9, CELL_MAX = 48 };
 
-/* Columns of the lists; the field may be a path into objects. */
-static const struct {
+/* Columns of a list, by the command's noun and by the names under which it stands in other answers.
+ */
+struct table {
 	const char *noun;
 	struct {
 		const char *title;
 		const char *field;
 	} column[COLUMNS_MAX];
-} tables[] = {
-	{"device",
-	 {{"NAME", "name"},
-	  {"ENABLED", "enabled"},
-	  {"KIND", "kind"},
-	  {"GROUPS", "groups"},
-	  {"ROLES", "roles"},
-	  {"CERTIFICATES", "certificate_count"},
-	  {"PASSWORD", "password"},
-	  {"CONNECTIONS", "connection_count"}}},
-	{"cert",
-	 {{"FINGERPRINT", "fingerprint"},
-	  {"DEVICE", "device"},
-	  {"NAME", "name"},
-	  {"STATUS", "status"},
-	  {"ENDS", "not_after"},
-	  {"BY WAY OF", "via"}}},
-	{"role",
-	 {{"NAME", "name"},
-	  {"RULES", "rule_count"},
-	  {"DEVICES", "device_count"},
-	  {"NOTE", "note"}}},
-	{"acl",
-	 {{"ID", "id"},
-	  {"PRIORITY", "priority"},
-	  {"EFFECT", "effect"},
-	  {"SUBJECT", "subject"},
-	  {"ACTIONS", "actions"},
-	  {"FILTER", "filter"}}},
-	{"client",
-	 {{"CLIENT ID", "client_id"},
-	  {"DEVICE", "device"},
-	  {"ADDRESS", "address"},
-	  {"LISTENER", "listener"},
-	  {"PROTOCOL", "protocol"},
-	  {"TLS", "tls"},
-	  {"SINCE", "connected"}}},
-	{"config", {{"KEY", "key"}, {"VALUE", "value"}, {"SET IN", "origin"}}},
+	const char *name[2];
+};
+
+static const struct table tables[] = {
+	{.noun = "device",
+	 .column = {{"NAME", "name"},
+		    {"ENABLED", "enabled"},
+		    {"KIND", "kind"},
+		    {"GROUPS", "groups"},
+		    {"ROLES", "roles"},
+		    {"CERTIFICATES", "certificate_count"},
+		    {"PASSWORD", "password"},
+		    {"CONNECTIONS", "connection_count"}}},
+	{.noun = "cert",
+	 .column = {{"FINGERPRINT", "fingerprint"},
+		    {"DEVICE", "device"},
+		    {"NAME", "name"},
+		    {"STATUS", "status"},
+		    {"ENDS", "not_after"},
+		    {"BY WAY OF", "via"}},
+	 .name = {"certificates", "server_certificates"}},
+	{.noun = "role",
+	 .column = {{"NAME", "name"},
+		    {"RULES", "rule_count"},
+		    {"DEVICES", "device_count"},
+		    {"NOTE", "note"}}},
+	{.noun = "acl",
+	 .column = {{"ID", "id"},
+		    {"PRIORITY", "priority"},
+		    {"EFFECT", "effect"},
+		    {"SUBJECT", "subject"},
+		    {"ACTIONS", "actions"},
+		    {"FILTER", "filter"}},
+	 .name = {"rules"}},
+	{.noun = "client",
+	 .column = {{"CLIENT ID", "client_id"},
+		    {"DEVICE", "device"},
+		    {"ADDRESS", "address"},
+		    {"LISTENER", "listener"},
+		    {"PROTOCOL", "protocol"},
+		    {"TLS", "tls"},
+		    {"SINCE", "connected"}},
+	 .name = {"clients"}},
+	{.noun = "config", .column = {{"KEY", "key"}, {"VALUE", "value"}, {"SET IN", "origin"}}},
+	{.noun = "status",
+	 .column = {{"PROCESS", "name"},
+		    {"STATE", "state"},
+		    {"PID", "pid"},
+		    {"SINCE", "since"},
+		    {"RESTARTS", "restarts"},
+		    {"LAST EXIT", "last_exit"}},
+	 .name = {"processes"}},
+	{.noun = "",
+	 .column = {{"LISTENER", "name"}, {"ADDRESS", "address"}, {"PROTOCOL", "protocol"}},
+	 .name = {"listeners"}},
+	{.noun = "",
+	 .column = {{"AUTHORITY", "name"},
+		    {"SUBJECT", "subject"},
+		    {"STATE", "state"},
+		    {"FINGERPRINT", "fingerprint"},
+		    {"ENDS", "not_after"}},
+	 .name = {"authorities"}},
 };
 
 static void cell_text(struct buf *out, const json_t *v)
@@ -113,38 +138,56 @@ static void print_cell(const char *text, size_t size, bool last)
 	printf("%s%*s", text, last ? 0 : (int)(size > w ? size - w + 2 : 2), "");
 }
 
-void print_list(const struct ctl_command *command, const json_t *items)
+static void print_table(const struct table *t, const json_t *items, int indent)
 {
-	size_t t = 0, n = 0, i;
+	size_t n = 0, i;
 	const json_t *row;
 	size_t size[COLUMNS_MAX] = {0};
-	while (t < ARRAY_LEN(tables) && strcmp(tables[t].noun, command->noun) != 0)
-		t++;
-	while (t < ARRAY_LEN(tables) && n < COLUMNS_MAX && tables[t].column[n].title)
+	while (n < COLUMNS_MAX && t->column[n].title)
 		n++;
-	if (json_array_size(items) == 0) {
-		fprintf(stderr, "none\n");
-		return;
-	}
 	for (size_t c = 0; c < n; c++) {
-		size[c] = strlen(tables[t].column[c].title);
+		size[c] = strlen(t->column[c].title);
 		json_array_foreach(items, i, row)
 		{
-			AUTO_CHAR text = cell(row, tables[t].column[c].field);
+			AUTO_CHAR text = cell(row, t->column[c].field);
 			size[c] = MAX(size[c], MIN(width(str_of(text)), (size_t)CELL_MAX));
 		}
 	}
+	printf("%*s", indent, "");
 	for (size_t c = 0; c < n; c++)
-		print_cell(tables[t].column[c].title, size[c], c + 1 == n);
+		print_cell(t->column[c].title, size[c], c + 1 == n);
 	printf("\n");
 	json_array_foreach(items, i, row)
 	{
+		printf("%*s", indent, "");
 		for (size_t c = 0; c < n; c++) {
-			AUTO_CHAR text = cell(row, tables[t].column[c].field);
+			AUTO_CHAR text = cell(row, t->column[c].field);
 			print_cell(text, size[c], c + 1 == n);
 		}
 		printf("\n");
 	}
+}
+
+static const struct table *find_table(const char *noun, const char *name)
+{
+	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
+		const struct table *it = &tables[t];
+		if (noun && strcmp(it->noun, noun) == 0)
+			return it;
+		for (size_t k = 0; name && k < ARRAY_LEN(it->name) && it->name[k]; k++)
+			if (strcmp(it->name[k], name) == 0)
+				return it;
+	}
+	return NULL;
+}
+
+void print_list(const struct ctl_command *command, const json_t *items)
+{
+	const struct table *t = find_table(command->noun, NULL);
+	if (json_array_size(items) == 0)
+		fprintf(stderr, "none\n");
+	else if (t)
+		print_table(t, items, 0);
 }
 
 static void print_value(const char *key, const json_t *value, int indent);
@@ -155,28 +198,6 @@ static void print_fields(const json_t *object, int indent)
 	json_t *value;
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
 		print_value(key, value, indent);
-}
-
-static void print_rows(const json_t *list, int indent)
-{
-	size_t i;
-	const json_t *row;
-	json_array_foreach(list, i, row)
-	{
-		const char *key;
-		json_t *value;
-		const char *sep = "";
-		printf("%*s", indent, "");
-		json_object_foreach((json_t *)(uintptr_t)row, key, value)
-		{
-			AUTO_CHAR text = cell(row, key);
-			if (strcmp(text, "-") == 0)
-				continue;
-			printf("%s%s %s", sep, key, text);
-			sep = ", ";
-		}
-		printf("\n");
-	}
 }
 
 static void print_multiline(const char *text, int indent)
@@ -190,17 +211,19 @@ static void print_multiline(const char *text, int indent)
 
 static void print_value(const char *key, const json_t *value, int indent)
 {
-	const bool rows = json_is_array(value) && json_is_object(json_array_get(value, 0));
+	const struct table *table = json_is_array(value) ? find_table(NULL, key) : NULL;
+	if (table && json_array_size(value) == 0)
+		return;
 	AUTO_CHAR label = mem_strdup(key);
 	for (char *p = label; *p; p++)
 		if (*p == '_')
 			*p = ' ';
-	if (json_is_object(value) || rows) {
-		printf("%*s%s:\n", indent, "", label);
-		if (rows)
-			print_rows(value, indent + 4);
-		else
-			print_fields(value, indent + 4);
+	if (table) {
+		printf("\n");
+		print_table(table, value, indent);
+	} else if (json_is_object(value)) {
+		printf("\n%*s%s:\n", indent, "", label);
+		print_fields(value, indent + 4);
 	} else if (json_is_string(value) && strchr(json_string_value(value), '\n')) {
 		printf("%*s%s:\n", indent, "", label);
 		print_multiline(json_string_value(value), indent + 4);
@@ -247,7 +270,7 @@ void print_event(const json_t *event)
 	const char *key;
 	json_t *value;
 	buf_printf(&line, "%s  %-8s %-22s %s", field(event, "time"), field(event, "severity"),
-		   field(event, "name"), field(event, "actor")[0] ? field(event, "actor") : "-");
+		   field(event, "event"), field(event, "actor")[0] ? field(event, "actor") : "-");
 	append_pair(&line, "address", field(event, "address"));
 	append_pair(&line, "client_id", field(event, "client_id"));
 	append_pair(&line, "listener", field(event, "listener"));
