@@ -57,16 +57,51 @@ static int pull_timeout(gnutls_transport_ptr_t ptr, unsigned ms)
 	return 1; /* pull says EAGAIN by itself; deadlines are the caller's */
 }
 
+enum { RECORD_CHANGE_CIPHER_SPEC = 20, RECORD_HANDSHAKE = 22, RECORD_HEADER = 5 };
+
+static size_t record_limit(const struct tls *t)
+{
+	const size_t negotiated = gnutls_record_get_max_size(t->session);
+	return MIN(MIN(negotiated, (size_t)t->credentials->record_max), (size_t)SCRATCH_RECORD);
+}
+
+/* Puts a plain handshake record out in several of at most limit bytes. */
+static void put_fragments(struct buf *out, const unsigned char *record, size_t n, size_t limit)
+{
+	for (size_t at = RECORD_HEADER; at < n;) {
+		const size_t part = MIN(n - at, limit);
+		const unsigned char length[2] = {(unsigned char)(part >> 8), (unsigned char)part};
+		buf_put(out, record, RECORD_HEADER - sizeof(length));
+		buf_put(out, length, sizeof(length));
+		buf_put(out, record + at, part);
+		at += part;
+	}
+}
+
+/* One record of the handshake. On TLS 1.2 GnuTLS forgets a negotiated max_fragment_length before it
+ * sends the session ticket, which is not encrypted yet and so can still be cut. */
+static void push_handshake(struct tls *t, const unsigned char *p, size_t n)
+{
+	const size_t limit = record_limit(t);
+	t->ciphers_changed |= n && p[0] == RECORD_CHANGE_CIPHER_SPEC;
+	if (!t->ciphers_changed && n > RECORD_HEADER + limit && p[0] == RECORD_HANDSHAKE)
+		put_fragments(&t->base.unsent, p, n, limit);
+	else
+		buf_put(&t->base.unsent, p, n);
+}
+
 static ssize_t push(gnutls_transport_ptr_t ptr, const void *p, size_t n)
 {
 	struct tls *t = ptr;
-	if (!t->sink) {
+	if (t->handshaking) {
+		push_handshake(t, p, n);
+	} else if (!t->sink) {
 		buf_put(&t->base.unsent, p, n);
-		return (ssize_t)n;
+	} else {
+		CHECK(n <= SCRATCH_BATCH - t->sink->batch_n);
+		memcpy(t->sink->batch + t->sink->batch_n, p, n);
+		t->sink->batch_n += n;
 	}
-	CHECK(n <= SCRATCH_BATCH - t->sink->batch_n);
-	memcpy(t->sink->batch + t->sink->batch_n, p, n);
-	t->sink->batch_n += n;
 	return (ssize_t)n;
 }
 
@@ -388,9 +423,7 @@ struct tls *tls_stream_new(int fd, const struct addr *peer, struct tls_credentia
 void tls_stream_established(struct tls *t)
 {
 	/* GnuTLS does not keep to a negotiated max_fragment_length on TLS 1.2 when it sends. */
-	const size_t negotiated = gnutls_record_get_max_size(t->session);
-	t->record_max =
-		MIN(MIN(negotiated, (size_t)t->credentials->record_max), (size_t)SCRATCH_RECORD);
+	t->record_max = record_limit(t);
 	t->handshaking = false;
 	t->owner = NULL;
 }

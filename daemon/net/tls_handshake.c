@@ -21,8 +21,8 @@
 enum {
 	THREADS_MAX = 64,
 	VERIFIED_DEFAULT = 4096,
-	RECORD_HANDSHAKE = 22, /* ContentType, RFC 8446 section 5.1 */
-	MQTT_CONNECT = 0x10,
+	FIRST_BYTE_TLS = 22,    /* handshake record, RFC 8446 section 5.1 */
+	FIRST_BYTE_MQTT = 0x10, /* CONNECT */
 };
 
 struct worker {
@@ -361,7 +361,7 @@ static void drive(struct handshake *h)
 /* What came instead of TLS, for whoever has to find the wrong port or the missing option. */
 static void describe_first_byte(struct handshake *h, unsigned char first)
 {
-	if (first == MQTT_CONNECT)
+	if (first == FIRST_BYTE_MQTT)
 		detail(h, "MQTT without TLS; this port speaks TLS only");
 	else if (first >= 'A' && first <= 'Z')
 		detail(h, "text, perhaps HTTP without TLS; this port speaks TLS only");
@@ -382,7 +382,7 @@ static bool first_bytes(struct handshake *h)
 		fail(h, HANDSHAKE_ABORTED);
 		return false;
 	}
-	if (first != RECORD_HANDSHAKE) {
+	if (first != FIRST_BYTE_TLS) {
 		describe_first_byte(h, first);
 		fail(h, HANDSHAKE_NOT_TLS);
 		return false;

@@ -51,6 +51,7 @@ struct tls {
 	bool handshaking; /* GnuTLS reads the socket itself; no byte is read too many */
 	bool broken;      /* no close_notify any more */
 	bool has_certificate;
+	bool ciphers_changed; /* TLS 1.2: what is sent is encrypted from here on */
 	unsigned char fingerprint[STREAM_FINGERPRINT];
 	void *owner;       /* the handshake that drives it; NULL afterwards */
 	uint64_t bytes_in; /* during the handshake */
