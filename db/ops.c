@@ -257,6 +257,17 @@ bool op_limit(struct op_call *c, int64_t *out)
 	return true;
 }
 
+bool op_number_cursor(struct op_call *c, uint64_t *out)
+{
+	struct str after;
+	*out = 0;
+	if (!op_str(c, "after", &after) || str_u64(after, INT64_MAX, out) == 0)
+		return true;
+	op_refuse(c, OP_INVALID, "after",
+		  "after is no cursor of this list: use next of the page before");
+	return false;
+}
+
 bool op_find_device(struct op_call *c, const char *arg, struct str name, int64_t *id)
 {
 	if (registry_device(c->s->registry, name, id) == 0)

@@ -32,6 +32,7 @@ struct op_call {
 	struct buf result;      /* a rec, filled by the handler */
 	struct change change;
 	struct link_call ask; /* to the vault, the broker or the parent */
+	void (*issued)(struct op_call *c, const struct body_issue_done *done); /* issue.c */
 	struct events_waiter waiter;
 	struct loop_timer timer;
 	void *state; /* of a handler that waits */
@@ -60,6 +61,8 @@ bool op_bool(const struct op_call *c, const char *name, bool *out);
 bool op_strs(const struct op_call *c, const char *name, struct str *out);
 /* The argument "limit", 100 when absent. False when it was 0: the call was refused. */
 bool op_limit(struct op_call *c, int64_t *out);
+/* The argument "after" of lists whose cursor is a number, 0 when absent. False: refused. */
+bool op_number_cursor(struct op_call *c, uint64_t *out);
 
 /* Finds the device of an argument: false when there is none, the call was refused (NOT_FOUND). */
 bool op_find_device(struct op_call *c, const char *arg, struct str name, int64_t *id);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Operations on access rules and roles, and what the other operations need of them. Main thread of
+ * the store. The meaning of rules is daemon/acl.
+ *
+ * Fields of a rule:
+ *   id                   int
+ *   effect               str: allow, deny
+ *   subject              str: device:NAME, group:NAME, role:NAME, any
+ *   actions              list of str: publish, subscribe, receive
+ *   filter               str
+ *   priority             int, -1000 to 1000 (the argument of acl.add is 1000 more)
+ *   created              time;  created_by: str
+ * Fields of a role:
+ *   name, note           str
+ *   device_count, rule_count      int
+ *   created              time;  created_by: str
+ *
+ * acl.list      items: list of rules in the order of evaluation
+ * acl.add       a rule
+ * acl.remove    the rule that was removed
+ * role.list     items: list of roles by name
+ * role.show     a role, and rules: list of rules; devices: list of str (the first 1000)
+ * role.add, role.set   a role
+ * role.remove   name; rules_removed: int
+ * Changes also answer broker and sessions_closed (change.h).
+ */
+#pragma once
+
+#include "db/ops.h"
+
+/* Appends the fields of a rule. */
+void rule_put(struct store *s, int64_t id, struct buf *out);
+/* Appends the list "rules": those for a device, its groups, its roles and everyone. */
+void rule_put_of_device(struct store *s, int64_t device_id, struct buf *out);
+/* Appends the list "rules" of a role. */
+void rule_put_of_role(struct store *s, int64_t role_id, struct buf *out);
+/* Within a change: removes the rules of a "device" or "role". How many. */
+int64_t rule_remove_of(struct op_call *c, const char *kind, int64_t id);

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Certificates: list, show, add, and the authorities. See op_cert.h.
+ */
+#include "db/op_cert.h"
+#include "daemon/base/err.h"
+#include "daemon/base/mem.h"
+#include "db/certificate.h"
+#include "db/issue.h"
+#include "db/op_cert_find.h"
+#include "db/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CERT_COLUMNS                                                                               \
+	"SELECT cert.id, cert.fp, cert.serial, cert.name, device.name, cert.profile, ca.subject, " \
+	"cert.status, cert.not_before, cert.not_after, cert.issued_at, cert.issued_by, cert.via, " \
+	"cert.revoked_at, cert.reason, cert.der FROM cert "                                        \
+	"LEFT JOIN device ON device.id = cert.device_id LEFT JOIN ca ON ca.id = cert.ca_id "
+
+static const char *status_word(int64_t status, bool expired)
+{
+	static const char *const word[] = {
+		[CERT_GOOD] = "good",       [CERT_REVOKED] = "revoked",
+		[CERT_HOLD] = "hold",       [CERT_SUPERSEDED] = "superseded",
+		[CERT_PENDING] = "pending",
+	};
+	if (status == CERT_GOOD && expired)
+		return "expired";
+	return status >= 0 && status < (int64_t)ARRAY_LEN(word) ? word[status] : "unknown";
+}
+
+static void put_str_or_null(struct buf *out, const char *name, struct str s)
+{
+	if (s.p)
+		rec_str(out, name, s);
+	else
+		rec_null(out, name);
+}
+
+static void put_row(struct store *s, const struct sql_query *q, struct buf *out)
+{
+	const int64_t not_after = sql_at_int(q, 9);
+	rec_bytes(out, "fingerprint", sql_at_str(q, 1));
+	rec_bytes(out, "serial", sql_at_str(q, 2));
+	rec_str(out, "name", sql_at_str(q, 3));
+	put_str_or_null(out, "device", sql_at_str(q, 4));
+	rec_str(out, "profile", sql_at_str(q, 5));
+	put_str_or_null(out, "issuer", sql_at_str(q, 6));
+	rec_text(out, "status",
+		 status_word(sql_at_int(q, 7), not_after <= timefloor_now(&s->floor)));
+	op_put_time(out, "not_before", sql_at_int(q, 8));
+	op_put_time(out, "not_after", not_after);
+	op_put_time(out, "issued_at", sql_at_int(q, 10));
+	rec_str(out, "issued_by", sql_at_str(q, 11));
+	rec_str(out, "via", sql_at_str(q, 12));
+	op_put_time(out, "revoked_at", sql_at_int(q, 13));
+	if (sql_at_null(q, 14))
+		rec_null(out, "reason");
+	else
+		rec_text(out, "reason", cert_reason_word((int)sql_at_int(q, 14)));
+}
+
+void cert_put(struct store *s, int64_t id, struct buf *out)
+{
+	AUTO_QUERY q = SQL_QUERY(s->registry, CERT_COLUMNS "WHERE cert.id = ?", sql_int(id));
+	if (sql_next(&q))
+		put_row(s, &q, out);
+}
+
+static void put_all(struct store *s, struct sql_query *q, const char *name, struct buf *out)
+{
+	rec_list(out, name);
+	while (sql_next(q)) {
+		rec_object(out, "");
+		put_row(s, q, out);
+		rec_end(out);
+	}
+	rec_end(out);
+}
+
+void cert_put_of_device(struct store *s, int64_t device_id, struct buf *out)
+{
+	AUTO_QUERY q = SQL_QUERY(s->registry,
+				 CERT_COLUMNS "WHERE cert.device_id = ? ORDER BY cert.id DESC "
+					      "LIMIT 100",
+				 sql_int(device_id));
+	put_all(s, &q, "certificates", out);
+}
+
+/* ---- list ---- */
+
+static void put_page(struct op_call *c, struct sql_query *q, int64_t limit)
+{
+	char cursor[24] = "";
+	struct str next = {NULL, 0};
+	rec_list(&c->result, "items");
+	while (sql_next(q)) {
+		if (limit-- == 0) {
+			next = str_of(cursor);
+			break;
+		}
+		snprintf(cursor, sizeof(cursor), "%lld", (long long)sql_at_int(q, 0));
+		rec_object(&c->result, "");
+		put_row(c->s, q, &c->result);
+		rec_end(&c->result);
+	}
+	op_put_next(&c->result, next);
+	sql_query_end(q);
+	if (q->error)
+		op_refuse_sql(c, q->error);
+	else
+		op_done(c);
+}
+
+void op_cert_list(struct op_call *c)
+{
+	struct str device;
+	uint64_t after;
+	int64_t limit;
+	int64_t device_id = 0;
+	int64_t expiring = 0;
+	const int64_t now = timefloor_now(&c->s->floor);
+	if (!op_limit(c, &limit) || !op_number_cursor(c, &after))
+		return;
+	const bool of_device = op_str(c, "device", &device);
+	if (of_device && !op_find_device(c, "device", device, &device_id))
+		return;
+	const bool ends = op_int(c, "expiring", &expiring);
+	AUTO_QUERY q = SQL_QUERY(
+		c->s->registry,
+		CERT_COLUMNS "WHERE cert.id > ?1 AND (?2 IS NULL OR cert.device_id = ?2) AND "
+			     "(?3 IS NULL OR (cert.status = 0 AND cert.not_after BETWEEN ?4 AND "
+			     "?3)) ORDER BY cert.id LIMIT ?5",
+		sql_int((int64_t)after), of_device ? sql_int(device_id) : sql_null(),
+		ends ? sql_int(now + expiring) : sql_null(), sql_int(now), sql_int(limit + 1));
+	put_page(c, &q, limit);
+}
+
+/* ---- show, add ---- */
+
+void op_cert_show(struct op_call *c)
+{
+	struct str id_text;
+	int64_t id;
+	AUTO_BUF pem = {0};
+	op_str(c, "id", &id_text);
+	if (!cert_find(c, id_text, &id))
+		return;
+	AUTO_QUERY q = SQL_QUERY(c->s->registry, CERT_COLUMNS "WHERE cert.id = ?", sql_int(id));
+	if (!sql_next(&q)) {
+		op_refuse_sql(c, q.error ? q.error : ERR_NOT_FOUND);
+		return;
+	}
+	put_row(c->s, &q, &c->result);
+	certificate_pem(sql_at_str(&q, 15), &pem);
+	rec_str(&c->result, "pem", buf_view(&pem));
+	sql_query_end(&q);
+	op_done(c);
+}
+
+static void insert_cert(struct op_call *c, const struct body_issue_done *issued)
+{
+	struct str name;
+	int64_t id;
+	op_str(c, "device", &name);
+	if (!op_find_device(c, "device", name, &id))
+		return;
+	change_begin(c);
+	rec_str(&c->result, "device", name);
+	issue_store(c, name, id, issued);
+	change_commit(c);
+}
+
+void op_cert_add(struct op_call *c)
+{
+	struct str name;
+	int64_t id;
+	char uuid[37] = "";
+	op_str(c, "device", &name);
+	if (!op_find_device(c, "device", name, &id) || !issue_check(c, name, id))
+		return;
+	AUTO_QUERY q =
+		SQL_QUERY(c->s->registry, "SELECT uuid FROM device WHERE id = ?", sql_int(id));
+	if (sql_next(&q))
+		snprintf(uuid, sizeof(uuid), "%.*s", STR_ARG(sql_at_str(&q, 0)));
+	sql_query_end(&q);
+	issue_ask(c, name, str_of(uuid), insert_cert);
+}
+
+/* ---- authorities ---- */
+
+static void put_authorities(struct store *s, struct buf *out)
+{
+	AUTO_QUERY q = SQL_QUERY(
+		s->registry, "SELECT name, kind, subject, state, fp, not_before, not_after, der "
+			     "FROM ca ORDER BY id");
+	rec_list(out, "authorities");
+	while (sql_next(&q)) {
+		AUTO_BUF pem = {0};
+		certificate_pem(sql_at_str(&q, 7), &pem);
+		rec_object(out, "");
+		rec_str(out, "name", sql_at_str(&q, 0));
+		rec_str(out, "kind", sql_at_str(&q, 1));
+		rec_str(out, "subject", sql_at_str(&q, 2));
+		rec_str(out, "state", sql_at_str(&q, 3));
+		rec_bytes(out, "fingerprint", sql_at_str(&q, 4));
+		op_put_time(out, "not_before", sql_at_int(&q, 5));
+		op_put_time(out, "not_after", sql_at_int(&q, 6));
+		rec_str(out, "pem", buf_view(&pem));
+		rec_end(out);
+	}
+	rec_end(out);
+}
+
+void op_ca_show(struct op_call *c)
+{
+	put_authorities(c->s, &c->result);
+	AUTO_QUERY q =
+		SQL_QUERY(c->s->registry,
+			  CERT_COLUMNS "WHERE cert.profile = 'server' AND cert.not_after > ? "
+				       "ORDER BY cert.id",
+			  sql_int(timefloor_now(&c->s->floor)));
+	put_all(c->s, &q, "server_certificates", &c->result);
+	op_done(c);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Devices: list, show, remove, and what all their operations share. See op_device.h.
+ */
+#include "db/op_device.h"
+#include "daemon/base/err.h"
+#include "db/op_acl.h"
+#include "db/op_cert.h"
+#include "db/op_client.h"
+#include "db/registry.h"
+
+#include <stdio.h>
+
+static void put_names(struct sql_query *q, const char *name, struct buf *out)
+{
+	rec_list(out, name);
+	while (sql_next(q))
+		rec_str(out, "", sql_at_str(q, 0));
+	rec_end(out);
+}
+
+static void put_memberships(struct sql *db, int64_t id, struct buf *out)
+{
+	AUTO_QUERY g = SQL_QUERY(db,
+				 "SELECT name FROM device_grp JOIN grp ON grp.id = grp_id "
+				 "WHERE device_id = ? ORDER BY name",
+				 sql_int(id));
+	put_names(&g, "groups", out);
+	AUTO_QUERY r = SQL_QUERY(db,
+				 "SELECT name FROM device_role JOIN role ON role.id = role_id "
+				 "WHERE device_id = ? ORDER BY name",
+				 sql_int(id));
+	put_names(&r, "roles", out);
+}
+
+static void put_row(struct store *s, const struct sql_query *q, bool live, struct buf *out)
+{
+	const int64_t id = sql_at_int(q, 0);
+	int64_t certificates = 0;
+	rec_str(out, "name", sql_at_str(q, 1));
+	rec_str(out, "uuid", sql_at_str(q, 2));
+	rec_str(out, "kind", sql_at_str(q, 3));
+	rec_bool(out, "enabled", sql_at_int(q, 4) != 0);
+	rec_str(out, "note", sql_at_str(q, 5));
+	put_memberships(s->registry, id, out);
+	rec_bool(out, "password", sql_at_int(q, 6) != 0);
+	if (live) {
+		SQL_GET_INT(s->registry, &certificates,
+			    "SELECT count(*) FROM cert WHERE device_id = ? AND status = 0",
+			    sql_int(id));
+		rec_int(out, "certificate_count", certificates);
+		rec_int(out, "connection_count",
+			(int64_t)presence_of_device(&s->presence, (uint64_t)id));
+	}
+	op_put_time(out, "created", sql_at_int(q, 7));
+	rec_str(out, "created_by", sql_at_str(q, 8));
+	op_put_time(out, "changed", sql_at_int(q, 9));
+}
+
+#define DEVICE_COLUMNS                                                                            \
+	"SELECT id, name, uuid, kind, enabled, note, verifier IS NOT NULL, created, created_by, " \
+	"changed FROM device "
+
+void device_put(struct store *s, int64_t id, bool live, struct buf *out)
+{
+	AUTO_QUERY q = SQL_QUERY(s->registry, DEVICE_COLUMNS "WHERE id = ?", sql_int(id));
+	if (sql_next(&q))
+		put_row(s, &q, live, out);
+}
+
+void op_device_list(struct op_call *c)
+{
+	struct str group = {NULL, 0};
+	struct str match = {NULL, 0};
+	struct str after = STR("");
+	struct str last = {NULL, 0};
+	int64_t limit;
+	op_str(c, "group", &group);
+	op_str(c, "match", &match);
+	op_str(c, "after", &after);
+	if (!op_limit(c, &limit))
+		return;
+	AUTO_QUERY q = SQL_QUERY(
+		c->s->registry,
+		DEVICE_COLUMNS "WHERE name > ?1 AND (?2 IS NULL OR id IN (SELECT device_id FROM "
+			       "device_grp JOIN grp ON grp.id = grp_id WHERE grp.name = ?2)) AND "
+			       "(?3 IS NULL OR instr(lower(name), lower(?3)) > 0) "
+			       "ORDER BY name LIMIT ?4",
+		sql_str(after), sql_str(group), sql_str(match), sql_int(limit + 1));
+	char cursor[NAME_SIZE] = "";
+	rec_list(&c->result, "items");
+	while (sql_next(&q)) {
+		if (limit-- == 0) {
+			last = str_of(cursor);
+			break;
+		}
+		snprintf(cursor, sizeof(cursor), "%.*s", STR_ARG(sql_at_str(&q, 1)));
+		rec_object(&c->result, "");
+		put_row(c->s, &q, true, &c->result);
+		rec_end(&c->result);
+	}
+	op_put_next(&c->result, last);
+	sql_query_end(&q);
+	if (q.error)
+		op_refuse_sql(c, q.error);
+	else
+		op_done(c);
+}
+
+void op_device_show(struct op_call *c)
+{
+	struct str name;
+	int64_t id;
+	op_str(c, "name", &name);
+	if (!op_find_device(c, "name", name, &id))
+		return;
+	device_put(c->s, id, true, &c->result);
+	cert_put_of_device(c->s, id, &c->result);
+	rule_put_of_device(c->s, id, &c->result);
+	client_put_of_device(c->s, id, &c->result);
+	op_done(c);
+}
+
+/* ---- shared by add and set ---- */
+
+static bool check_list(struct op_call *c, const char *arg, const char *what, bool must_exist)
+{
+	struct str list;
+	struct rec_value v;
+	size_t n = 0;
+	if (!op_strs(c, arg, &list))
+		return true;
+	struct cur cur = cur_of(list);
+	while (rec_next(&cur, &v)) {
+		int64_t id;
+		if (!op_check_name(c, arg, what, v.text))
+			return false;
+		if (must_exist && registry_role(c->s->registry, v.text, &id)) {
+			op_refuse(c, OP_INVALID, arg,
+				  "there is no role \"%.*s\": add it first, or leave it out",
+				  STR_ARG(v.text));
+			return false;
+		}
+		if (++n > MEMBERSHIPS_MAX) {
+			op_refuse(c, OP_INVALID, arg, "%s has more than %d entries", arg,
+				  MEMBERSHIPS_MAX);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool device_check_lists(struct op_call *c)
+{
+	return check_list(c, "groups", "group", false) && check_list(c, "roles", "role", true);
+}
+
+bool device_check_password(struct op_call *c, bool *given)
+{
+	struct str password;
+	*given = op_str(c, "password", &password) && password.n > 0;
+	if (!*given || password.n >= PASSWORD_MIN)
+		return true;
+	op_refuse(c, OP_INVALID, "password", "the password has %zu bytes; allowed are %d to %d",
+		  password.n, PASSWORD_MIN, PASSWORD_MAX);
+	return false;
+}
+
+static void set_groups(struct sql *db, int64_t id, struct str list)
+{
+	struct cur cur = cur_of(list);
+	struct rec_value v;
+	SQL_RUN(db, "DELETE FROM device_grp WHERE device_id = ?", sql_int(id));
+	while (rec_next(&cur, &v)) {
+		SQL_RUN(db, "INSERT INTO grp(name) VALUES(?) ON CONFLICT DO NOTHING",
+			sql_str(v.text));
+		SQL_RUN(db,
+			"INSERT INTO device_grp SELECT ?, id FROM grp WHERE name = ? "
+			"ON CONFLICT DO NOTHING",
+			sql_int(id), sql_str(v.text));
+	}
+}
+
+static void set_roles(struct sql *db, int64_t id, struct str list)
+{
+	struct cur cur = cur_of(list);
+	struct rec_value v;
+	SQL_RUN(db, "DELETE FROM device_role WHERE device_id = ?", sql_int(id));
+	while (rec_next(&cur, &v))
+		SQL_RUN(db,
+			"INSERT INTO device_role SELECT ?, id FROM role WHERE name = ? "
+			"ON CONFLICT DO NOTHING",
+			sql_int(id), sql_str(v.text));
+}
+
+void device_set_lists(struct op_call *c, int64_t id)
+{
+	struct str list;
+	if (op_strs(c, "groups", &list))
+		set_groups(c->s->registry, id, list);
+	if (op_strs(c, "roles", &list))
+		set_roles(c->s->registry, id, list);
+}
+
+/* ---- remove ---- */
+
+void op_device_remove(struct op_call *c)
+{
+	struct sql *db = c->s->registry;
+	struct str name;
+	int64_t id;
+	AUTO_BUF before = {0};
+	op_str(c, "name", &name);
+	if (!op_find_device(c, "name", name, &id))
+		return;
+	device_put(c->s, id, false, &before);
+	change_begin(c);
+	const int64_t revoked = cert_revoke_all(c, id, REASON_CESSATION);
+	rule_remove_of(c, "device", id);
+	SQL_RUN(db, "DELETE FROM device WHERE id = ?", sql_int(id));
+	registry_put_device_gone(id, &c->change.entries);
+	change_revision(c, "device", name, buf_view(&before), STR(""));
+	change_event(c, EVENT_DEVICE_REMOVED, id, name, STR(""));
+	rec_str(&c->result, "name", name);
+	rec_int(&c->result, "certificates_revoked", revoked);
+	change_commit(c);
+}

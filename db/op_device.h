@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Operations on devices, and what the other operations need of them. Main thread of the store.
+ *
+ * Fields of a device:
+ *   name, uuid, kind, note        str
+ *   enabled                       bool
+ *   groups, roles                 list of str
+ *   password                      bool: it has one
+ *   certificate_count             int, good ones
+ *   connection_count              int, now
+ *   created, changed              time
+ *   created_by                    str
+ *
+ * device.list    items: list of devices by name; next: str or null (the cursor is a name)
+ * device.show    a device, and certificates: list of certificates (op_cert.h), rules: list of rules
+ * that name it, its groups, its roles or everyone (op_acl.h), clients: list of its connections
+ * (op_client.h) device.add     a device, and with a csr: certificate: object (issue.h) device.set
+ * a device device.remove  name; certificates_revoked: int Changes also answer broker and
+ * sessions_closed (change.h).
+ */
+#pragma once
+
+#include "db/ops.h"
+
+enum {
+	MEMBERSHIPS_MAX = 32 /* groups, and roles, of one device: the broker's entry has a limit */
+};
+
+/* Appends the fields of a device. live: with the counts, which no revision keeps. */
+void device_put(struct store *s, int64_t id, bool live, struct buf *out);
+
+/* Judge the arguments "groups" and "roles" (roles must exist) and "kind". False: refused. */
+bool device_check_lists(struct op_call *c);
+/* Judges the argument "password"; *given says whether it is there and not empty. False: refused. */
+bool device_check_password(struct op_call *c, bool *given);
+/* Replace the memberships by these arguments, where given. In a transaction. */
+void device_set_lists(struct op_call *c, int64_t id);
