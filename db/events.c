@@ -370,13 +370,17 @@ static bool purge_some(struct events *e)
 	return sql_changes(e->db) == PURGE_ROWS;
 }
 
-static void purge(struct loop_timer *t)
+static void purge_due(struct loop_timer *t)
 {
-	struct events *e = container_of(t, struct events, purge_timer);
+	events_purge(container_of(t, struct events, purge_timer));
+}
+
+void events_purge(struct events *e)
+{
 	const bool more = e->db && e->may_purge && purge_some(e);
 	if (e->db)
 		read_range(e);
-	loop_timer_start(e->loop, &e->purge_timer, "events purge", more ? 0 : PURGE_MS, purge);
+	loop_timer_start(e->loop, &e->purge_timer, "events purge", more ? 0 : PURGE_MS, purge_due);
 }
 
 /* ---- life ---- */
@@ -402,7 +406,7 @@ int events_open(struct loop *loop, const char *dir, const struct events_settings
 	AUTO_CHAR aside = opened.set_aside;
 	if (aside)
 		told_aside(e, aside);
-	loop_timer_start(loop, &e->purge_timer, "events purge", PURGE_MS, purge);
+	loop_timer_start(loop, &e->purge_timer, "events purge", PURGE_MS, purge_due);
 	*out = e;
 	return 0;
 }

@@ -36,6 +36,8 @@ DEFINE_AUTO(events, events_close)
 void events_set(struct events *e, const struct events_settings *settings);
 /* May old events be removed now? False while the clock is not to be trusted. */
 void events_set_purge(struct events *e, bool allowed);
+void events_purge(
+	struct events *e); /* removes what is too old or too much; by itself once a minute */
 
 /* Takes one event. fields->event must be below EVENT_COUNT. device is the name of fields->device_id
  * or empty. Strings are within the limits of messages.def. */

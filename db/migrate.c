@@ -53,7 +53,7 @@ static int run_one(struct sql *db, const struct migration *m, struct why *why)
 	return 0;
 }
 
-static int back_up(struct sql *db, const char *path, struct why *why)
+int migrate_back_up(struct sql *db, const char *path, struct why *why)
 {
 	unlink(path);
 	const int err = SQL_RUN(db, "VACUUM INTO ?", sql_text(path));
@@ -76,7 +76,7 @@ int migrate_run(struct sql *db, enum database database, const char *backup, stru
 			       "install the newer version again",
 			       sql_path(db), have, want);
 	if (backup && have > 0 && have < want) {
-		const int err = back_up(db, backup, why);
+		const int err = migrate_back_up(db, backup, why);
 		if (err)
 			return err;
 	}

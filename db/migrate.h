@@ -34,3 +34,6 @@ int migrate_replace(enum database database, const char *dir, struct opened *out,
 /* Brings an open database to the newest schema; backup NULL: no copy is made. For migrate_open and
  * for databases in memory. */
 int migrate_run(struct sql *db, enum database database, const char *backup, struct why *why);
+/* Writes a consistent copy (0600) in place of what is at path. 0 or an error with one line in *why.
+ */
+int migrate_back_up(struct sql *db, const char *path, struct why *why);

@@ -181,6 +181,10 @@ static void give_back(struct sql_statement *s)
 struct sql_query sql_query(struct sql *db, const char *text, const struct sql_value *value,
 			   size_t n)
 {
+	/* After an error SQLite may have rolled back by itself (disk full): what follows would be
+	 * committed one by one. */
+	if (db->in_transaction && db->error)
+		return (struct sql_query){.db = db, .error = db->error};
 	struct sql_statement *s = take(db, text);
 	if (!s)
 		return (struct sql_query){.db = db, .error = ERR_IO};

@@ -4,8 +4,8 @@
  *
  * The file is opened for this process alone (locking_mode EXCLUSIVE: no shared-memory file, so a
  * full disk is an error code and never a SIGBUS), in WAL mode, with foreign keys. Statements are
- * prepared once and kept. Within a transaction the first error sticks: run all statements, judge
- * once at sql_commit. Main thread of the store.
+ * prepared once and kept. Within a transaction the first error sticks and nothing more is run:
+ * write all statements down, judge once at sql_commit. Main thread of the store.
  *
  * Errors: ERR_EXISTS a UNIQUE or other constraint; ERR_LIMIT no space left on the disk;
  * ERR_MALFORMED the file is damaged or no database; ERR_IO anything else. sql_why says more.

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Roles and access rules in the store: what is accepted, refused, listed and told to the broker.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "db/registry.h"
+#include "tests/unit/store_rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int set_up(void **state)
+{
+	*state = rig_new();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	rig_free(*state);
+	return 0;
+}
+
+static struct buf one(const char *name, const char *value)
+{
+	struct buf args = {0};
+	rec_text(&args, name, value);
+	return args;
+}
+
+static struct buf rule(const char *effect, const char *subject, const char *action,
+		       const char *filter)
+{
+	struct buf args = one("effect", effect);
+	rec_text(&args, "subject", subject);
+	rec_text(&args, "action", action);
+	rec_text(&args, "filter", filter);
+	return args;
+}
+
+/* The last rule that the broker was told of. */
+static struct body_reg_rule last_rule(struct rig *r)
+{
+	struct cur c = cur_of(buf_view(&r->entries));
+	struct body_reg_rule found = {0};
+	struct str bytes;
+	while (entries_next(&c, &bytes)) {
+		struct body_entry e;
+		assert_int_equal(body_entry_get(bytes, &e), 0);
+		if (e.kind == ENTRY_RULE)
+			assert_int_equal(body_reg_rule_get(e.body, &found), 0);
+	}
+	return found;
+}
+
+static void add_answers_the_rule(void **state)
+{
+	struct rig *r = *state;
+	rig_add_device(r, "pump-1");
+	struct buf a = rule("allow", "device:pump-1", "publish", "plant/${device}/#");
+	rec_int(&a, "priority", 1005);
+	const struct rig_answer *answer = rig_ok(r, OP_ACL_ADD, &a);
+	assert_true(str_is(rig_str(answer, "effect"), "allow"));
+	assert_true(str_is(rig_str(answer, "subject"), "device:pump-1"));
+	assert_true(str_is(rig_str(answer, "filter"), "plant/${device}/#"));
+	assert_int_equal(rig_int(answer, "priority"), 5);
+	assert_int_equal(rig_count(answer, "actions"), 1);
+	const struct body_reg_rule told = last_rule(r);
+	assert_int_equal(told.id, rig_int(answer, "id"));
+	assert_int_equal(told.subject_kind, SUBJECT_DEVICE);
+	assert_true(str_is(told.subject, "pump-1"));
+	assert_int_equal(told.allow, 1);
+	assert_int_equal(told.actions, 1);
+	assert_int_equal(told.priority, 0x80000005u);
+}
+
+static void every_kind_of_subject(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = one("name", "sensor");
+	rig_ok(r, OP_ROLE_ADD, &a);
+	a = rule("deny", "role:sensor", "all", "x");
+	rig_ok(r, OP_ACL_ADD, &a);
+	assert_int_equal(last_rule(r).subject_kind, SUBJECT_ROLE);
+	assert_int_equal(last_rule(r).actions, 7);
+	a = rule("allow", "group:new", "subscribe", "x"); /* made by its first mention */
+	rig_ok(r, OP_ACL_ADD, &a);
+	assert_int_equal(last_rule(r).subject_kind, SUBJECT_GROUP);
+	assert_true(str_is(last_rule(r).subject, "new"));
+	a = rule("allow", "any", "receive", "x");
+	rig_ok(r, OP_ACL_ADD, &a);
+	assert_int_equal(last_rule(r).subject_kind, SUBJECT_ANY);
+	assert_int_equal(last_rule(r).subject.n, 0);
+}
+
+static void add_refuses(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = rule("permit", "any", "publish", "x");
+	rig_refused(r, OP_ACL_ADD, &a, OP_INVALID, "effect", "\"permit\" is no effect");
+	a = rule("allow", "any", "write", "x");
+	rig_refused(r, OP_ACL_ADD, &a, OP_INVALID, "action", "\"write\" is no action");
+	a = rule("allow", "everyone", "publish", "x");
+	rig_refused(r, OP_ACL_ADD, &a, OP_INVALID, "subject", "\"everyone\" is no subject");
+	a = rule("allow", "device:ghost", "publish", "x");
+	rig_refused(r, OP_ACL_ADD, &a, OP_NOT_FOUND, "subject", "there is no device \"ghost\"");
+	a = rule("allow", "role:ghost", "publish", "x");
+	rig_refused(r, OP_ACL_ADD, &a, OP_NOT_FOUND, "subject", "there is no role \"ghost\"");
+	a = rule("allow", "group:a b", "publish", "x");
+	rig_refused(r, OP_ACL_ADD, &a, OP_INVALID, "subject", "\"a b\" is no name");
+	a = rule("allow", "any", "publish", "a/#/b");
+	rig_refused(r, OP_ACL_ADD, &a, OP_INVALID, "filter", "a/#/b");
+	a = rule("allow", "any", "publish", "x");
+	rec_int(&a, "priority", 2001);
+	rig_refused(r, OP_ACL_ADD, &a, OP_INVALID, "priority", "allowed is 0 to 2000");
+	a = rule("allow", "any", "publish", "x");
+	rig_ok(r, OP_ACL_ADD, &a);
+	a = rule("allow", "any", "publish", "x");
+	rig_refused(r, OP_ACL_ADD, &a, OP_CONFLICT, "", "says exactly this already");
+}
+
+static void list_in_the_order_of_evaluation(void **state)
+{
+	struct rig *r = *state;
+	rig_add_device(r, "pump-1");
+	struct buf a = rule("allow", "any", "publish", "low");
+	rig_ok(r, OP_ACL_ADD, &a);
+	a = rule("deny", "device:pump-1", "publish", "first of equals");
+	rig_ok(r, OP_ACL_ADD, &a);
+	a = rule("allow", "any", "publish", "high");
+	rec_int(&a, "priority", 1001);
+	rig_ok(r, OP_ACL_ADD, &a);
+	const struct rig_answer *list = rig_op0(r, OP_ACL_LIST);
+	assert_true(str_is(rig_field(rig_item(list, "items", 0), "filter"), "high"));
+	assert_true(str_is(rig_field(rig_item(list, "items", 1), "filter"), "first of equals"));
+	assert_true(str_is(rig_field(rig_item(list, "items", 2), "filter"), "low"));
+	assert_int_equal(rig_count(rig_op1(r, OP_ACL_LIST, "subject", "device:pump-1"), "items"),
+			 1);
+	assert_int_equal(rig_count(rig_op1(r, OP_ACL_LIST, "subject", "any"), "items"), 2);
+	a = one("subject", "group:none");
+	rig_refused(r, OP_ACL_LIST, &a, OP_NOT_FOUND, "subject", "there is no group \"none\"");
+}
+
+static void remove_by_number(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = rule("allow", "any", "publish", "x");
+	const int64_t id = rig_int(rig_ok(r, OP_ACL_ADD, &a), "id");
+	a = (struct buf){0};
+	rec_int(&a, "id", id);
+	assert_true(str_is(rig_str(rig_ok(r, OP_ACL_REMOVE, &a), "filter"), "x"));
+	assert_int_equal(rig_entries(r, ENTRY_RULE, true), 1);
+	a = (struct buf){0};
+	rec_int(&a, "id", id);
+	rig_refused(r, OP_ACL_REMOVE, &a, OP_NOT_FOUND, "id", "there is no rule");
+	a = rule("allow", "any", "publish", "y"); /* a number is never given twice */
+	assert_int_equal(rig_int(rig_ok(r, OP_ACL_ADD, &a), "id"), id + 1);
+}
+
+static void give_role(struct rig *r, const char *device)
+{
+	struct buf a = one("name", device);
+	rec_list(&a, "roles");
+	rec_text(&a, "", "sensor");
+	rec_end(&a);
+	rig_ok(r, OP_DEVICE_ADD, &a);
+}
+
+static void a_renamed_role_is_told_with_its_devices(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = one("name", "sensor");
+	rig_ok(r, OP_ROLE_ADD, &a);
+	give_role(r, "pump-1");
+	a = rule("allow", "role:sensor", "publish", "x");
+	rig_ok(r, OP_ACL_ADD, &a);
+	r->entries.n = 0;
+	a = one("name", "sensor");
+	rec_text(&a, "new-name", "meter");
+	assert_true(str_is(rig_str(rig_ok(r, OP_ROLE_SET, &a), "name"), "meter"));
+	assert_int_equal(rig_entries(r, ENTRY_DEVICE, false), 1);
+	assert_int_equal(rig_entries(r, ENTRY_RULE, false), 1);
+	assert_true(str_is(last_rule(r).subject, "meter"));
+}
+
+static void a_large_change_takes_several_deltas(void **state)
+{
+	struct rig *r = *state;
+	struct sql *db = r->store.registry;
+	struct buf a = one("name", "sensor");
+	rig_ok(r, OP_ROLE_ADD, &a);
+	sql_begin(db);
+	for (int i = 0; i < 2000; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "device-%04d", i);
+		SQL_RUN(db,
+			"INSERT INTO device(name, uuid, created, created_by, changed) "
+			"VALUES(?, ?, 1, 'test', 1)",
+			sql_text(name), sql_text(name));
+		SQL_RUN(db, "INSERT INTO device_role VALUES(?, 1)", sql_int(sql_last_id(db)));
+	}
+	assert_int_equal(sql_commit(db), 0);
+	r->entries.n = 0;
+	r->deltas = 0;
+	r->closes = 1;
+	a = one("name", "sensor");
+	rec_text(&a, "new-name", "meter");
+	const struct rig_answer *answer = rig_ok(r, OP_ROLE_SET, &a);
+	assert_true(r->deltas > 1);
+	assert_int_equal(rig_int(answer, "sessions_closed"), r->deltas);
+	assert_int_equal(rig_entries(r, ENTRY_DEVICE, false), 2000);
+	assert_int_equal(rig_sql(r, "SELECT value FROM meta WHERE name = 'registry-seq'"), r->seq);
+}
+
+static void roles_refuse(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = one("name", "sensor");
+	rig_ok(r, OP_ROLE_ADD, &a);
+	a = one("name", "sensor");
+	rig_refused(r, OP_ROLE_ADD, &a, OP_CONFLICT, "name", "there is a role \"sensor\" already");
+	a = one("name", "-");
+	rig_refused(r, OP_ROLE_ADD, &a, OP_INVALID, "name", "\"-\" is no name of a role");
+	a = one("name", "ghost");
+	rig_refused(r, OP_ROLE_SET, &a, OP_NOT_FOUND, "name", "there is no role \"ghost\"");
+	a = one("name", "sensor");
+	rig_refused(r, OP_ROLE_SET, &a, OP_INVALID, "", "give note or new-name");
+	give_role(r, "pump-1");
+	a = one("name", "sensor");
+	rig_refused(r, OP_ROLE_REMOVE, &a, OP_CONFLICT, "name", "1 devices have the role");
+	a = one("name", "ghost");
+	rig_refused(r, OP_ROLE_SHOW, &a, OP_NOT_FOUND, "name", "there is no role \"ghost\"");
+}
+
+static void a_removed_role_takes_its_rules(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = one("name", "sensor");
+	rec_text(&a, "note", "measures");
+	rig_ok(r, OP_ROLE_ADD, &a);
+	a = rule("allow", "role:sensor", "publish", "x");
+	rig_ok(r, OP_ACL_ADD, &a);
+	const struct rig_answer *answer = rig_op1(r, OP_ROLE_SHOW, "name", "sensor");
+	assert_true(str_is(rig_str(answer, "note"), "measures"));
+	assert_int_equal(rig_int(answer, "rule_count"), 1);
+	assert_int_equal(rig_count(answer, "rules"), 1);
+	assert_int_equal(rig_count(answer, "devices"), 0);
+	assert_int_equal(rig_count(rig_op0(r, OP_ROLE_LIST), "items"), 1);
+	answer = rig_op1(r, OP_ROLE_REMOVE, "name", "sensor");
+	assert_int_equal(rig_int(answer, "rules_removed"), 1);
+	assert_int_equal(rig_entries(r, ENTRY_RULE, true), 1);
+	assert_int_equal(rig_count(rig_op0(r, OP_ROLE_LIST), "items"), 0);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(add_answers_the_rule),
+		TEST(every_kind_of_subject),
+		TEST(add_refuses),
+		TEST(list_in_the_order_of_evaluation),
+		TEST(remove_by_number),
+		TEST(a_renamed_role_is_told_with_its_devices),
+		TEST(a_large_change_takes_several_deltas),
+		TEST(roles_refuse),
+		TEST(a_removed_role_takes_its_rules),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the store knows of the gateway and of callers: levels and the audit log, status, clients,
+ * settings, setup codes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/mem.h"
+#include "db/hash.h"
+#include "tests/unit/store_rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int set_up(void **state)
+{
+	*state = rig_new();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	rig_free(*state);
+	return 0;
+}
+
+static struct buf one(const char *name, const char *value)
+{
+	struct buf args = {0};
+	rec_text(&args, name, value);
+	return args;
+}
+
+/* ---- levels and audit ---- */
+
+static void every_change_is_audited(void **state)
+{
+	struct rig *r = *state;
+	rig_add_device(r, "pump-1");
+	struct buf a = one("name", "pump-1");
+	rig_refused(r, OP_DEVICE_ADD, &a, OP_CONFLICT, "name", "pump-1");
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit WHERE actor = 'uid 0 (control "
+				    "socket)' AND operation = 'device.add' AND target = 'pump-1' "
+				    "AND outcome = 'ok'"),
+			 1);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit WHERE outcome = 'conflict' AND "
+				    "why LIKE 'there is a device%'"),
+			 1);
+	rig_op0(r, OP_DEVICE_LIST);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit"), 2);
+}
+
+static void other_users_are_named(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = one("name", "pump-1");
+	const struct rig_answer *answer =
+		rig_op_as(r, PROCESS_CTL, CREDENTIAL_PEER, str_make("\xe8\x03\0\0\xe8\x03\0\0", 8),
+			  OP_DEVICE_ADD, &a);
+	assert_int_equal(answer->status, OP_OK);
+	assert_true(str_is(rig_str(answer, "created_by"), "uid 1000 (control socket)"));
+}
+
+static void nobody_may_do_nothing(void **state)
+{
+	struct rig *r = *state;
+	static const enum credential_kind kinds[] = {CREDENTIAL_NONE, CREDENTIAL_SESSION,
+						     CREDENTIAL_TOKEN};
+	rig_link(r, PROCESS_ADMIN);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		struct buf a = one("name", "pump-1");
+		const struct rig_answer *answer =
+			rig_op_as(r, PROCESS_ADMIN, kinds[i], STR("any secret"), OP_DEVICE_ADD, &a);
+		assert_int_equal(answer->status, OP_DENIED);
+		assert_string_equal(answer->why,
+				    "device.add needs the level operator; log in first");
+		a = (struct buf){0};
+		answer = rig_op_as(r, PROCESS_ADMIN, kinds[i], STR("x"), OP_STATUS, &a);
+		assert_int_equal(answer->status, OP_DENIED);
+	}
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit WHERE outcome = 'denied'"), 3);
+	struct buf a = one("name", "operation.refused");
+	assert_int_equal(rig_count(rig_ok(r, OP_EVENT_LIST, &a), "items"), 6);
+}
+
+static void strangers_cannot_fill_the_audit_log(void **state)
+{
+	struct rig *r = *state;
+	rig_link(r, PROCESS_ADMIN);
+	for (int i = 0; i < 200; i++) {
+		struct buf a = one("name", "pump-1");
+		rig_op_as(r, PROCESS_ADMIN, CREDENTIAL_NONE, STR(""), OP_DEVICE_ADD, &a);
+	}
+	assert_true(rig_sql(r, "SELECT count(*) FROM audit") < 100);
+}
+
+static void ignore(struct link_call *call, int err, struct record *reply)
+{
+	(void)call;
+	(void)err;
+	(void)reply;
+}
+
+/* Only the control socket can know who its peer is: a credential like that from elsewhere is a lie.
+ */
+static void a_forged_peer_breaks_the_link(void **state)
+{
+	struct rig *r = *state;
+	struct link_call call = {0};
+	rig_link(r, PROCESS_ADMIN);
+	const struct body_op body = {
+		.op = OP_STATUS,
+		.credential_kind = CREDENTIAL_PEER,
+		.credential = str_make("\0\0\0\0\0\0\0\0", 8),
+	};
+	LINK_ASK(r->end[PROCESS_ADMIN], &call, OP, op, -1, &body, 1000, ignore);
+	rig_turns(r, 5);
+	assert_null(r->store.peer[PROCESS_ADMIN].link);
+}
+
+/* ---- status ---- */
+
+static void tell_process(struct rig *r, enum process process, enum process_state state)
+{
+	const struct body_process_state body = {(uint8_t)process, 42, (uint8_t)state,
+						1700000000000,    1,  STR("killed by signal 9")};
+	unsigned char bytes[512];
+	struct out o = out_make(bytes, sizeof(bytes));
+	body_process_state_put(&o, &body);
+	struct record record = {
+		.type = MSG_PROCESS_STATE, .body = str_make(bytes, o.need), .fd = -1};
+	assert_int_equal(store_parent_message(&r->store, &record), 0);
+}
+
+static void tell_gateway(struct rig *r)
+{
+	AUTO_BUF addresses = {0};
+	unsigned char bytes[1024];
+	struct out o = out_make(bytes, sizeof(bytes));
+	strs_put(&addresses, STR("mqtts 127.0.0.1:8883 mqtt"));
+	const struct body_gateway body = {STR("1.2.3"), STR("/etc/x.conf"), buf_view(&addresses),
+					  clock_wall_ms() - 5000};
+	body_gateway_put(&o, &body);
+	struct record record = {.type = MSG_GATEWAY, .body = str_make(bytes, o.need), .fd = -1};
+	assert_int_equal(store_parent_message(&r->store, &record), 0);
+}
+
+static void status(void **state)
+{
+	struct rig *r = *state;
+	tell_process(r, PROCESS_BROKER, PROCESS_SERVING);
+	tell_gateway(r);
+	rig_add_with_key(r, "pump-1", "key one");
+	const struct rig_answer *a = rig_op0(r, OP_STATUS);
+	assert_int_equal(a->status, OP_OK);
+	assert_true(str_is(rig_str(a, "version"), "1.2.3"));
+	assert_true(rig_int(a, "uptime") >= 5);
+	const struct str process = rig_item(a, "processes", 0);
+	assert_true(str_is(rig_field(process, "name"), "broker"));
+	assert_true(str_is(rig_field(process, "state"), "serving"));
+	assert_true(str_is(rig_field(process, "last_exit"), "killed by signal 9"));
+	const struct str listener = rig_item(a, "listeners", 0);
+	assert_true(str_is(rig_field(listener, "address"), "127.0.0.1:8883"));
+	assert_true(str_is(rig_field(listener, "protocol"), "mqtt"));
+	int64_t n;
+	assert_true(rec_get_int(rig_str(a, "devices"), "total", &n) && n == 1);
+	assert_true(rec_get_int(rig_str(a, "certificates"), "good", &n) && n == 1);
+	assert_true(rec_get_int(rig_str(a, "disk"), "total", &n) && n > 0);
+}
+
+/* ---- clients ---- */
+
+static void tell_client(struct rig *r, uint64_t handle, uint64_t device, const char *client_id,
+			bool gone, bool reset)
+{
+	AUTO_BUF list = {0};
+	const struct body_client client = {
+		.handle = handle,
+		.gone = gone,
+		.device_id = device,
+		.client_id = str_of(client_id),
+		.address = STR("10.0.0.1"),
+		.listener = STR("mqtts"),
+		.protocol = STR("MQTT 5.0"),
+		.messages_in = 7,
+	};
+	ENTRIES_PUT(&list, client, &client);
+	const struct body_presence body = {reset, buf_view(&list)};
+	LINK_SEND(r->end[PROCESS_BROKER], PRESENCE, presence, 0, -1, &body);
+	rig_turns(r, 3);
+}
+
+static void clients_are_listed(void **state)
+{
+	struct rig *r = *state;
+	rig_add_device(r, "pump-1");
+	for (uint64_t i = 1; i <= 3; i++) {
+		char id[8];
+		snprintf(id, sizeof(id), "c%d", (int)i);
+		tell_client(r, i, i == 2, id, false, i == 1);
+	}
+	const struct rig_answer *a = rig_op0(r, OP_CLIENT_LIST);
+	assert_int_equal(rig_count(a, "items"), 3);
+	assert_true(str_is(rig_field(rig_item(a, "items", 1), "device"), "pump-1"));
+	a = rig_op1(r, OP_CLIENT_LIST, "device", "pump-1");
+	assert_int_equal(rig_count(a, "items"), 1);
+	struct buf args = {0};
+	rec_int(&args, "limit", 2);
+	a = rig_ok(r, OP_CLIENT_LIST, &args);
+	AUTO_CHAR next = str_dup(rig_str(a, "next"));
+	a = rig_op1(r, OP_CLIENT_LIST, "after", next);
+	assert_true(str_is(rig_field(rig_item(a, "items", 0), "client_id"), "c3"));
+	a = rig_op1(r, OP_CLIENT_SHOW, "client-id", "c2");
+	assert_int_equal(rig_int(a, "messages_in"), 7);
+	a = rig_op1(r, OP_DEVICE_SHOW, "name", "pump-1");
+	assert_int_equal(rig_int(a, "connection_count"), 1);
+	tell_client(r, 2, 1, "c2", true, false);
+	assert_int_equal(rig_count(rig_op0(r, OP_CLIENT_LIST), "items"), 2);
+	args = one("client-id", "c2");
+	rig_refused(r, OP_CLIENT_SHOW, &args, OP_NOT_FOUND, "client-id", "no client \"c2\"");
+}
+
+static void a_new_broker_has_no_clients(void **state)
+{
+	struct rig *r = *state;
+	tell_client(r, 1, 0, "c1", false, false);
+	rig_unlink(r, PROCESS_BROKER);
+	assert_int_equal(rig_count(rig_op0(r, OP_CLIENT_LIST), "items"), 0);
+}
+
+static void kick(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = one("client-id", "c1");
+	rig_refused(r, OP_CLIENT_REMOVE, &a, OP_NOT_FOUND, "client-id", "no client \"c1\"");
+	r->closes = 1;
+	a = one("client-id", "c1");
+	assert_int_equal(rig_int(rig_ok(r, OP_CLIENT_REMOVE, &a), "sessions_closed"), 1);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit WHERE operation = 'client.remove' "
+				    "AND target = 'c1'"),
+			 2);
+	rig_unlink(r, PROCESS_BROKER);
+	a = one("client-id", "c1");
+	rig_refused(r, OP_CLIENT_REMOVE, &a, OP_UNAVAILABLE, "", "the broker is away");
+}
+
+/* ---- settings, setup code ---- */
+
+static void settings(void **state)
+{
+	struct rig *r = *state;
+	assert_int_equal(rig_count(rig_op0(r, OP_CONFIG_LIST), "items"), 1);
+	const struct rig_answer *a = rig_op1(r, OP_CONFIG_SHOW, "key", "log.level");
+	assert_true(str_is(rig_str(a, "value"), "info"));
+	struct buf args = one("key", "log.colour");
+	rig_refused(r, OP_CONFIG_SHOW, &args, OP_NOT_FOUND, "key", "there is no such setting");
+	args = one("key", "log.level");
+	rec_text(&args, "value", "info");
+	assert_true(str_is(rig_str(rig_ok(r, OP_CONFIG_SET, &args), "key"), "log.level"));
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit WHERE operation = 'config.set' "
+				    "AND target = 'log.level' AND why = 'set to \"info\"'"),
+			 1);
+	args = one("key", "log.level");
+	rec_text(&args, "value", "loud");
+	rig_refused(r, OP_CONFIG_SET, &args, OP_INVALID, "value", "\"loud\" is no level");
+}
+
+static void setup_code(void **state)
+{
+	struct rig *r = *state;
+	char hex[65];
+	unsigned char hash[SHA256_SIZE];
+	const struct rig_answer *a = rig_op0(r, OP_SETUP_CODE);
+	const struct str code = rig_str(a, "code");
+	assert_int_equal(code.n, 23);
+	hash_sha256(code, hash);
+	hex_encode(hash, sizeof(hash), hex);
+	AUTO_QUERY q = SQL_QUERY(r->store.registry,
+				 "SELECT count(*) FROM setup_code WHERE lower(hex(hash)) = ?",
+				 sql_text(hex));
+	assert_true(sql_next(&q));
+	assert_int_equal(sql_at_int(&q, 0), 1);
+	sql_query_end(&q);
+	assert_true(rig_int(a, "expires") > (int64_t)clock_wall_ms());
+	rig_op0(r, OP_SETUP_CODE);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM setup_code"), 1);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(every_change_is_audited),
+		TEST(other_users_are_named),
+		TEST(nobody_may_do_nothing),
+		TEST(strangers_cannot_fill_the_audit_log),
+		TEST(a_forged_peer_breaks_the_link),
+		TEST(status),
+		TEST(clients_are_listed),
+		TEST(a_new_broker_has_no_clients),
+		TEST(kick),
+		TEST(settings),
+		TEST(setup_code),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Password logins through the store: verdicts, changes, floods.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "daemon/base/clock.h"
+#include "db/password.h"
+#include "tests/unit/store_rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int set_up(void **state)
+{
+	*state = rig_new();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	rig_free(*state);
+	return 0;
+}
+
+static void add(struct rig *r, const char *name, const char *password)
+{
+	struct buf a = {0};
+	rec_text(&a, "name", name);
+	rec_text(&a, "password", password);
+	assert_true(rig_bool(rig_ok(r, OP_DEVICE_ADD, &a), "password"));
+}
+
+static void set(struct rig *r, const char *name, const char *field, const char *text)
+{
+	struct buf a = {0};
+	rec_text(&a, "name", name);
+	if (text)
+		rec_text(&a, field, text);
+	else
+		rec_bool(&a, field, false);
+	rig_ok(r, OP_DEVICE_SET, &a);
+}
+
+static void verdicts(void **state)
+{
+	struct rig *r = *state;
+	add(r, "panel", "correct horse");
+	assert_int_equal(rig_login(r, "panel", "correct horse", "10.0.0.1"), LOGIN_OK);
+	assert_int_equal(r->login_device, 1);
+	assert_int_equal(rig_login(r, "panel", "wrong horse", "10.0.0.1"), LOGIN_WRONG);
+	assert_int_equal(r->login_device, 0);
+	assert_int_equal(rig_login(r, "nobody", "correct horse", "10.0.0.1"), LOGIN_WRONG);
+	assert_int_equal(rig_login(r, "panel", "", "10.0.0.1"), LOGIN_WRONG);
+	assert_int_equal(rig_login(r, "", "", "10.0.0.1"), LOGIN_WRONG);
+	rig_add_device(r, "no-password");
+	assert_int_equal(rig_login(r, "no-password", "", "10.0.0.1"), LOGIN_WRONG);
+}
+
+static void changes_act_at_once(void **state)
+{
+	struct rig *r = *state;
+	add(r, "panel", "correct horse");
+	assert_int_equal(rig_login(r, "panel", "correct horse", "10.0.0.1"), LOGIN_OK);
+	set(r, "panel", "password", "battery staple");
+	assert_int_equal(rig_login(r, "panel", "correct horse", "10.0.0.1"), LOGIN_WRONG);
+	assert_int_equal(rig_login(r, "panel", "battery staple", "10.0.0.1"), LOGIN_OK);
+	set(r, "panel", "enabled", NULL);
+	assert_int_equal(rig_login(r, "panel", "battery staple", "10.0.0.1"), LOGIN_DISABLED);
+	assert_int_equal(rig_login(r, "panel", "wrong", "10.0.0.1"), LOGIN_WRONG);
+	set(r, "panel", "password", "");
+	assert_int_equal(rig_login(r, "panel", "battery staple", "10.0.0.1"), LOGIN_WRONG);
+	assert_int_equal(rig_login(r, "panel", "", "10.0.0.1"), LOGIN_WRONG);
+}
+
+static void no_plain_password_is_stored(void **state)
+{
+	struct rig *r = *state;
+	add(r, "panel", "correct horse");
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM device WHERE verifier LIKE '$y$%'"), 1);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM revision WHERE "
+				    "instr(after, CAST('horse' AS BLOB))"),
+			 0);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM revision WHERE instr(after, "
+				    "CAST('$y$' AS BLOB))"),
+			 0);
+}
+
+/* ---- a flood ---- */
+
+enum { FLOOD = 400 };
+
+struct flood {
+	struct link_call call[FLOOD];
+	unsigned answered;
+	unsigned busy;
+	unsigned wrong;
+};
+
+static struct flood flood;
+
+static void flood_answered(struct link_call *call, int err, struct record *reply)
+{
+	struct body_login_done b;
+	(void)call;
+	assert_int_equal(err, 0);
+	assert_int_equal(body_login_done_get(reply->body, &b), 0);
+	flood.answered++;
+	flood.busy += b.verdict == LOGIN_BUSY;
+	flood.wrong += b.verdict == LOGIN_WRONG;
+}
+
+static void send_flood(struct rig *r)
+{
+	flood = (struct flood){0};
+	for (int i = 0; i < FLOOD; i++) {
+		char password[16];
+		snprintf(password, sizeof(password), "guess %d", i);
+		const struct body_login body = {STR("panel"), str_of(password), STR("10.9.9.9")};
+		LINK_ASK(r->end[PROCESS_BROKER], &flood.call[i], LOGIN, login, -1, &body, 60000,
+			 flood_answered);
+	}
+}
+
+static void a_flood_does_not_hold_the_right_ones_back(void **state)
+{
+	struct rig *r = *state;
+	add(r, "panel", "correct horse");
+	send_flood(r);
+	assert_int_equal(rig_login(r, "panel", "correct horse", "10.0.0.1"), LOGIN_OK);
+	/* In turns: it did not wait for all the guesses that were hashed before it. */
+	assert_true(flood.wrong < LOGINS_BURST);
+	while (flood.answered < FLOOD)
+		loop_turn(r->loop, 20);
+	assert_true(flood.busy >= FLOOD - LOGINS_BURST - 2 * LOGINS_RATE);
+}
+
+static void a_verified_password_costs_no_token(void **state)
+{
+	struct rig *r = *state;
+	add(r, "panel", "correct horse");
+	assert_int_equal(rig_login(r, "panel", "correct horse", "10.9.9.9"), LOGIN_OK);
+	send_flood(r);
+	for (int i = 0; i < 2 * LOGINS_BURST; i++)
+		assert_int_equal(rig_login(r, "panel", "correct horse", "10.9.9.9"), LOGIN_OK);
+	while (flood.answered < FLOOD)
+		loop_turn(r->loop, 20);
+}
+
+static void verifiers(void **state)
+{
+	char a[VERIFIER_MAX];
+	char b[VERIFIER_MAX];
+	char longest[PASSWORD_MAX + 2];
+	(void)state;
+	memset(longest, 'x', sizeof(longest));
+	assert_int_equal(password_make(STR("correct horse"), a), 0);
+	assert_int_equal(password_make(STR("correct horse"), b), 0);
+	assert_string_not_equal(a, b); /* salted */
+	assert_true(password_check(STR("correct horse"), a));
+	assert_false(password_check(STR("correct horsf"), a));
+	assert_false(password_check(STR(""), a));
+	assert_false(password_check(STR("correct horse"), ""));
+	assert_int_equal(password_make(str_make(longest, PASSWORD_MAX), a), 0);
+	assert_true(password_check(str_make(longest, PASSWORD_MAX), a));
+	assert_false(password_check(str_make(longest, PASSWORD_MAX + 1), a));
+	assert_true(password_make(str_make(longest, PASSWORD_MAX + 1), a) < 0);
+	assert_true(password_make(STR("with\0zero"), a) < 0);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(verdicts),
+		TEST(changes_act_at_once),
+		TEST(no_plain_password_is_stored),
+		TEST(a_flood_does_not_hold_the_right_ones_back),
+		TEST(a_verified_password_costs_no_token),
+		cmocka_unit_test(verifiers),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
