@@ -123,6 +123,13 @@ static char *set_aside(const char *path)
 	return to;
 }
 
+static char *path_of(enum database database, const char *dir)
+{
+	if (strcmp(dir, MIGRATE_MEMORY) == 0)
+		return mem_strdup(":memory:");
+	return mem_printf("%s/%s", dir, name_of[database]);
+}
+
 static int explain(int err, const char *path, struct why *why)
 {
 	if (err == ERR_LIMIT)
@@ -143,7 +150,7 @@ static enum sql_sync sync_of(enum database database)
 
 int migrate_open(enum database database, const char *dir, struct opened *out, struct why *why)
 {
-	AUTO_CHAR path = mem_printf("%s/%s", dir, name_of[database]);
+	AUTO_CHAR path = path_of(database, dir);
 	AUTO(sql) db = NULL;
 	int err = open_and_check(path, sync_of(database), &db);
 	if (err == ERR_MALFORMED)
@@ -159,7 +166,7 @@ int migrate_open(enum database database, const char *dir, struct opened *out, st
 
 int migrate_replace(enum database database, const char *dir, struct opened *out, struct why *why)
 {
-	AUTO_CHAR path = mem_printf("%s/%s", dir, name_of[database]);
+	AUTO_CHAR path = path_of(database, dir);
 	AUTO_CHAR aside = set_aside(path);
 	AUTO(sql) db = NULL;
 	int err = open_and_check(path, sync_of(database), &db);

@@ -10,6 +10,9 @@
 #include "daemon/base/why.h"
 #include "db/sql.h"
 
+/* As a directory: databases in memory, for tests. */
+#define MIGRATE_MEMORY ":memory:"
+
 enum database { DATABASE_REGISTRY, DATABASE_EVENTS };
 
 struct migration {
