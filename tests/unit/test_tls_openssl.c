@@ -190,7 +190,7 @@ static void make_credentials(void)
 		.name = "mqtts",
 		.identity = {{ec, 2, KEY_EC}, {rsa, 2, KEY_RSA}},
 		.identity_n = 2,
-		.sign = signer_sign,
+		.sign = signer_tls_sign,
 		.trust = &trust,
 		.trust_n = 1,
 		.client_certificate = TLS_CLIENT_REQUIRE,
