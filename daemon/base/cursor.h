@@ -73,7 +73,7 @@ static inline uint8_t cur_u8(struct cur *c)
 static inline uint16_t cur_u16(struct cur *c)
 {
 	const unsigned char *p = cur_take(c, 2);
-	return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+	return (uint16_t)(p ? (unsigned)p[0] << 8 | p[1] : 0);
 }
 
 static inline uint32_t cur_u32(struct cur *c)

@@ -86,6 +86,8 @@ static int on_start(struct link *l, struct record *r)
 {
 	struct child *p = of(l);
 	(void)r;
+	if (p->started)
+		return ERR_DENIED;
 	p->started = true;
 	loop_excuse(p->loop);
 	if (p->confine(p) || p->hooks->start(p))

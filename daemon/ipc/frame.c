@@ -106,6 +106,14 @@ bool frame_permitted(unsigned type, enum process from, enum process to)
 	return type < MSG_COUNT && (rules[type].from >> from & 1) && (rules[type].to >> to & 1);
 }
 
+bool frame_answers(enum message reply, enum message ask)
+{
+	unsigned type = ask;
+	while (type < MSG_COUNT && rules[type].kind != REPLY)
+		type++;
+	return type == reply;
+}
+
 uint64_t frame_table_hash(void)
 {
 	uint64_t h = 14695981039346656037u; /* FNV-1a: a fingerprint, not a defence */
@@ -114,7 +122,7 @@ uint64_t frame_table_hash(void)
 	return h;
 }
 
-/* Room for one descriptor, aligned as the kernel wants it. */
+/* Room for one descriptor, aligned as the kernel wants it; its padding holds a second one. */
 union fd_control {
 	struct cmsghdr header;
 	char space[CMSG_SPACE(sizeof(int))];
@@ -124,7 +132,7 @@ static int send_error(void)
 {
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
 		return ERR_AGAIN;
-	return errno == EPIPE || errno == ECONNRESET ? ERR_EOF : ERR_IO;
+	return errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN ? ERR_EOF : ERR_IO;
 }
 
 int frame_send(int sock, const struct record *r)
@@ -157,15 +165,36 @@ int frame_send(int sock, const struct record *r)
 	}
 }
 
-/* The descriptor in a control message, or -1. */
-static int take_descriptor(struct msghdr *m)
+/* The descriptor that came with a record, or -1; those that are too many are closed. How many came.
+ */
+static size_t take_descriptor(struct msghdr *m, int *fd)
 {
-	int fd = -1;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-		    c->cmsg_len == CMSG_LEN(sizeof(int)))
-			memcpy(&fd, CMSG_DATA(c), sizeof(int));
-	return fd;
+	size_t n = 0;
+	*fd = -1;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
+			int got;
+			memcpy(&got, CMSG_DATA(c) + at, sizeof(int));
+			if (n++ == 0)
+				*fd = got;
+			else
+				close(got);
+		}
+	}
+	return n;
+}
+
+/* One record; a peer that ended leaves one error behind, and after it what it had sent. */
+static ssize_t receive_message(int sock, struct msghdr *m)
+{
+	for (bool reset = false;;) {
+		const ssize_t n = recvmsg(sock, m, MSG_CMSG_CLOEXEC);
+		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+			return n;
+		reset = reset || errno == ECONNRESET;
+	}
 }
 
 int frame_receive(int sock, void *buf, struct record *r)
@@ -178,17 +207,18 @@ int frame_receive(int sock, void *buf, struct record *r)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	ssize_t n;
-	do
-		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	int taken;
+	const ssize_t n = receive_message(sock, &m);
 	if (n < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? ERR_AGAIN
 		       : errno == ECONNRESET                   ? ERR_EOF
 							       : ERR_IO;
 	if (n == 0)
 		return ERR_EOF;
-	AUTO_FD fd = take_descriptor(&m);
+	const size_t fds = take_descriptor(&m, &taken);
+	AUTO_FD fd = taken;
+	if (fds == 0 && m.msg_flags & MSG_CTRUNC)
+		return ERR_LIMIT;
 	struct cur c = cur_make(buf, (size_t)n);
 	const uint16_t type = cur_u16le(&c);
 	const uint16_t flags = cur_u16le(&c);
@@ -198,7 +228,7 @@ int frame_receive(int sock, void *buf, struct record *r)
 	if (!cur_ok(&c) || m.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || flags != 0 ||
 	    length != cur_left(&c) || type >= MSG_COUNT)
 		return ERR_MALFORMED;
-	if (fd >= 0 && !rules[type].with_fd)
+	if (fds > rules[type].with_fd)
 		return ERR_MALFORMED;
 	*r = (struct record){type, id, deadline, cur_bytes(&c, length), TAKE_FD(fd)};
 	return 0;

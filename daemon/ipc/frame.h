@@ -73,6 +73,8 @@ struct frame_rule {
 const struct frame_rule *frame_rule(enum message type);
 /* May FROM send TYPE to TO? */
 bool frame_permitted(unsigned type, enum process from, enum process to);
+/* Is REPLY the message that answers ASK? It is the first REPLY row behind it in the table. */
+bool frame_answers(enum message reply, enum message ask);
 /* Both ends compare it in HELLO: they were built from one table. */
 uint64_t frame_table_hash(void);
 
@@ -87,11 +89,13 @@ struct record {
 };
 
 /* Sends one record with an encoded body of at most FRAME_BODY_MAX bytes and a copy of fd (-1:
- * none). 0, ERR_AGAIN (non-blocking descriptor, socket full), ERR_EOF or ERR_IO. */
+ * none). 0, ERR_AGAIN (non-blocking descriptor, socket full), ERR_EOF or ERR_IO. After ERR_EOF
+ * there may still be records to receive. */
 int frame_send(int sock, const struct record *r);
-/* Receives one record into buf of FRAME_MAX bytes. 0, ERR_AGAIN, ERR_EOF, ERR_IO, or ERR_MALFORMED
- * for a record whose header is wrong (the type is below MSG_COUNT and the length agrees otherwise).
- */
+/* Receives one record into buf of FRAME_MAX bytes. 0, ERR_AGAIN, ERR_EOF, ERR_IO, ERR_LIMIT when
+ * this process has no descriptor left for the one in the record, or ERR_MALFORMED for a record
+ * whose header is wrong or that carries a descriptor too many (the type is below MSG_COUNT and the
+ * length agrees otherwise). */
 int frame_receive(int sock, void *buf, struct record *r);
 void frame_done(struct record *r);
 

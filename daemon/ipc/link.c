@@ -34,9 +34,11 @@ struct link {
 	struct link_config config;
 	bool serving;
 	bool greeted; /* the peer said HELLO */
+	bool deaf;    /* the peer reads no more; what it sent before may still be here */
 	bool failed;
 	bool misbehaved;
-	bool *freed; /* set when a handler frees the link */
+	bool freed;    /* by its owner; the memory goes when no work on it is left */
+	unsigned busy; /* stretches of work in which the owner may free it */
 	char why[REASON_MAX];
 	struct list queue;
 	size_t queued;
@@ -45,15 +47,31 @@ struct link {
 	unsigned char buf[FRAME_MAX];
 };
 
-static void tell_broken(struct loop_task *task)
+/* Ends a stretch of work in which the owner may have freed the link. False when it did. */
+static bool leave(struct link *l)
 {
-	struct link *l = container_of(task, struct link, fail_task);
+	if (--l->busy || !l->freed)
+		return !l->freed;
+	free(l);
+	return false;
+}
+
+static void end_calls(struct link *l)
+{
 	while (!list_empty(&l->calls)) {
 		struct link_call *call = list_entry(l->calls.next, struct link_call, node);
 		link_call_cancel(call);
 		call->done(call, ERR_UNAVAILABLE, NULL);
 	}
-	l->config.broken(l, l->why, l->misbehaved);
+}
+
+static void tell_broken(struct loop_task *task)
+{
+	struct link *l = container_of(task, struct link, fail_task);
+	l->busy++;
+	end_calls(l);
+	if (leave(l))
+		l->config.broken(l, l->why, l->misbehaved);
 }
 
 static void fail(struct link *l, bool misbehaved, const char *why)
@@ -72,7 +90,9 @@ static void fail(struct link *l, bool misbehaved, const char *why)
 static void fail_errno(struct link *l, int err)
 {
 	fail(l, err == ERR_MALFORMED,
-	     err == ERR_MALFORMED ? "sent a malformed record" : err_text(err));
+	     err == ERR_MALFORMED ? "sent a malformed record"
+	     : err == ERR_LIMIT   ? "no descriptor is left for what it sent"
+				  : err_text(err));
 }
 
 static void drop_queued(struct link *l, struct queued *q)
@@ -84,6 +104,15 @@ static void drop_queued(struct link *l, struct queued *q)
 	free(q);
 }
 
+/* Writing showed that the peer is gone. Reading goes on to its last word and then sees the end. */
+static void become_deaf(struct link *l)
+{
+	l->deaf = true;
+	while (!list_empty(&l->queue))
+		drop_queued(l, list_entry(l->queue.next, struct queued, node));
+	loop_set_events(l->loop, &l->io, EPOLLIN);
+}
+
 static void flush(struct link *l)
 {
 	while (!l->failed && !list_empty(&l->queue)) {
@@ -92,6 +121,10 @@ static void flush(struct link *l)
 		const int err = frame_send(l->io.fd, &r);
 		if (err == ERR_AGAIN)
 			return;
+		if (err == ERR_EOF) {
+			become_deaf(l);
+			return;
+		}
 		if (err) {
 			fail_errno(l, err);
 			return;
@@ -126,18 +159,20 @@ static int enqueue(struct link *l, const struct record *r)
 static int send_record(struct link *l, const struct record *r)
 {
 	CHECK(frame_permitted(r->type, l->config.self, l->config.peer));
-	if (l->failed)
+	if (l->failed || l->deaf)
 		return ERR_UNAVAILABLE;
 	if (!list_empty(&l->queue))
 		return enqueue(l, r);
 	const int err = frame_send(l->io.fd, r);
+	if (err == 0)
+		return 0;
 	if (err == ERR_AGAIN)
 		return enqueue(l, r);
-	if (err) {
+	if (err == ERR_EOF)
+		become_deaf(l);
+	else
 		fail_errno(l, err);
-		return ERR_UNAVAILABLE;
-	}
-	return 0;
+	return ERR_UNAVAILABLE;
 }
 
 int link_send(struct link *l, enum message type, uint64_t id, struct str body, int fd)
@@ -161,6 +196,8 @@ static int handle_reply(struct link *l, struct record *r)
 	struct link_call *call = find_call(l, r->id);
 	if (!call)
 		return 0; /* it came after its deadline */
+	if (!frame_answers(r->type, call->type))
+		return ERR_DENIED;
 	link_call_cancel(call);
 	call->done(call, 0, r);
 	return 0;
@@ -196,7 +233,6 @@ static int dispatch(struct link *l, struct record *r)
 static bool read_one(struct link *l)
 {
 	struct record r;
-	bool freed = false;
 	const int err = frame_receive(l->io.fd, l->buf, &r);
 	if (err == ERR_AGAIN)
 		return false;
@@ -204,12 +240,11 @@ static bool read_one(struct link *l)
 		fail_errno(l, err);
 		return false;
 	}
-	l->freed = &freed;
+	l->busy++;
 	const int bad = dispatch(l, &r);
 	frame_done(&r);
-	if (freed)
+	if (!leave(l))
 		return false;
-	l->freed = NULL;
 	if (bad == ERR_DENIED || bad == ERR_MALFORMED) {
 		char why[REASON_MAX];
 		snprintf(why, sizeof(why), "sent %s %s",
@@ -250,21 +285,15 @@ struct link *link_new(struct loop *loop, int sock, const struct link_config *con
 void link_free(struct link *l)
 {
 	if (l->freed)
-		*l->freed = true;
+		return;
+	l->freed = true;
+	l->busy++;
+	fail(l, false, "");
 	loop_undefer(&l->fail_task);
-	while (!list_empty(&l->calls)) {
-		struct link_call *call = list_entry(l->calls.next, struct link_call, node);
-		link_call_cancel(call);
-		call->done(call, ERR_UNAVAILABLE, NULL);
-	}
+	end_calls(l);
 	while (!list_empty(&l->queue))
 		drop_queued(l, list_entry(l->queue.next, struct queued, node));
-	if (!l->failed) {
-		const int sock = l->io.fd;
-		loop_remove(l->loop, &l->io);
-		close(sock);
-	}
-	free(l);
+	leave(l);
 }
 
 void *link_owner(const struct link *l)
@@ -290,7 +319,7 @@ void link_set_serving(struct link *l, bool serving)
 static void call_expired(struct loop_timer *t)
 {
 	struct link_call *call = container_of(t, struct link_call, timer);
-	const int err = call->link->failed ? ERR_UNAVAILABLE : ERR_TIMEOUT;
+	const int err = list_linked(&call->node) ? ERR_TIMEOUT : ERR_UNAVAILABLE;
 	link_call_cancel(call);
 	call->done(call, err, NULL);
 }
@@ -299,20 +328,23 @@ void link_ask(struct link *l, struct link_call *call, enum message type, struct 
 	      uint32_t timeout_ms, void (*done)(struct link_call *, int, struct record *))
 {
 	CHECK(frame_rule(type)->kind == ASK);
-	call->link = l;
+	CHECK(!list_linked(&call->node) && !loop_timer_running(&call->timer));
+	call->loop = l->loop;
+	call->type = type;
 	call->id = l->next_id++;
 	call->done = done;
-	list_append(&l->calls, &call->node);
 	const struct record r = {type, call->id, timeout_ms, body, fd};
-	/* A record that could not be sent fails like one whose answer never came, at once. */
-	const uint32_t wait = send_record(l, &r) == 0 ? timeout_ms : 0;
-	loop_timer_start(l->loop, &call->timer, frame_rule(type)->name, wait, call_expired);
+	/* A call that could not be sent is not the link's: it ends by its timer, at once. */
+	const bool sent = send_record(l, &r) == 0;
+	if (sent)
+		list_append(&l->calls, &call->node);
+	loop_timer_start(l->loop, &call->timer, frame_rule(type)->name, sent ? timeout_ms : 0,
+			 call_expired);
 }
 
 void link_call_cancel(struct link_call *call)
 {
-	if (!list_linked(&call->node))
-		return;
 	list_remove(&call->node);
-	loop_timer_stop(call->link->loop, &call->timer);
+	if (loop_timer_running(&call->timer))
+		loop_timer_stop(call->loop, &call->timer);
 }

@@ -58,14 +58,16 @@ int link_send(struct link *l, enum message type, uint64_t id, struct str body, i
 struct link_call {
 	struct list node;
 	struct loop_timer timer;
-	struct link *link;
+	struct loop *loop;
+	enum message type;
 	uint64_t id;
 	/* err 0: reply is valid while done runs; ERR_TIMEOUT or ERR_UNAVAILABLE: reply is NULL. The
-	 * call may be reused. */
+	 * call may be reused, and done may free the link. */
 	void (*done)(struct link_call *call, int err, struct record *reply);
 };
-/* Sends an ASK and waits. Whatever goes wrong, done() is called exactly once, but never before this
- * returns. */
+/* Sends an ASK and waits; the call must not be waiting already. Whatever goes wrong, done() is
+ * called exactly once, but never before this returns. What cannot be sent ends with
+ * ERR_UNAVAILABLE. */
 void link_ask(struct link *l, struct link_call *call, enum message type, struct str body, int fd,
 	      uint32_t timeout_ms, void (*done)(struct link_call *, int, struct record *));
 void link_call_cancel(

@@ -4,13 +4,18 @@
  */
 #include "daemon/ipc/report.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/err.h"
 #include "daemon/ipc/rec.h"
 
-enum { BATCH_MAX = 60000 };
+enum { BATCH_MAX = 60000, RETRY_MS = 100 };
 
+/* The beginning of a text that fits, without half a character at its end. */
 static struct str cut(struct str s, size_t max)
 {
-	return (struct str){s.p, MIN(s.n, max)};
+	size_t n = MIN(s.n, max);
+	while (n < s.n && n > 0 && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+		n--;
+	return (struct str){s.p, n};
 }
 
 static void append(struct report *r, const struct body_event *e)
@@ -29,38 +34,6 @@ static size_t batch_size(const struct buf *pending)
 	return n;
 }
 
-static void send_pending(struct loop_task *task)
-{
-	struct report *r = container_of(task, struct report, task);
-	while (r->store && r->pending.n) {
-		const size_t n = batch_size(&r->pending);
-		const struct body_events batch = {.events = {r->pending.p, n}};
-		if (LINK_SEND(r->store, EVENTS, events, 0, -1, &batch))
-			return;
-		buf_consume(&r->pending, n);
-	}
-}
-
-void report_init(struct report *r, struct loop *loop)
-{
-	*r = (struct report){.loop = loop};
-}
-
-void report_fini(struct report *r)
-{
-	if (r->pending.n)
-		send_pending(&r->task);
-	loop_undefer(&r->task);
-	buf_fini(&r->pending);
-}
-
-void report_set_link(struct report *r, struct link *store)
-{
-	r->store = store;
-	if (store && r->pending.n)
-		loop_defer(r->loop, &r->task, send_pending);
-}
-
 static void tell_dropped(struct report *r)
 {
 	AUTO_BUF detail = {0};
@@ -73,6 +46,53 @@ static void tell_dropped(struct report *r)
 	};
 	r->dropped = 0;
 	append(r, &e);
+}
+
+static void try_again(struct loop_timer *t);
+
+static void send_pending(struct loop_task *task)
+{
+	struct report *r = container_of(task, struct report, task);
+	while (r->store && r->pending.n) {
+		const size_t n = batch_size(&r->pending);
+		const struct body_events batch = {.events = {r->pending.p, n}};
+		const int err = LINK_SEND(r->store, EVENTS, events, 0, -1, &batch);
+		if (err == ERR_LIMIT)
+			loop_timer_start(r->loop, &r->retry, "report", RETRY_MS, try_again);
+		if (err)
+			return;
+		buf_consume(&r->pending, n);
+		if (r->pending.n == 0 && r->dropped)
+			tell_dropped(r);
+	}
+}
+
+static void try_again(struct loop_timer *t)
+{
+	struct report *r = container_of(t, struct report, retry);
+	send_pending(&r->task);
+}
+
+void report_init(struct report *r, struct loop *loop)
+{
+	*r = (struct report){.loop = loop};
+}
+
+void report_fini(struct report *r)
+{
+	if (r->pending.n)
+		send_pending(&r->task);
+	loop_undefer(&r->task);
+	if (loop_timer_running(&r->retry))
+		loop_timer_stop(r->loop, &r->retry);
+	buf_fini(&r->pending);
+}
+
+void report_set_link(struct report *r, struct link *store)
+{
+	r->store = store;
+	if (store && r->pending.n)
+		loop_defer(r->loop, &r->task, send_pending);
 }
 
 void report_event(struct report *r, enum event event, const struct body_event *fields)

@@ -9,16 +9,58 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static int send_now(struct rpc *r, enum message type, uint64_t id, uint32_t deadline_ms,
-		    struct str body)
+#define FOREVER UINT64_MAX
+
+/* Until the socket is ready for these events; a peer that is gone makes it ready too. */
+static int wait_for(int sock, short events, uint64_t until_ms)
 {
-	CHECK(frame_permitted(type, r->self, r->peer));
-	const struct record record = {type, id, deadline_ms, body, -1};
-	return frame_send(r->sock, &record);
+	for (;;) {
+		const uint64_t now = clock_mono_ms();
+		struct pollfd p = {sock, events, 0};
+		const uint64_t left = until_ms > now ? until_ms - now : 0;
+		const int n =
+			poll(&p, 1, until_ms == FOREVER ? -1 : (int)MIN(left, (uint64_t)INT_MAX));
+		if (n > 0)
+			return 0;
+		if (n == 0)
+			return ERR_TIMEOUT;
+		if (errno != EINTR)
+			return ERR_IO;
+	}
+}
+
+static int send_until(struct rpc *r, const struct record *record, uint64_t until_ms)
+{
+	CHECK(frame_permitted(record->type, r->self, r->peer));
+	for (;;) {
+		int err = frame_send(r->sock, record);
+		if (err == ERR_AGAIN)
+			err = wait_for(r->sock, POLLOUT, until_ms);
+		else
+			return err;
+		if (err)
+			return err;
+	}
+}
+
+/* Descriptors are no part of blocking requests: one that came is closed. */
+static int receive_until(struct rpc *r, struct record *got, uint64_t until_ms)
+{
+	for (;;) {
+		int err = frame_receive(r->sock, r->buf, got);
+		if (err == 0)
+			frame_done(got);
+		if (err != ERR_AGAIN)
+			return err;
+		err = wait_for(r->sock, POLLIN, until_ms);
+		if (err)
+			return err;
+	}
 }
 
 void rpc_init(struct rpc *r, int sock, enum process self, enum process peer)
@@ -26,10 +68,10 @@ void rpc_init(struct rpc *r, int sock, enum process self, enum process peer)
 	unsigned char bytes[FRAME_HEADER];
 	struct out o = out_make(bytes, sizeof(bytes));
 	*r = (struct rpc){.sock = sock, .self = self, .peer = peer, .buf = mem_alloc(FRAME_MAX)};
-	fcntl(sock, F_SETFL, 0);
+	fcntl(sock, F_SETFL, O_NONBLOCK);
 	body_hello_put(&o, &(struct body_hello){frame_table_hash(), (uint8_t)self});
-	send_now(r, MSG_HELLO, 0, 0,
-		 str_make(bytes, o.need)); /* a dead peer shows at the first request */
+	const struct record hello = {MSG_HELLO, 0, 0, str_make(bytes, o.need), -1};
+	(void)send_until(r, &hello, 0); /* a dead peer shows at the first request */
 }
 
 void rpc_fini(struct rpc *r)
@@ -40,22 +82,6 @@ void rpc_fini(struct rpc *r)
 	*r = (struct rpc){.sock = -1};
 }
 
-static int wait_readable(int sock, uint64_t until_ms)
-{
-	for (;;) {
-		const uint64_t now = clock_mono_ms();
-		struct pollfd p = {sock, POLLIN, 0};
-		const int n = poll(&p, 1, now < until_ms ? (int)(until_ms - now) : 0);
-		if (n > 0)
-			return 0;
-		if (n == 0)
-			return ERR_TIMEOUT;
-		if (errno != EINTR)
-			return ERR_IO;
-	}
-}
-
-/* Judges what came besides the expected: a HELLO is fine, anything that is not permitted is not. */
 static int check_hello(const struct rpc *r, const struct record *got)
 {
 	struct body_hello hello;
@@ -69,16 +95,13 @@ int rpc_ask(struct rpc *r, enum message type, struct str body, uint32_t timeout_
 	    struct record *reply)
 {
 	const uint64_t until = clock_mono_ms() + timeout_ms;
-	const uint64_t id = ++r->last_id;
-	int err = send_now(r, type, id, timeout_ms, body);
+	const struct record ask = {type, ++r->last_id, timeout_ms, body, -1};
+	int err = send_until(r, &ask, until);
 	while (err == 0) {
 		struct record got;
-		err = wait_readable(r->sock, until);
-		if (err == 0)
-			err = frame_receive(r->sock, r->buf, &got);
+		err = receive_until(r, &got, until);
 		if (err)
 			break;
-		frame_done(&got);
 		if (!frame_permitted(got.type, r->peer, r->self))
 			return ERR_DENIED;
 		if (got.type == MSG_HELLO) {
@@ -87,8 +110,10 @@ int rpc_ask(struct rpc *r, enum message type, struct str body, uint32_t timeout_
 		}
 		if (frame_rule(got.type)->kind != REPLY)
 			return ERR_DENIED;
-		if (got.id != id)
+		if (got.id != ask.id)
 			continue;
+		if (!frame_answers(got.type, type))
+			return ERR_DENIED;
 		*reply = got;
 		return 0;
 	}
@@ -99,10 +124,9 @@ int rpc_next(struct rpc *r, struct record *ask)
 {
 	for (;;) {
 		struct record got;
-		int err = frame_receive(r->sock, r->buf, &got);
+		int err = receive_until(r, &got, FOREVER);
 		if (err)
 			return err;
-		frame_done(&got);
 		if (!frame_permitted(got.type, r->peer, r->self))
 			return ERR_DENIED;
 		if (got.type == MSG_HELLO) {
@@ -111,6 +135,8 @@ int rpc_next(struct rpc *r, struct record *ask)
 				return err;
 			continue;
 		}
+		if (frame_rule(got.type)->kind != ASK)
+			return ERR_DENIED;
 		*ask = got;
 		return 0;
 	}
@@ -118,5 +144,6 @@ int rpc_next(struct rpc *r, struct record *ask)
 
 int rpc_reply(struct rpc *r, enum message type, uint64_t id, struct str body)
 {
-	return send_now(r, type, id, 0, body);
+	const struct record reply = {type, id, 0, body, -1};
+	return send_until(r, &reply, FOREVER);
 }

@@ -9,7 +9,7 @@
 #include "daemon/ipc/frame.h"
 
 struct rpc {
-	int sock; /* blocking; owned by the rpc */
+	int sock; /* non-blocking; owned by the rpc */
 	enum process self;
 	enum process peer;
 	uint64_t last_id;
@@ -20,13 +20,16 @@ void rpc_init(struct rpc *r, int sock, enum process self,
 	      enum process peer); /* takes sock; says HELLO */
 void rpc_fini(struct rpc *r);
 
-/* Asks and waits for the reply, at most timeout_ms. *reply points into the rpc's buffer until the
- * next call. Late replies of earlier requests are dropped. 0, ERR_TIMEOUT, ERR_EOF, ERR_IO, or
- * ERR_DENIED when the peer sends anything else than replies (the caller gives the link up). */
+/* Asks and waits for the reply, at most timeout_ms in all: a peer that stopped reading costs no
+ * more than one that does not answer. *reply points into the rpc's buffer until the next call. Late
+ * replies of earlier requests are dropped. 0, ERR_TIMEOUT, ERR_EOF, ERR_IO, ERR_MALFORMED, or
+ * ERR_DENIED when the peer sends anything else than the reply that belongs to the request (the
+ * caller gives the link up). */
 int rpc_ask(struct rpc *r, enum message type, struct str body, uint32_t timeout_ms,
 	    struct record *reply);
 
 /* The answering side: waits for the next permitted ASK (HELLO is handled inside). 0, ERR_EOF,
  * ERR_IO, or ERR_DENIED or ERR_MALFORMED when the peer broke the rules. */
 int rpc_next(struct rpc *r, struct record *ask);
+/* Waits until the asker takes it. 0, ERR_EOF or ERR_IO. */
 int rpc_reply(struct rpc *r, enum message type, uint64_t id, struct str body);
