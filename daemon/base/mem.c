@@ -25,6 +25,16 @@ void *mem_alloc(size_t n)
 	return p;
 }
 
+void *mem_aligned(size_t n, size_t alignment)
+{
+	void *p = NULL;
+	if (alignment <= _Alignof(max_align_t))
+		return mem_alloc(n);
+	CHECK(posix_memalign(&p, alignment, n ? n : 1) == 0);
+	memset(p, 0, n);
+	return p;
+}
+
 void *mem_try(size_t n)
 {
 	return malloc(n ? n : 1);

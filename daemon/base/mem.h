@@ -17,8 +17,11 @@ void *mem_copy(const void *p, size_t n); /* fresh copy of n bytes */
 char *mem_strdup(const char *s);
 char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
-#define mem_new(type)      ((type *)mem_alloc(sizeof(type)))
-#define mem_array(type, n) ((type *)mem_alloc(sizeof(type) * (n)))
+/* The same for types that ask for more than the usual alignment (_Alignas). */
+void *mem_aligned(size_t n, size_t alignment);
+
+#define mem_new(type)      ((type *)mem_aligned(sizeof(type), _Alignof(type)))
+#define mem_array(type, n) ((type *)mem_aligned(sizeof(type) * (n), _Alignof(type)))
 
 /* A local char pointer that is freed when it leaves scope. */
 void mem_auto(char **p);

@@ -57,7 +57,7 @@ void connect_refuse_bytes(struct conn *c, const void *p, size_t n, enum reason r
 {
 	const enum event event =
 		reason == REASON_PACKET_TOO_LARGE ? EVENT_PACKET_TOO_LARGE : EVENT_PACKET_MALFORMED;
-	c->version = connect_version(p, n);
+	c->version = (uint8_t)connect_version(p, n);
 	c->worker->stats.malformed++;
 	AUTO_BUF detail = {0};
 	rec_text(&detail, "packet", c->version ? "CONNECT" : "not MQTT");

@@ -161,7 +161,7 @@ static size_t keep_escaped(void *cls, struct MHD_Connection *connection, char *s
 	return strlen(s);
 }
 
-static void log_library(void *cls, const char *fmt, va_list ap)
+static void PRINTF_LIKE(2, 0) log_library(void *cls, const char *fmt, va_list ap)
 {
 	char line[256];
 	(void)cls;

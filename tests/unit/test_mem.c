@@ -36,6 +36,26 @@ static void small_allocations(void **state)
 	free(q);
 }
 
+struct wide {
+	_Alignas(64) char first;
+	char second[100];
+};
+
+static void alignment_is_kept(void **state)
+{
+	(void)state;
+	static const struct wide zero[3];
+	struct wide *p[8];
+	for (size_t i = 0; i < ARRAY_LEN(p); i++) {
+		p[i] = mem_array(struct wide, 3);
+		assert_int_equal((uintptr_t)p[i] % 64, 0);
+		assert_memory_equal(p[i], zero, sizeof(zero));
+		memset(p[i], 1, sizeof(zero));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(p); i++)
+		free(p[i]);
+}
+
 static void nothing_is_still_a_pointer(void **state)
 {
 	(void)state;
@@ -176,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(small_allocations),
+		cmocka_unit_test(alignment_is_kept),
 		cmocka_unit_test(nothing_is_still_a_pointer),
 		cmocka_unit_test(an_impossible_size),
 		cmocka_unit_test(arena_gives_separate_aligned_memory),

@@ -218,7 +218,7 @@ static void ws_upgrades_in_pieces_and_reads_what_follows(void **state)
 	assert_int_equal(stream_write(p.s, p.scratch, &iov, 1, &taken), ERR_AGAIN);
 	peer_sends(&p, HEAD, 30);
 	assert_int_equal(stream_read(p.s, p.scratch, &got), ERR_AGAIN);
-	peer_sends(&p, HEAD + 30, sizeof(HEAD) - 1 - 30 - 2);
+	peer_sends(&p, &HEAD[30], sizeof(HEAD) - 1 - 30 - 2);
 	assert_int_equal(stream_read(p.s, p.scratch, &got), ERR_AGAIN);
 	peer_sends(&p, rest, sizeof(rest) - 1);
 	assert_int_equal(stream_read(p.s, p.scratch, &got), 0);

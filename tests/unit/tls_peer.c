@@ -94,7 +94,7 @@ static gnutls_sign_algorithm_t algorithm_of(int scheme)
 }
 
 int signer_tls_sign(void *context, uint32_t key_id, int scheme, const void *data, size_t n,
-		struct buf *signature)
+		    struct buf *signature)
 {
 	gnutls_privkey_t key;
 	gnutls_datum_t out = {NULL, 0};

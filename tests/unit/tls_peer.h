@@ -34,7 +34,7 @@ struct str cert_der(const struct cert *c);
 void signer_set(uint32_t key_id, const struct cert *c);
 extern bool signer_away; /* fails every signature */
 int signer_tls_sign(void *context, uint32_t key_id, int scheme, const void *data, size_t n,
-		struct buf *signature);
+		    struct buf *signature);
 
 struct client {
 	gnutls_session_t session;
