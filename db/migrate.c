@@ -8,6 +8,7 @@
 #include "daemon/base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -60,7 +61,10 @@ int migrate_back_up(struct sql *db, const char *path, struct why *why)
 	if (err)
 		return why_set(why, err, "%s: the copy %s before a migration failed: %s",
 			       sql_path(db), path, sql_why(db));
-	chmod(path, 0600);
+	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fchmod(fd, 0600))
+		return why_set(why, ERR_IO, "%s: the copy %s cannot be made private: %s",
+			       sql_path(db), path, strerror(errno));
 	return 0;
 }
 
