@@ -53,6 +53,7 @@ struct control {
 	bool has_ticket_master;
 	struct link_call snapshot;
 	struct loop_timer second;
+	uint64_t seconds;
 	struct loop_timer settle; /* between the last goodbye and the end */
 	struct stats told;        /* figures as last sent */
 	bool collecting;

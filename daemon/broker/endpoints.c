@@ -35,6 +35,8 @@ static void chain_arrived(struct link_call *call, int err, struct record *reply)
 			  a->name[0] ? "listener " : "the gateway's own name", a->name,
 			  STR_ARG(why));
 	} else {
+		if (str_eq(buf_view(&a->chains), done.chains))
+			return;
 		a->chains.n = 0;
 		buf_str(&a->chains, done.chains);
 	}

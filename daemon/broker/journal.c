@@ -83,6 +83,15 @@ static struct str cut(struct str s, size_t max)
 	return (struct str){s.p, MIN(s.n, max)};
 }
 
+void journal_topic(struct buf *detail, struct str topic)
+{
+	size_t n = MIN(topic.n, (size_t)JOURNAL_TOPIC_MAX);
+	/* Not within a character. */
+	while (n && n < topic.n && ((unsigned char)topic.p[n] & 0xc0) == 0x80)
+		n--;
+	rec_str(detail, "topic", (struct str){topic.p, n});
+}
+
 void journal_event(struct journal *j, enum event event, uint64_t source, struct body_event *fields,
 		   struct buf *detail)
 {

@@ -33,6 +33,11 @@ struct journal {
 	struct journal_source source[JOURNAL_SOURCES];
 };
 
+enum { JOURNAL_TOPIC_MAX = 1024 /* bytes of a topic in an event; longer ones are cut */ };
+
+/* Appends a topic or filter to the details of an event. */
+void journal_topic(struct buf *detail, struct str topic);
+
 void journal_init(struct journal *j, struct loop *loop, struct loop *control,
 		  struct report *report);
 void journal_fini(struct journal *j);

@@ -60,13 +60,24 @@ static void put(struct conn *c, struct buf *clients)
 	c->told = c->bytes_in + c->bytes_out;
 }
 
-/* Comings, and everyone when the store knows nothing. */
-static void put_new(struct worker *w, bool anew, struct buf *clients)
+static void forget_told(struct worker *w)
 {
 	uint32_t at = 0;
 	for (struct conn *c; (c = slab_next(&w->conns, &at));)
-		if (c->state == CONN_OPEN && (anew || !c->announced))
-			put(c, clients);
+		c->announced = false;
+	buf_fini(&w->gone);
+}
+
+static void put_new(struct worker *w, struct buf *clients)
+{
+	uint32_t at = 0;
+	unsigned n = 0;
+	for (struct conn *c; n < PRESENCE_COMINGS && (c = slab_next(&w->conns, &at));) {
+		if (c->state != CONN_OPEN || c->announced)
+			continue;
+		put(c, clients);
+		n++;
+	}
 }
 
 static void put_changed(struct worker *w, struct buf *clients)
@@ -74,7 +85,7 @@ static void put_changed(struct worker *w, struct buf *clients)
 	unsigned n = 0;
 	struct conn *c;
 	while (n < PRESENCE_REFRESH && (c = slab_next(&w->conns, &w->presence_at))) {
-		if (c->state != CONN_OPEN || c->told == c->bytes_in + c->bytes_out)
+		if (!c->announced || c->told == c->bytes_in + c->bytes_out)
 			continue;
 		put(c, clients);
 		n++;
@@ -86,10 +97,10 @@ static void put_changed(struct worker *w, struct buf *clients)
 void presence_collect(struct worker *w, bool anew, struct buf *clients)
 {
 	if (anew)
-		buf_fini(&w->gone);
+		forget_told(w);
 	buf_put(clients, w->gone.p, w->gone.n);
 	buf_fini(&w->gone);
-	put_new(w, anew, clients);
+	put_new(w, clients);
 	put_changed(w, clients);
 }
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the store knows of the connected clients: who came, who went, and how much they moved,
- * gathered once a second. Comings and goings are all told; the traffic of clients that stay is told
- * for a bounded number per second, in turn.
+ * gathered once a second. Comings and goings are all told, if need be over some seconds; the
+ * traffic of clients that stay is told for a bounded number per second, in turn.
  */
 #pragma once
 
 #include "daemon/broker/conn.h"
 
 enum { PRESENCE_REFRESH = 100 /* clients per worker and second */ };
+
+enum { PRESENCE_COMINGS = 4000 /* new ones told per worker and second; the rest follows */ };
 
 /* The worker's thread: appends records of struct body_client. anew: as if the store knew nothing.
  */

@@ -14,7 +14,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SECOND_MS = 1000, SETTLE_MS = 300, VERIFIED_MAX = 4096 };
+enum {
+	SECOND_MS = 1000,
+	SETTLE_MS = 300,
+	VERIFIED_MAX = 4096,
+	CHAINS_S = 600, /* how often the vault is asked whether it has renewed a certificate */
+};
 
 /* Made by whichever call of the parent comes first. */
 static struct control *control_of(struct child *p)
@@ -217,6 +222,8 @@ static void second(struct loop_timer *t)
 	struct control *k = container_of(t, struct control, second);
 	loop_timer_start(k->broker.loop, t, "second", SECOND_MS, second);
 	storelink_second(k);
+	if (++k->seconds % CHAINS_S == 0)
+		endpoints_ask(k);
 }
 
 static bool chains_failed(const struct control *k)

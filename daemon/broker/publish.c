@@ -35,7 +35,7 @@ static void tell_denied(struct conn *c, const char *why, struct str topic, uint6
 {
 	AUTO_BUF detail = {0};
 	rec_text(&detail, "action", "publish");
-	rec_str(&detail, "topic", topic);
+	journal_topic(&detail, topic);
 	rec_int(&detail, "rule", (int64_t)rule);
 	c->worker->stats.denied++;
 	conn_event(c, EVENT_ACL_DENIED, why, &detail);

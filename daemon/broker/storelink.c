@@ -176,13 +176,16 @@ static size_t whole_records(struct str clients)
 	return n;
 }
 
+/* What does not get through leaves the store with a wrong list: then all is told again. */
 static void send_presence(struct control *k, struct str clients, bool anew)
 {
+	if (clients.n == 0 && !anew)
+		return;
 	do {
 		const size_t n = whole_records(clients);
 		const struct body_presence b = {anew, {clients.p, n}};
-		if (clients.n || anew)
-			LINK_SEND(k->store, PRESENCE, presence, 0, -1, &b);
+		if (LINK_SEND(k->store, PRESENCE, presence, 0, -1, &b))
+			k->presence_anew = true;
 		anew = false;
 		clients.p += n;
 		clients.n = n ? clients.n - n : 0;

@@ -29,7 +29,7 @@ static void tell_denied(struct conn *c, struct str filter, uint64_t rule)
 {
 	AUTO_BUF detail = {0};
 	rec_text(&detail, "action", "subscribe");
-	rec_str(&detail, "topic", filter);
+	journal_topic(&detail, filter);
 	rec_int(&detail, "rule", (int64_t)rule);
 	conn_event(c, EVENT_ACL_DENIED, rule ? "denied by a rule" : "no rule allows it", &detail);
 }

@@ -58,7 +58,7 @@ static void tell_denied(struct session *s, const struct msg *m, uint64_t rule)
 {
 	AUTO_BUF detail = {0};
 	rec_text(&detail, "action", "publish");
-	rec_str(&detail, "topic", m->shared.topic);
+	journal_topic(&detail, m->shared.topic);
 	rec_bool(&detail, "will", true);
 	rec_int(&detail, "rule", (int64_t)rule);
 	struct body_event e = {

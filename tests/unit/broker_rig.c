@@ -118,6 +118,19 @@ static void on_events(struct rig *r, const struct record *m)
 	}
 }
 
+static void present(struct rig *r, const struct body_client *c)
+{
+	size_t i = 0;
+	while (i < r->present && r->handle[i] != c->handle)
+		i++;
+	if (i == RIG_CLIENTS)
+		fail("too many clients");
+	if (c->gone && i < r->present)
+		r->handle[i] = r->handle[--r->present];
+	else if (!c->gone && i == r->present)
+		r->handle[r->present++] = c->handle;
+}
+
 static void on_presence(struct rig *r, const struct record *m)
 {
 	struct body_presence b;
@@ -132,7 +145,7 @@ static void on_presence(struct rig *r, const struct record *m)
 	while (entries_next(&c, &one)) {
 		if (body_client_get(one, &client))
 			fail("client");
-		r->present += client.gone ? (size_t)-1 : client.messages_in == 0;
+		present(r, &client);
 	}
 }
 
@@ -337,14 +350,61 @@ void rig_start(struct rig *r, unsigned workers, const char *settings)
 	wait_ready(r);
 }
 
+static void join_store(struct rig *r)
+{
+	shutdown(r->store, SHUT_RDWR);
+	pthread_join(r->thread, NULL);
+	close(r->store);
+}
+
+void rig_store_dies(struct rig *r)
+{
+	join_store(r);
+	r->store = -1;
+}
+
+void rig_store_returns(struct rig *r)
+{
+	int store[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, store))
+		fail("socketpair");
+	r->store = store[0];
+	r->presence = 0;
+	hello(r->store, PROCESS_STORE);
+	const struct body_link l = {PROCESS_STORE, 0};
+	SEND(r->parent, LINK, link, 0, store[1], &l);
+	close(store[1]);
+	if (pthread_create(&r->thread, NULL, play_store, r))
+		fail("pthread_create");
+}
+
+bool rig_reload(struct rig *r, unsigned workers, const char *settings)
+{
+	AUTO_BUF text = {0};
+	struct body_config_done done = {0};
+	slice_of(settings, workers, &text);
+	AUTO_FD config = memfd_make("config", buf_view(&text));
+	SEND(r->parent, CONFIG, config, 2, config, &(struct body_config){});
+	unsigned char *buf = mem_alloc(FRAME_MAX);
+	struct record m;
+	do {
+		if (frame_receive(r->parent, buf, &m))
+			fail("no CONFIG_DONE");
+	} while (m.type != MSG_CONFIG_DONE || m.id != 2);
+	if (body_config_done_get(m.body, &done))
+		fail("CONFIG_DONE");
+	free(buf);
+	return done.ok;
+}
+
 void rig_stop(struct rig *r)
 {
 	int status;
 	SEND(r->parent, STOP, stop, 0, -1, &(struct body_stop){});
 	if (waitpid(r->pid, &status, 0) != r->pid || !WIFEXITED(status) || WEXITSTATUS(status))
 		fail("the broker did not end in order");
-	pthread_join(r->thread, NULL);
-	close(r->store);
+	if (r->store >= 0)
+		join_store(r);
 	close(r->parent);
 	buf_fini(&r->snapshot);
 }
@@ -385,6 +445,27 @@ uint32_t rig_kick(struct rig *r, const char *client_id)
 	const uint32_t closed = wait_done(r, UINT64_MAX);
 	pthread_mutex_unlock(&r->lock);
 	return closed;
+}
+
+size_t rig_count(struct rig *r, enum event event)
+{
+	size_t n = 0;
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < MIN(r->events, (size_t)RIG_EVENTS); i++)
+		n += r->event[i].event == event;
+	pthread_mutex_unlock(&r->lock);
+	return n;
+}
+
+void rig_wait_present(struct rig *r, size_t n)
+{
+	struct timespec t;
+	deadline(&t);
+	pthread_mutex_lock(&r->lock);
+	while (r->present != n || r->presence == 0)
+		if (pthread_cond_timedwait(&r->changed, &r->lock, &t))
+			fail("the client list does not become what it should");
+	pthread_mutex_unlock(&r->lock);
 }
 
 static bool take_event(struct rig *r, enum event event, const char *reason, struct rig_event *out)

@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
-enum { RIG_EVENTS = 4096 };
+enum { RIG_EVENTS = 4096, RIG_CLIENTS = 64 };
 
 struct rig_event {
 	enum event event;
@@ -36,11 +36,12 @@ struct rig {
 	uint64_t seq;
 	struct rig_event event[RIG_EVENTS];
 	size_t events;
-	uint64_t delta_done; /* seq of the last DELTA_DONE */
-	uint32_t closed;     /* and how many it closed */
-	size_t presence;     /* PRESENCE messages */
-	size_t present;      /* clients said to be there, gone ones taken off */
-	int deaf;            /* the store does not answer logins */
+	uint64_t delta_done;          /* seq of the last DELTA_DONE */
+	uint32_t closed;              /* and how many it closed */
+	size_t presence;              /* PRESENCE messages */
+	uint64_t handle[RIG_CLIENTS]; /* clients said to be there */
+	size_t present;
+	int deaf; /* the store does not answer logins */
 };
 
 /* Entries for the snapshot, or for rig_delta. */
@@ -59,6 +60,14 @@ uint32_t rig_delta(struct rig *r, const struct buf *entries);
 uint32_t rig_kick(struct rig *r, const char *client_id);
 /* Waits until an event of that kind whose reason contains the text has come; takes it. */
 struct rig_event rig_event(struct rig *r, enum event event, const char *reason);
+
+size_t rig_count(struct rig *r, enum event event); /* events of that kind, not yet taken */
+/* Waits until the client list that the store was told has n clients. */
+void rig_wait_present(struct rig *r, size_t n);
+void rig_store_dies(struct rig *r);
+void rig_store_returns(struct rig *r);
+/* Whether the broker took the changed configuration. */
+bool rig_reload(struct rig *r, unsigned workers, const char *settings);
 
 /* A client. Everything blocks, 10 s at most, and fails the test that waits longer. */
 struct client {

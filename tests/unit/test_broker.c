@@ -15,6 +15,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { PUB = 1, SUB = 2, RECV = 4, ALL = 7 };
 
@@ -40,7 +41,8 @@ static int start_one(void **state)
 	standard_registry();
 	rig_start(&rig, 1,
 		  "listener.here.auth=password broker.max-queued-messages=5 "
-		  "broker.max-inflight=4");
+		  "broker.max-inflight=4 broker.connect-timeout=500ms "
+		  "broker.max-output-bytes=64K broker.max-packet=32K");
 	return 0;
 }
 
@@ -500,6 +502,145 @@ static void test_gap_asks_for_snapshot(void **state)
 	client_close(&a);
 }
 
+static void test_store_away(void **state)
+{
+	(void)state;
+	struct client a;
+	struct client b;
+	client_join(&a, &rig, V5, &pump);
+	rig_wait_present(&rig, 1);
+	rig_store_dies(&rig);
+	assert_int_equal(try(V5, &panel), REASON_SERVER_UNAVAILABLE);
+	assert_int_equal(try(V3, &panel), REASON_SERVER_UNAVAILABLE);
+	/* Who is connected goes on. */
+	assert_int_equal(client_subscribe(&a, "plant/#", 0), 0);
+	client_publish(&a, "plant/1", "x", 0, 0);
+	client_expect(&a, "plant/1", "x", 0);
+	rig_store_returns(&rig);
+	rig_wait_present(&rig, 1);
+	client_join(&b, &rig, V5, &panel);
+	rig_wait_present(&rig, 2);
+	/* What happened meanwhile was kept. */
+	rig_event(&rig, EVENT_LOGIN_REFUSED, "registry is away");
+	client_close(&b);
+	rig_wait_present(&rig, 1);
+	client_close(&a);
+}
+
+static void test_silence(void **state)
+{
+	(void)state;
+	struct client a;
+	struct connect_options o = pump;
+	o.keep_alive = 1;
+	client_join(&a, &rig, V5, &o);
+	assert_int_equal(client_receive(&a).disconnect.reason, REASON_KEEP_ALIVE_TIMEOUT);
+	assert_true(client_closed(&a));
+	client_close(&a);
+	client_open(&a, &rig, V5);
+	assert_true(client_closed(&a));
+	rig_event(&rig, EVENT_LOGIN_REFUSED, "no CONNECT in time");
+	client_close(&a);
+}
+
+static void test_session_expires(void **state)
+{
+	(void)state;
+	struct client a;
+	struct connect_options o = panel_stays;
+	o.expiry = 1;
+	client_join(&a, &rig, V5, &o);
+	client_send(&a, &(struct packet){.type = PACKET_DISCONNECT, .props = props_none});
+	assert_true(client_closed(&a));
+	client_close(&a);
+	/* Sees it while it lives, and no more when it has expired. */
+	bool present = true;
+	while (present) {
+		usleep(1200000);
+		client_open(&a, &rig, V5);
+		present = client_connect(&a, &o).connack.session_present;
+		client_send(&a, &(struct packet){.type = PACKET_DISCONNECT, .props = props_none});
+		assert_true(client_closed(&a));
+		client_close(&a);
+	}
+}
+
+static void test_slow_reader(void **state)
+{
+	(void)state;
+	enum { MESSAGES = 40000 };
+	static char payload[1001];
+	struct client a;
+	struct client b;
+	client_join(&a, &rig, V5, &pump);
+	client_join(&b, &rig, V5, &panel);
+	assert_int_equal(client_subscribe(&b, "plant/#", 0), 0);
+	memset(payload, 'x', sizeof(payload) - 1);
+	for (int i = 0; i < MESSAGES; i++)
+		client_publish(&a, "plant/1", payload, 0, 0);
+	assert_true(client_quiet(&a));
+	rig_event(&rig, EVENT_LIMIT_REACHED, "max-output-bytes");
+	/* It gets what had been queued, and what comes after it reads again. */
+	size_t got = 0;
+	client_send(&b, &(struct packet){.type = PACKET_PINGREQ, .props = props_none});
+	while (client_receive(&b).type == PACKET_PUBLISH)
+		got++;
+	assert_in_range(got, 1, MESSAGES - 1);
+	client_publish(&a, "plant/1", "after", 0, 0);
+	client_expect(&b, "plant/1", "after", 0);
+	client_close(&a);
+	client_close(&b);
+}
+
+static void test_flood_of_events(void **state)
+{
+	(void)state;
+	enum { TRIES = 300 };
+	struct client a;
+	client_join(&a, &rig, V3, &pump);
+	for (uint16_t i = 1; i <= TRIES; i++) {
+		client_publish(&a, "other", "x", 1, i);
+		assert_int_equal(client_receive(&a).type, PACKET_PUBACK);
+	}
+	client_send(&a, &(struct packet){.type = PACKET_DISCONNECT, .props = props_none});
+	rig_event(&rig, EVENT_CLIENT_DISCONNECTED, "the client disconnected");
+	assert_in_range(rig_count(&rig, EVENT_ACL_DENIED), 1, TRIES / 2);
+	client_close(&a);
+}
+
+static void test_reload(void **state)
+{
+	(void)state;
+	struct client a;
+	struct client b;
+	client_join(&a, &rig, V5, &pump);
+	assert_true(rig_reload(&rig, 1,
+			       "listener.here.auth=password broker.max-inflight=9 "
+			       "listener.here.client-id=device"));
+	client_open(&b, &rig, V5);
+	assert_int_equal(client_connect(&b, &panel).props.receive_maximum, 9);
+	assert_true(client_quiet(&a));
+	struct connect_options o = panel;
+	o.client_id = "other";
+	assert_int_equal(try(V5, &o), REASON_CLIENT_IDENTIFIER_NOT_VALID);
+	client_close(&a);
+	client_close(&b);
+}
+
+static void test_retained_for_old_clients(void **state)
+{
+	(void)state;
+	struct client a;
+	client_join(&a, &rig, V3, &pump);
+	assert_int_equal(client_subscribe(&a, "plant/#", 0), 0);
+	struct packet p = {.type = PACKET_PUBLISH, .props = props_none};
+	p.publish = (struct packet_publish){
+		.topic = STR("plant/1"), .payload = STR("r"), .retain = true};
+	client_send(&a, &p);
+	assert_false(client_expect(&a, "plant/1", "r", 0).publish.retain);
+	client_close(&a);
+}
+
 static void test_two_workers(void **state)
 {
 	(void)state;
@@ -627,6 +768,13 @@ int main(void)
 		ON(start_one, test_rules_bite),
 		ON(start_one, test_kick),
 		ON(start_one, test_gap_asks_for_snapshot),
+		ON(start_one, test_store_away),
+		ON(start_one, test_silence),
+		ON(start_one, test_session_expires),
+		ON(start_one, test_slow_reader),
+		ON(start_one, test_flood_of_events),
+		ON(start_one, test_reload),
+		ON(start_one, test_retained_for_old_clients),
 		ON(start_two, test_two_workers),
 		ON(start_anonymous, test_anonymous),
 		ON(start_anonymous, test_too_large),
