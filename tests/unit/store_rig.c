@@ -270,9 +270,15 @@ void rig_unlink(struct rig *r, enum process peer)
 	rig_turns(r, 3);
 }
 
+/* A question whose answer changes the rig. */
+struct rig_ask {
+	struct link_call call;
+	struct rig *rig;
+};
+
 static void snapshot_taken(struct link_call *call, int err, struct record *reply)
 {
-	struct rig *r = link_owner(call->link);
+	struct rig *r = container_of(call, struct rig_ask, call)->rig;
 	struct body_snapshot b;
 	assert_int_equal(err, 0);
 	assert_int_equal(body_snapshot_get(reply->body, &b), 0);
@@ -284,11 +290,11 @@ static void snapshot_taken(struct link_call *call, int err, struct record *reply
 
 static void take_snapshot(struct rig *r)
 {
-	struct link_call call = {0};
+	struct rig_ask ask = {.rig = r};
 	const struct body_snapshot_get body = {};
 	r->login_done = false;
-	LINK_ASK(r->end[PROCESS_BROKER], &call, SNAPSHOT_GET, snapshot_get, -1, &body, PATIENCE_MS,
-		 snapshot_taken);
+	LINK_ASK(r->end[PROCESS_BROKER], &ask.call, SNAPSHOT_GET, snapshot_get, -1, &body,
+		 PATIENCE_MS, snapshot_taken);
 	rig_until(r, &r->login_done);
 }
 
@@ -555,7 +561,7 @@ int64_t rig_sql(struct rig *r, const char *text)
 
 static void login_answered(struct link_call *call, int err, struct record *reply)
 {
-	struct rig *r = link_owner(call->link);
+	struct rig *r = container_of(call, struct rig_ask, call)->rig;
 	struct body_login_done b;
 	assert_int_equal(err, 0);
 	assert_int_equal(body_login_done_get(reply->body, &b), 0);
@@ -567,10 +573,10 @@ static void login_answered(struct link_call *call, int err, struct record *reply
 enum login_verdict rig_login(struct rig *r, const char *name, const char *password,
 			     const char *source)
 {
-	struct link_call call = {0};
+	struct rig_ask ask = {.rig = r};
 	const struct body_login body = {str_of(name), str_of(password), str_of(source)};
 	r->login_done = false;
-	LINK_ASK(r->end[PROCESS_BROKER], &call, LOGIN, login, -1, &body, PATIENCE_MS,
+	LINK_ASK(r->end[PROCESS_BROKER], &ask.call, LOGIN, login, -1, &body, PATIENCE_MS,
 		 login_answered);
 	rig_until(r, &r->login_done);
 	return r->verdict;

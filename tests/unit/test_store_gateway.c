@@ -144,8 +144,8 @@ static void tell_gateway(struct rig *r)
 	unsigned char bytes[1024];
 	struct out o = out_make(bytes, sizeof(bytes));
 	strs_put(&addresses, STR("mqtts 127.0.0.1:8883 mqtt"));
-	const struct body_gateway body = {STR("1.2.3"), STR("/etc/x.conf"), buf_view(&addresses),
-					  clock_wall_ms() - 5000};
+	const struct body_gateway body = {STR("gate"), STR("1.2.3"), STR("/etc/x.conf"),
+					  buf_view(&addresses), clock_wall_ms() - 5000};
 	body_gateway_put(&o, &body);
 	struct record record = {.type = MSG_GATEWAY, .body = str_make(bytes, o.need), .fd = -1};
 	assert_int_equal(store_parent_message(&r->store, &record), 0);
@@ -159,6 +159,7 @@ static void status(void **state)
 	rig_add_with_key(r, "pump-1", "key one");
 	const struct rig_answer *a = rig_op0(r, OP_STATUS);
 	assert_int_equal(a->status, OP_OK);
+	assert_true(str_is(rig_str(a, "name"), "gate"));
 	assert_true(str_is(rig_str(a, "version"), "1.2.3"));
 	assert_true(rig_int(a, "uptime") >= 5);
 	const struct str process = rig_item(a, "processes", 0);
