@@ -172,6 +172,12 @@ static size_t packets(struct conn *c, const unsigned char *p, size_t n)
 	size_t at = 0;
 	while (at < n && (c->state == CONN_WAITING || c->state == CONN_OPEN)) {
 		size_t size;
+		/* Another protocol on our port: its bytes are no length that is worth waiting for.
+		 */
+		if (c->state == CONN_WAITING && p[at] >> 4 != PACKET_CONNECT) {
+			broken_packet(c, p + at, n - at, REASON_PROTOCOL_ERROR);
+			break;
+		}
 		const int err = packet_frame(p + at, n - at, max, &size);
 		if (err == ERR_AGAIN)
 			break;

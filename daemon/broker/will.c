@@ -31,8 +31,10 @@ void will_set(struct session *s, const struct packet_will *from)
 {
 	struct props props = from->props;
 	const bool expires = props_has(&props, PROPERTY_MESSAGE_EXPIRY_INTERVAL);
-	/* The interval begins with the publication, whenever that is. */
+	/* The interval begins with the publication, whenever that is; the delay is no property of
+	 * the message that subscribers get. */
 	props_drop(&props, PROPERTY_MESSAGE_EXPIRY_INTERVAL);
+	props_drop(&props, PROPERTY_WILL_DELAY_INTERVAL);
 	const struct msg_parts parts = {
 		.topic = from->topic,
 		.payload = from->payload,
