@@ -140,7 +140,9 @@ static void take_end(struct tls *t, int e)
 
 static bool is_transient(int e)
 {
-	return e == GNUTLS_E_INTERRUPTED || e == GNUTLS_E_WARNING_ALERT_RECEIVED;
+	/* After a key update GnuTLS says "again" although records follow. */
+	return e == GNUTLS_E_INTERRUPTED || e == GNUTLS_E_WARNING_ALERT_RECEIVED ||
+	       e == GNUTLS_E_AGAIN;
 }
 
 /* All records that are there; sets t->end at an end. */
@@ -151,7 +153,7 @@ static size_t decrypt(struct tls *t, unsigned char *out, size_t size)
 		const ssize_t r = gnutls_record_recv(t->session, out + n, size - n);
 		if (r > 0) {
 			n += (size_t)r;
-		} else if (r == GNUTLS_E_AGAIN) {
+		} else if (r == GNUTLS_E_AGAIN && t->in_n == 0) {
 			break;
 		} else if (!is_transient((int)r)) {
 			take_end(t, (int)r);

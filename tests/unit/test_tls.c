@@ -285,6 +285,28 @@ static void half_a_record_waits(void **state)
 	run_end(&run);
 }
 
+/* RFC 8446 section 4.6.3: the peer changes its key and asks for ours, in the middle of its data. */
+static void data_around_a_key_update(void **state)
+{
+	(void)state;
+	AUTO(tls_credentials) c = credentials(&(struct server_plan){.client = TLS_CLIENT_NONE});
+	struct run run;
+	connect_to(&run, c, &(struct client_plan){.priority = TLS13});
+	must_be(&run, HANDSHAKE_DONE);
+	assert_int_equal(gnutls_record_send(run.client.session, "one", 3), 3);
+	assert_int_equal(gnutls_session_key_update(run.client.session, GNUTLS_KU_PEER), 0);
+	assert_int_equal(gnutls_record_send(run.client.session, "two", 3), 3);
+	server_hears(&run, "onetwo");
+	say(&run, "three");
+	ssize_t n;
+	char got[8] = "";
+	do
+		n = client_recv(&run.client, got, sizeof(got) - 1);
+	while (n == GNUTLS_E_AGAIN);
+	assert_string_equal(got, "three");
+	run_end(&run);
+}
+
 static void large_data_against_a_full_socket(void **state)
 {
 	(void)state;
@@ -973,6 +995,7 @@ int main(void)
 		cmocka_unit_test(full_handshake_and_data),
 		cmocka_unit_test(data_then_close_notify),
 		cmocka_unit_test(half_a_record_waits),
+		cmocka_unit_test(data_around_a_key_update),
 		cmocka_unit_test(large_data_against_a_full_socket),
 		cmocka_unit_test(refuses_certificates),
 		cmocka_unit_test(refuses_by_verdict),
