@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Load generator of the benchmark: a few hundred honest MQTT clients in one thread. tests/bench/run
+ * drives it over standard input and output: it prints {"ready":true} when all are connected and
+ * have subscribed, waits for a line, sends and receives until everything has arrived or nothing
+ * moves any more, prints what it counted, and waits for the next line before it disconnects. So the
+ * driver can read the broker's clocks before and after without the connects in between.
+ *
+ *   load flow  PORT PUBLISHERS SUBSCRIBERS QOS MESSAGES WINDOW PAYLOAD   MESSAGES of each publisher
+ *   load idle  PORT CLIENTS CERTIFICATES
+ *   load storm PORT CONNECTS AT-A-TIME CERTIFICATES
+ *
+ * TLS with client certificates when BENCH_CERTS is set: a folder with NAME/device.crt and
+ * NAME/device.key; else plain TCP with the login in BENCH_USER and BENCH_PASSWORD. Publisher n is
+ * client pN and publishes to bench/pN/state. As many subscribers as publishers: pairs. One
+ * subscriber: all publishers. Several, and one publisher: all get everything.
+ *
+ * A publisher is at most WINDOW messages ahead of its slowest receiver, and of PUBACK: what a
+ * broker drops, loses or sends twice is then its own doing.
+ */
+#include "tests/bench/load_client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	STALLED_MS = 5000,
+	AT_A_TIME = 32, /* clients that connect at the same moment */
+	CERTIFICATES = 100,
+	PAYLOAD_MIN = 8,
+	PAYLOAD_MAX = 4096,
+	EVENTS = 128,
+};
+
+struct publisher {
+	struct client client;
+	uint32_t sent;
+	uint32_t acknowledged;
+	uint32_t behind; /* what its slowest receiver has */
+	char topic[NAME_MAX_BYTES];
+};
+
+static struct target target;
+static struct publisher *publishers;
+static struct client *subscribers;
+static unsigned publishers_n, subscribers_n, qos, window;
+static uint32_t messages;
+static size_t payload_n;
+static uint32_t *next; /* [subscriber][publisher]: the number that comes next */
+static uint64_t delivered, lost, duplicated, resent;
+static unsigned ready_n;
+static bool running;
+
+static uint64_t now_us(clockid_t clock)
+{
+	struct timespec t;
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static unsigned number_of(const char *text)
+{
+	char *end;
+	const unsigned long n = strtoul(text, &end, 10);
+	if (*end || end == text || n > 100000000)
+		fail("'%s' is not a number from 0 to 100000000", text);
+	return (unsigned)n;
+}
+
+/* ---- clients ----------------------------------------------------------------------------------
+ */
+
+static gnutls_certificate_credentials_t credentials_of(char kind, unsigned number)
+{
+	static gnutls_certificate_credentials_t made[2][CERTIFICATES];
+	gnutls_certificate_credentials_t *c = &made[kind == 's'][number % CERTIFICATES];
+	const char *folder = getenv("BENCH_CERTS");
+	if (!folder)
+		return NULL;
+	if (!*c) {
+		char crt[4096], key[4096];
+		snprintf(crt, sizeof(crt), "%s/%c%u/device.crt", folder, kind, number);
+		snprintf(key, sizeof(key), "%s/%c%u/device.key", folder, kind, number);
+		*c = client_credentials(crt, key);
+	}
+	return *c;
+}
+
+static void prepare(struct client *c, char kind, unsigned number, unsigned certificates)
+{
+	c->number = number;
+	c->target = &target;
+	c->credentials = credentials_of(kind, number % certificates);
+	snprintf(c->name, sizeof(c->name), "%c%u", kind, number);
+}
+
+static int turn(int timeout_ms, const struct client_events *tell)
+{
+	struct epoll_event event[EVENTS];
+	const int n = epoll_wait(target.epoll, event, EVENTS, timeout_ms);
+	if (n < 0 && errno != EINTR)
+		fail("epoll: %s", strerror(errno));
+	for (int i = 0; i < n; i++)
+		client_ready(event[i].data.ptr, event[i].events, tell);
+	return n;
+}
+
+/* Connects all, a few at a time. client(i) gives each. */
+static void connect_all(struct client *(*client)(unsigned i), unsigned n,
+			const struct client_events *tell)
+{
+	unsigned begun = 0;
+	ready_n = 0;
+	while (ready_n < n) {
+		while (begun < n && begun - ready_n < AT_A_TIME)
+			client_connect(client(begun++));
+		if (turn(STALLED_MS * 4, tell) == 0)
+			fail("%u of %u clients are connected, and nothing moves", ready_n, n);
+	}
+}
+
+static void say(const char *line)
+{
+	puts(line);
+	fflush(stdout);
+}
+
+static void await_line(void)
+{
+	char line[64];
+	if (!fgets(line, sizeof(line), stdin))
+		exit(0);
+}
+
+/* ---- flow -------------------------------------------------------------------------------------
+ */
+
+static void flow_connected(struct client *c)
+{
+	if (c->name[0] == 'p') {
+		ready_n++;
+		return;
+	}
+	char filter[NAME_MAX_BYTES] = "bench/+/state";
+	if (subscribers_n > 1)
+		snprintf(filter, sizeof(filter), "bench/p%u/state",
+			 publishers_n > 1 ? c->number : 0);
+	client_subscribe(c, filter, qos);
+}
+
+static void flow_subscribed(struct client *c)
+{
+	(void)c;
+	ready_n++;
+}
+
+static uint32_t slowest(unsigned p)
+{
+	if (subscribers_n == publishers_n)
+		return next[p * publishers_n + p];
+	uint32_t least = next[p];
+	for (unsigned s = 1; s < subscribers_n; s++)
+		least = next[s * publishers_n + p] < least ? next[s * publishers_n + p] : least;
+	return least;
+}
+
+/* What a device's message might look like: who, which, and text. */
+static void payload_of(unsigned char *p, uint32_t publisher, uint32_t number)
+{
+	memcpy(p, &publisher, sizeof(publisher));
+	memcpy(p + sizeof(publisher), &number, sizeof(number));
+}
+
+static void flow_published(struct client *c, const struct publish *m)
+{
+	uint32_t p, number;
+	if (m->payload_n != payload_n || m->qos != qos)
+		fail("%s: a message of %zu bytes with QoS %u", c->name, m->payload_n, m->qos);
+	memcpy(&p, m->payload, sizeof(p));
+	memcpy(&number, m->payload + sizeof(p), sizeof(number));
+	if (p >= publishers_n || number >= messages)
+		fail("%s: a message that nobody sent", c->name);
+	uint32_t *due = &next[c->number * publishers_n + p];
+	if (number < *due) {
+		duplicated += !m->dup;
+		resent += m->dup;
+	} else {
+		lost += number - *due;
+		*due = number + 1;
+		delivered++;
+	}
+	if (qos)
+		client_acknowledge(c, m->packet_id);
+}
+
+static void flow_acknowledged(struct client *c, uint16_t packet_id)
+{
+	struct publisher *p = &publishers[c->number];
+	if (packet_id != p->acknowledged % UINT16_MAX + 1)
+		fail("%s: PUBACK %u out of order", c->name, packet_id);
+	p->acknowledged++;
+}
+
+static void flow_turn_over(struct client *c)
+{
+	(void)c;
+}
+
+static const struct client_events flow = {
+	.connected = flow_connected,
+	.subscribed = flow_subscribed,
+	.published = flow_published,
+	.acknowledged = flow_acknowledged,
+	.turn_over = flow_turn_over,
+};
+
+/* Everything that the window allows, in one piece. */
+static bool publish_more(struct publisher *p)
+{
+	static unsigned char payload[PAYLOAD_MAX];
+	const uint32_t arrived = slowest(p->client.number);
+	const uint32_t settled = qos && p->acknowledged < arrived ? p->acknowledged : arrived;
+	if (p->client.out_n || p->sent == messages || p->sent - settled >= window)
+		return false;
+	memset(payload + PAYLOAD_MIN, 'x', sizeof(payload) - PAYLOAD_MIN);
+	while (p->sent < messages && p->sent - settled < window) {
+		payload_of(payload, p->client.number, p->sent);
+		client_publish(&p->client, p->topic, qos, (uint16_t)(p->sent % UINT16_MAX + 1),
+			       payload, payload_n);
+		p->sent++;
+	}
+	client_flush(&p->client);
+	return true;
+}
+
+static bool finished(void)
+{
+	const uint64_t receivers = publishers_n == subscribers_n ? 1 : subscribers_n;
+	if (delivered + lost < (uint64_t)messages * publishers_n * receivers)
+		return false;
+	for (unsigned i = 0; qos && i < publishers_n; i++)
+		if (publishers[i].acknowledged < messages)
+			return false;
+	return true;
+}
+
+static struct client *flow_client(unsigned i)
+{
+	return i < publishers_n ? &publishers[i].client : &subscribers[i - publishers_n];
+}
+
+static void flow_prepare(char **arg)
+{
+	publishers_n = number_of(arg[0]);
+	subscribers_n = number_of(arg[1]);
+	qos = number_of(arg[2]);
+	messages = number_of(arg[3]);
+	window = number_of(arg[4]);
+	payload_n = number_of(arg[5]);
+	if (!publishers_n || !subscribers_n || qos > 1 || !window || payload_n < PAYLOAD_MIN ||
+	    payload_n > PAYLOAD_MAX)
+		fail("one of the numbers is out of range");
+	if (publishers_n > 1 && subscribers_n > 1 && publishers_n != subscribers_n)
+		fail("several publishers and several subscribers must be pairs");
+	publishers = calloc(publishers_n, sizeof(*publishers));
+	subscribers = calloc(subscribers_n, sizeof(*subscribers));
+	next = calloc((size_t)publishers_n * subscribers_n, sizeof(*next));
+	if (!publishers || !subscribers || !next)
+		fail("out of memory");
+	for (unsigned i = 0; i < publishers_n; i++) {
+		prepare(&publishers[i].client, 'p', i, CERTIFICATES);
+		snprintf(publishers[i].topic, sizeof(publishers[i].topic), "bench/p%u/state", i);
+	}
+	for (unsigned i = 0; i < subscribers_n; i++)
+		prepare(&subscribers[i], 's', i, CERTIFICATES);
+}
+
+static void run_flow(char **arg)
+{
+	flow_prepare(arg);
+	connect_all(flow_client, publishers_n + subscribers_n, &flow);
+	say("{\"ready\": true}");
+	await_line();
+	const uint64_t wall = now_us(CLOCK_MONOTONIC), cpu = now_us(CLOCK_PROCESS_CPUTIME_ID);
+	uint64_t turns = 0;
+	while (!finished()) {
+		bool sent = false;
+		for (unsigned i = 0; i < publishers_n; i++)
+			sent |= publish_more(&publishers[i]);
+		if (turn(STALLED_MS, &flow) == 0 && !sent)
+			break;
+		turns++;
+	}
+	const uint64_t receivers = publishers_n == subscribers_n ? 1 : subscribers_n;
+	printf("{\"delivered\": %llu, \"expected\": %llu, \"lost\": %llu, \"duplicated\": %llu, "
+	       "\"resent\": %llu, \"wall_us\": %llu, \"load_cpu_us\": %llu, \"turns\": %llu}\n",
+	       (unsigned long long)delivered,
+	       (unsigned long long)(messages * receivers * publishers_n), (unsigned long long)lost,
+	       (unsigned long long)duplicated, (unsigned long long)resent,
+	       (unsigned long long)(now_us(CLOCK_MONOTONIC) - wall),
+	       (unsigned long long)(now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu),
+	       (unsigned long long)turns);
+	fflush(stdout);
+	await_line();
+	for (unsigned i = 0; i < publishers_n + subscribers_n; i++)
+		client_close(flow_client(i));
+}
+
+/* ---- idle and storm ---------------------------------------------------------------------------
+ */
+
+static void only_connected(struct client *c)
+{
+	ready_n++;
+	if (running)
+		client_close(c);
+}
+
+static void unexpected_publish(struct client *c, const struct publish *m)
+{
+	(void)m;
+	fail("%s: a message that nobody sent", c->name);
+}
+
+static void unexpected_ack(struct client *c, uint16_t packet_id)
+{
+	fail("%s: PUBACK %u for nothing", c->name, packet_id);
+}
+
+static const struct client_events connects = {
+	.connected = only_connected,
+	.subscribed = only_connected,
+	.published = unexpected_publish,
+	.acknowledged = unexpected_ack,
+	.turn_over = flow_turn_over,
+};
+
+static struct client *idle_client(unsigned i)
+{
+	return &subscribers[i];
+}
+
+static void make_clients(unsigned n, unsigned certificates)
+{
+	subscribers = calloc(n, sizeof(*subscribers));
+	if (!subscribers)
+		fail("out of memory");
+	for (unsigned i = 0; i < n; i++)
+		prepare(&subscribers[i], 'p', i, certificates);
+}
+
+static void run_idle(char **arg)
+{
+	const unsigned n = number_of(arg[0]);
+	make_clients(n, number_of(arg[1]));
+	connect_all(idle_client, n, &connects);
+	say("{\"ready\": true}");
+	await_line();
+}
+
+static void run_storm(char **arg)
+{
+	const unsigned n = number_of(arg[0]), at_a_time = number_of(arg[1]);
+	make_clients(at_a_time, number_of(arg[2]));
+	say("{\"ready\": true}");
+	await_line();
+	const uint64_t wall = now_us(CLOCK_MONOTONIC), cpu = now_us(CLOCK_PROCESS_CPUTIME_ID);
+	running = true;
+	for (unsigned begun = 0; ready_n < n;) {
+		for (unsigned i = 0; i < at_a_time && begun < n; i++) {
+			if (subscribers[i].state != CLIENT_CLOSED)
+				continue;
+			client_connect(&subscribers[i]);
+			begun++;
+		}
+		if (turn(STALLED_MS, &connects) == 0)
+			fail("%u of %u connects are done, and nothing moves", ready_n, n);
+	}
+	printf("{\"delivered\": %u, \"expected\": %u, \"lost\": 0, \"duplicated\": 0, "
+	       "\"wall_us\": %llu, \"load_cpu_us\": %llu}\n",
+	       ready_n, n, (unsigned long long)(now_us(CLOCK_MONOTONIC) - wall),
+	       (unsigned long long)(now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu));
+	fflush(stdout);
+	await_line();
+}
+
+/* ---- start ------------------------------------------------------------------------------------
+ */
+
+static void many_descriptors(void)
+{
+	struct rlimit r;
+	getrlimit(RLIMIT_NOFILE, &r);
+	r.rlim_cur = r.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &r);
+}
+
+static const struct {
+	const char *name;
+	int arguments;
+	void (*run)(char **arg);
+} scenario[] = {
+	{"flow", 6, run_flow},
+	{"idle", 2, run_idle},
+	{"storm", 3, run_storm},
+};
+
+int main(int argc, char **argv)
+{
+	many_descriptors();
+	target.epoll = epoll_create1(EPOLL_CLOEXEC);
+	target.tls = getenv("BENCH_CERTS") != NULL;
+	target.user = getenv("BENCH_USER");
+	target.password = getenv("BENCH_PASSWORD");
+	for (size_t i = 0; argc > 2 && i < sizeof(scenario) / sizeof(scenario[0]); i++) {
+		if (strcmp(argv[1], scenario[i].name) != 0)
+			continue;
+		if (argc != 3 + scenario[i].arguments)
+			fail("%s takes a port and %d numbers", argv[1], scenario[i].arguments);
+		target.port = (uint16_t)number_of(argv[2]);
+		scenario[i].run(argv + 3);
+		return 0;
+	}
+	fail("usage: load flow|idle|storm PORT NUMBER...");
+}
