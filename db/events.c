@@ -223,6 +223,12 @@ static void store(struct events *e, const struct body_event *fields, struct str 
 
 /* ---- limiting ---- */
 
+/* The peer's address with or without its port: every connection of a scanner has another one. */
+static bool parse_address(struct str text, struct addr *out)
+{
+	return addr_parse_ip(text, out) == 0 || addr_parse(text, out) == 0;
+}
+
 static uint64_t source_key(const struct body_event *fields, bool shared)
 {
 	struct {
@@ -232,7 +238,7 @@ static uint64_t source_key(const struct body_event *fields, bool shared)
 	struct addr addr;
 	if (shared)
 		key.source = 0;
-	else if (addr_parse_ip(fields->address, &addr) == 0)
+	else if (parse_address(fields->address, &addr))
 		key.source = addr_key(&addr);
 	else
 		key.source = hash_str(fields->address.n ? fields->address : fields->actor);

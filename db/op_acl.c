@@ -11,6 +11,8 @@
 
 enum { PRIORITY_BIAS = 1000 };
 
+static const enum acl_action actions_known[] = {ACL_PUBLISH, ACL_SUBSCRIBE, ACL_RECEIVE};
+
 #define RULE_COLUMNS                                                                            \
 	"SELECT rule.id, allow, CASE WHEN rule.device_id IS NOT NULL THEN 'device:' || "        \
 	"device.name "                                                                          \
@@ -23,14 +25,13 @@ enum { PRIORITY_BIAS = 1000 };
 
 static void put_row(const struct sql_query *q, struct buf *out)
 {
-	static const enum acl_action all[] = {ACL_PUBLISH, ACL_SUBSCRIBE, ACL_RECEIVE};
 	rec_int(out, "id", sql_at_int(q, 0));
 	rec_text(out, "effect", sql_at_int(q, 1) ? "allow" : "deny");
 	rec_str(out, "subject", sql_at_str(q, 2));
 	rec_list(out, "actions");
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (sql_at_int(q, 3) & all[i])
-			rec_text(out, "", acl_action_name(all[i]));
+	for (size_t i = 0; i < ARRAY_LEN(actions_known); i++)
+		if (sql_at_int(q, 3) & actions_known[i])
+			rec_text(out, "", acl_action_name(actions_known[i]));
 	rec_end(out);
 	rec_str(out, "filter", sql_at_str(q, 4));
 	rec_int(out, "priority", sql_at_int(q, 5));
@@ -190,13 +191,12 @@ static bool take_effect(struct op_call *c, struct acl_rule *rule)
 
 static bool take_action(struct op_call *c, struct acl_rule *rule)
 {
-	static const enum acl_action all[] = {ACL_PUBLISH, ACL_SUBSCRIBE, ACL_RECEIVE};
 	struct str word;
 	op_str(c, "action", &word);
 	rule->actions = str_is(word, "all") ? ACL_ALL_ACTIONS : 0;
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (str_is(word, acl_action_name(all[i])))
-			rule->actions = all[i];
+	for (size_t i = 0; i < ARRAY_LEN(actions_known); i++)
+		if (str_is(word, acl_action_name(actions_known[i])))
+			rule->actions = actions_known[i];
 	if (rule->actions)
 		return true;
 	op_refuse(c, OP_INVALID, "action",
@@ -246,12 +246,26 @@ static void make_group(struct op_call *c, struct subject *subject)
 	subject->id = sql_last_id(c->s->registry);
 }
 
-/* The event of a rule: what it said, beside who did what. */
-static void raise_changed(struct op_call *c, const char *what, struct str rule)
+/* The event of a rule: what it says, beside who did what. It looks at the rule before it is gone.
+ */
+static void raise_changed(struct op_call *c, const char *what, int64_t id)
 {
 	AUTO_BUF detail = {0};
+	AUTO_BUF actions = {0};
+	AUTO_QUERY q = SQL_QUERY(c->s->registry, RULE_COLUMNS "WHERE rule.id = ?", sql_int(id));
+	if (!sql_next(&q))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(actions_known); i++)
+		if (sql_at_int(&q, 3) & actions_known[i]) {
+			buf_puts(&actions, actions.n ? "," : "");
+			buf_puts(&actions, acl_action_name(actions_known[i]));
+		}
 	rec_text(&detail, "change", what);
-	buf_str(&detail, rule);
+	rec_int(&detail, "rule", id);
+	rec_text(&detail, "effect", sql_at_int(&q, 1) ? "allow" : "deny");
+	rec_str(&detail, "subject", sql_at_str(&q, 2));
+	rec_str(&detail, "actions", buf_view(&actions));
+	rec_str(&detail, "filter", sql_at_str(&q, 4));
 	change_event(c, EVENT_ACCESS_CHANGED, 0, STR(""), buf_view(&detail));
 }
 
@@ -273,7 +287,7 @@ static void insert_rule(struct op_call *c, struct subject *subject, const struct
 	rule_put(c->s, id, &c->result);
 	registry_put_rule(db, id, &c->change.entries);
 	change_revision(c, "rule", str_of(name), STR(""), buf_view(&c->result));
-	raise_changed(c, "rule added", buf_view(&c->result));
+	raise_changed(c, "rule added", id);
 	change_commit(c);
 }
 
@@ -309,8 +323,8 @@ void op_acl_remove(struct op_call *c)
 		return;
 	}
 	change_begin(c);
+	raise_changed(c, "rule removed", id);
 	remove_rule(c, id, &c->result);
-	raise_changed(c, "rule removed", buf_view(&c->result));
 	change_commit(c);
 }
 

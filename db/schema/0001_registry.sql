@@ -103,6 +103,7 @@ CREATE INDEX cert_device ON cert(device_id, status);
 CREATE INDEX cert_expiry ON cert(not_after) WHERE status = 0;
 CREATE INDEX cert_spki ON cert(spki);
 CREATE INDEX cert_serial ON cert(serial);
+CREATE INDEX cert_figures ON cert(profile, status, not_after); -- counts of the status page
 
 -- Keys that were compromised: refused for ever, under any name.
 CREATE TABLE blocked_key(

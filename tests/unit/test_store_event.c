@@ -176,8 +176,11 @@ static void a_flood_is_counted(void **state)
 {
 	struct rig *r = *state;
 	const int64_t since = rig_int(list(r, 0), "next");
-	for (int i = 0; i < 100; i++)
-		rig_event(r, EVENT_LOGIN_REFUSED, "x", "10.0.0.1");
+	for (int i = 0; i < 100; i++) {
+		char address[32];
+		snprintf(address, sizeof(address), "10.0.0.1:%d", 1024 + i);
+		rig_event(r, EVENT_LOGIN_REFUSED, "x", address);
+	}
 	rig_event(r, EVENT_LOGIN_REFUSED, "y", "10.0.0.2"); /* another source is not held back */
 	const struct rig_answer *answer = list(r, since);
 	const size_t stored = rig_count(answer, "items");
@@ -190,7 +193,7 @@ static void a_flood_is_counted(void **state)
 	answer = rig_ok(r, OP_EVENT_LIST, &a);
 	const struct str item = rig_item(answer, "items", 0);
 	assert_true(str_is(rig_field(item, "event"), "login.refused"));
-	assert_true(str_is(rig_field(item, "address"), "10.0.0.1"));
+	assert_true(str_prefix(rig_field(item, "address"), STR("10.0.0.1")));
 	int64_t n;
 	assert_true(rec_get_int(rig_field(item, "detail"), "suppressed", &n));
 	assert_true(n > 50);

@@ -160,6 +160,7 @@ static void status(void **state)
 	const struct rig_answer *a = rig_op0(r, OP_STATUS);
 	assert_int_equal(a->status, OP_OK);
 	assert_true(str_is(rig_str(a, "name"), "gate"));
+	assert_true(str_is(rig_str(a, "name"), "gate"));
 	assert_true(str_is(rig_str(a, "version"), "1.2.3"));
 	assert_true(rig_int(a, "uptime") >= 5);
 	const struct str process = rig_item(a, "processes", 0);
