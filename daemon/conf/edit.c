@@ -12,19 +12,25 @@
 
 static const struct conf_origin from_settings = {CONFIG_SOURCE_SETTINGS, 0};
 
+static void copy_key(const struct config *from, struct conf_place place, size_t k,
+		     struct config *to, struct conf_place to_place)
+{
+	const struct conf_origin origin = *conf_tree_origin(from, place, k);
+	AUTO_BUF value = {0};
+	AUTO_BUF why = {0};
+	conf_tree_reset(to, to_place, k);
+	if (!origin.source && conf_key[k].def[0] == '@')
+		return; /* it follows another key */
+	conf_value_print(&conf_key[k], conf_tree_field_of(from, place, k), &value);
+	CHECK(conf_tree_set(to, to_place, k, buf_view(&value), origin, &why) == 0);
+}
+
 static void copy_place(const struct config *from, struct conf_place place, struct config *to,
 		       struct conf_place to_place)
 {
 	const struct conf_section *s = &conf_section[place.section];
-	for (size_t k = s->first; k < s->last; k++) {
-		const struct conf_origin origin = *conf_tree_origin(from, place, k);
-		AUTO_BUF value = {0};
-		AUTO_BUF why = {0};
-		if (!origin.source && conf_key[k].def[0] == '@')
-			continue; /* it follows another key */
-		conf_value_print(&conf_key[k], conf_tree_field_of(from, place, k), &value);
-		CHECK(conf_tree_set(to, to_place, k, buf_view(&value), origin, &why) == 0);
-	}
+	for (size_t k = s->first; k < s->last; k++)
+		copy_key(from, place, k, to, to_place);
 }
 
 static struct config *copy(const struct config *from)
@@ -42,6 +48,15 @@ static struct config *copy(const struct config *from)
 					      from->meta->origins[place.section][place.i].made);
 		copy_place(from, place, to, there);
 	}
+	return to;
+}
+
+static struct config *copy_whole(const struct config *from)
+{
+	struct config_errors errors = {0};
+	struct config *to = copy(from);
+	conf_complete(to, &errors);
+	CHECK(conf_error_count(&errors) == 0); /* as when it was loaded */
 	return to;
 }
 
@@ -127,6 +142,61 @@ int config_set(const struct config *c, struct str key, struct str value, struct 
 		return ERR_INVALID;
 	*out = TAKE(new);
 	return 0;
+}
+
+/* Puts the keys of one section back that need a restart; with a named one all of them. */
+static void keep_fixed(const struct config *running, struct conf_place from, struct config *to,
+		       struct conf_place place)
+{
+	const struct conf_section *s = &conf_section[place.section];
+	for (size_t k = s->first; k < s->last; k++) {
+		if (!(conf_key[k].flags & CONF_RESTART) ||
+		    !conf_differs(running, from, to, place, k))
+			continue;
+		if (!s->named) {
+			copy_key(running, from, k, to, place);
+			continue;
+		}
+		copy_place(running, from, to, place);
+		return;
+	}
+}
+
+/* The sections that came wait for the restart. */
+static void remove_new(const struct config *running, struct config *to)
+{
+	for (size_t section = 0; section < CONF_SECTIONS; section++) {
+		for (size_t i = conf_tree_count(to, section);
+		     i-- > 0 && conf_section[section].named;) {
+			const struct conf_place place = {section, i};
+			struct conf_place found;
+			if (conf_tree_find(running, section, str_of(conf_tree_name(to, place)),
+					   &found) < 0)
+				conf_tree_remove(to, place);
+		}
+	}
+}
+
+struct config *config_take_over(const struct config *running, const struct config *wanted)
+{
+	AUTO(config) new = copy(wanted);
+	struct config_errors errors = {0};
+	remove_new(running, new);
+	CONF_EACH_PLACE (running, place) {
+		const struct str name = str_of(conf_tree_name(running, place));
+		struct conf_place there;
+		if (conf_tree_find(new, place.section, name, &there) == 0) {
+			keep_fixed(running, place, new, there);
+			continue;
+		}
+		there = conf_tree_add(new, place.section, name,
+				      running->meta->origins[place.section][place.i].made);
+		copy_place(running, place, new, there);
+	}
+	conf_complete(new, &errors);
+	const bool good = conf_error_count(&errors) == 0;
+	config_errors_fini(&errors);
+	return good ? TAKE(new) : copy_whole(running);
 }
 
 int config_check_set(const struct config *c, struct str key, struct str value,

@@ -23,6 +23,10 @@ void conf_complete(struct config *c, struct config_errors *errors);
 /* How the values fit together, one error for each contradiction (rules.c). */
 void conf_rules(const struct config *c, struct config_errors *errors);
 
+/* Does a key of one section have another value in a than in b? */
+bool conf_differs(const struct config *a, struct conf_place in_a, const struct config *b,
+		  struct conf_place in_b, size_t key);
+
 /* "broker.workers" or "listener.mqtts.bind" into its parts; name is "" for the former. 0, or
  * ERR_NOT_FOUND: no such section, or not of that form. Name and word may be no good ones. */
 int conf_split_key(struct str path, size_t *section, struct str *name, struct str *word);

@@ -140,8 +140,8 @@ static void print_value_of(const struct config *c, struct conf_place place, size
 	conf_value_print(&conf_key[key], conf_tree_field_of(c, place, key), out);
 }
 
-static bool differs(const struct config *a, struct conf_place in_a, const struct config *b,
-		    struct conf_place in_b, size_t key)
+bool conf_differs(const struct config *a, struct conf_place in_a, const struct config *b,
+		  struct conf_place in_b, size_t key)
 {
 	AUTO_BUF x = {0};
 	AUTO_BUF y = {0};
@@ -164,7 +164,7 @@ static size_t diff_place(const struct config *a, struct conf_place in_a, const s
 	size_t n = 0;
 	const struct conf_section *s = &conf_section[in_b.section];
 	for (size_t k = s->first; k < s->last; k++) {
-		if ((conf_key[k].flags & CONF_RESTART) && differs(a, in_a, b, in_b, k)) {
+		if ((conf_key[k].flags & CONF_RESTART) && conf_differs(a, in_a, b, in_b, k)) {
 			name_key(b, in_b, k, out);
 			n++;
 		}

@@ -914,6 +914,56 @@ static void what_needs_a_restart_is_named(void **state)
 	assert_int_equal(names.n, 0);
 }
 
+static void a_running_gateway_takes_what_it_can(void **state)
+{
+	(void)state;
+	AUTO(config)
+	running = good("[broker]\nworkers = 3\nmax-packet = 2M\n" LISTENER
+		       "[listener b]\nbind = 127.0.0.1:2\n",
+		       NULL, NULL);
+	AUTO(config)
+	wanted = good("[broker]\nworkers = 4\nmax-packet = 3M\n"
+		      "[listener a]\nbind = 127.0.0.1:3\nmax-connections = 7\n"
+		      "[listener c]\nbind = 127.0.0.1:2\n[log]\nlevel = debug\n",
+		      NULL, NULL);
+	AUTO(config) now = config_take_over(running, wanted);
+	AUTO_BUF names = {0};
+	assert_int_equal(config_diff_needs_restart(running, now, &names), 0);
+	assert_int_equal(now->broker.workers, 3);
+	assert_int_equal(now->broker.max_packet, 3 * 1024 * 1024);
+	assert_int_equal(now->log.level, wanted->log.level);
+	assert_int_equal(now->listeners, 2);
+	assert_string_equal(now->listener[0].name, "a");
+	/* Its address needs a restart: its other keys wait with it. */
+	assert_int_equal(now->listener[0].max_connections, running->listener[0].max_connections);
+	/* What follows another key still does. */
+	assert_int_equal(now->listener[0].max_packet, 3 * 1024 * 1024);
+	assert_string_equal(now->listener[1].name, "b");
+}
+
+static void listeners_that_stay_take_their_limits(void **state)
+{
+	(void)state;
+	AUTO(config) running = good(LISTENER, NULL, NULL);
+	AUTO(config) wanted = good(LISTENER "max-connections = 7\n", NULL, NULL);
+	AUTO(config) now = config_take_over(running, wanted);
+	assert_int_equal(now->listener[0].max_connections, 7);
+}
+
+/* Each of the two is right, the mixture is not: nothing is taken. */
+static void a_mixture_that_contradicts_itself_is_not_taken(void **state)
+{
+	(void)state;
+	AUTO(config) running = good(LISTENER "max-packet = 1M\n", NULL, NULL);
+	AUTO(config)
+	wanted = good("[broker]\nmax-packet = 512K\nmax-inflight = 5\n"
+		      "[listener a]\nbind = 127.0.0.1:2\n",
+		      NULL, NULL);
+	AUTO(config) now = config_take_over(running, wanted);
+	assert_int_equal(now->broker.max_packet, 1024 * 1024);
+	assert_int_equal(now->broker.max_inflight, running->broker.max_inflight);
+}
+
 static void write_file(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "w");
@@ -1058,6 +1108,9 @@ int main(void)
 		cmocka_unit_test(changes_become_settings),
 		cmocka_unit_test(a_change_can_be_taken_back),
 		cmocka_unit_test(what_needs_a_restart_is_named),
+		cmocka_unit_test(a_running_gateway_takes_what_it_can),
+		cmocka_unit_test(listeners_that_stay_take_their_limits),
+		cmocka_unit_test(a_mixture_that_contradicts_itself_is_not_taken),
 		cmocka_unit_test(files_are_read),
 		cmocka_unit_test(the_shipped_file_is_good),
 		cmocka_unit_test(the_shipped_files_proposals_are_good),
