@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ASK_TIMEOUT_MS = 40000, RESULT_MAX = 64 * MiB };
+enum { ASK_TIMEOUT_MS = 40000, RESULT_MAX = 64 * MiB, ARGS_MAX = 60000 };
 
 /* A request that waits for the store. */
 struct api_call {
@@ -276,6 +276,16 @@ static int collect(struct http_request *r, const struct router_match *m, struct 
 	return err;
 }
 
+/* The message to the store has a bound, which no sensible arguments reach. */
+static bool too_large(const struct buf *args, struct json_problem *problem)
+{
+	if (args->n <= ARGS_MAX)
+		return false;
+	snprintf(problem->why, sizeof(problem->why), "the arguments are larger than %d bytes",
+		 ARGS_MAX);
+	return true;
+}
+
 void api_handle(struct web *w, struct http_request *r)
 {
 	struct router_match m;
@@ -291,7 +301,7 @@ void api_handle(struct web *w, struct http_request *r)
 		api_problem(r, 405, NULL, "this resource does not know this method", allow);
 		return;
 	}
-	if (collect(r, &m, &args, &problem)) {
+	if (collect(r, &m, &args, &problem) || too_large(&args, &problem)) {
 		api_problem(r, 400, problem.field, problem.why, NULL);
 		return;
 	}

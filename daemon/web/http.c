@@ -24,6 +24,8 @@ struct http_server {
 	struct http_config config;
 	struct MHD_Daemon *daemon;
 	bool local;
+	pthread_mutex_t lock; /* between handing over and refusing */
+	bool refuses;
 };
 
 struct http_request {
@@ -99,18 +101,42 @@ static void take_body(struct http_request *r, const char *data, size_t n)
 	buf_put(&r->body, data, n);
 }
 
-static enum MHD_Result refuse_size(struct MHD_Connection *c)
+/* An answer of this file's own: the connection ends with it. */
+static enum MHD_Result refuse(struct MHD_Connection *c, unsigned status, struct str text)
 {
-	static const char text[] =
-		"{\"title\":\"Content Too Large\",\"status\":413,\"detail\":\"the body is larger "
-		"than 64 KiB\"}";
 	struct MHD_Response *response = MHD_create_response_from_buffer(
-		sizeof(text) - 1, (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+		text.n, (void *)(uintptr_t)text.p, MHD_RESPMEM_PERSISTENT);
 	MHD_add_response_header(response, "Content-Type", "application/problem+json");
 	MHD_add_response_header(response, "Connection", "close");
-	const enum MHD_Result result = MHD_queue_response(c, 413, response);
+	const enum MHD_Result result = MHD_queue_response(c, status, response);
 	MHD_destroy_response(response);
 	return result;
+}
+
+static enum MHD_Result refuse_size(struct MHD_Connection *c)
+{
+	return refuse(c, 413,
+		      STR("{\"title\":\"Content Too Large\",\"status\":413,"
+			  "\"detail\":\"the body is larger than 64 KiB\"}"));
+}
+
+/* Gives the request to the main loop, if that still takes any. */
+static enum MHD_Result hand_over(struct http_request *r)
+{
+	struct http_server *s = r->server;
+	pthread_mutex_lock(&s->lock);
+	const bool refuses = s->refuses;
+	if (!refuses) {
+		r->handed_over = true;
+		fill_source(r);
+		MHD_suspend_connection(r->connection);
+		loop_post(s->config.loop, &r->note, run_handler);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return refuses ? refuse(r->connection, 503,
+				STR("{\"title\":\"Service Unavailable\",\"status\":503,"
+				    "\"detail\":\"the gateway stops\"}"))
+		       : MHD_YES;
 }
 
 static bool announces_too_much(struct MHD_Connection *c)
@@ -144,13 +170,7 @@ static enum MHD_Result access_handler(void *cls, struct MHD_Connection *connecti
 		return MHD_queue_response(connection, r->status, r->response);
 	if (r->too_large)
 		return refuse_size(connection);
-	if (!r->handed_over) {
-		r->handed_over = true;
-		fill_source(r);
-		MHD_suspend_connection(connection);
-		loop_post(r->server->config.loop, &r->note, run_handler);
-	}
-	return MHD_YES;
+	return r->handed_over ? MHD_YES : hand_over(r);
 }
 
 /* Paths and queries stay as they were sent: decoding is per segment. */
@@ -193,6 +213,7 @@ struct http_server *http_start(const struct http_config *config, int fd)
 	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 	s->config = *config;
 	s->local = is_local(fd);
+	pthread_mutex_init(&s->lock, NULL);
 	s->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, access_handler, s, MHD_OPTION_EXTERNAL_LOGGER, log_library,
 		NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, begin, s,
@@ -208,6 +229,13 @@ struct http_server *http_start(const struct http_config *config, int fd)
 		return NULL;
 	}
 	return s;
+}
+
+void http_refuse(struct http_server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->refuses = true;
+	pthread_mutex_unlock(&s->lock);
 }
 
 void http_stop(struct http_server *s)

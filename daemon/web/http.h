@@ -29,7 +29,9 @@ struct http_config {
 
 /* Serves on a bound listening socket, which it takes. NULL after logging why. */
 struct http_server *http_start(const struct http_config *config, int fd);
-/* Stops accepting; requests that are still open should have been answered. */
+/* From now on the server answers 503 by itself and hands nothing over any more. */
+void http_refuse(struct http_server *s);
+/* Ends the server, after http_refuse and after all that was handed over has been answered. */
 void http_stop(struct http_server *s);
 
 /* What was asked; valid until http_reply. */

@@ -6,12 +6,20 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/secret.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { STRS_ITEMS_MAX = 64 };
+
+void json_seed_tables(void)
+{
+	size_t seed;
+	secret_random(&seed, sizeof(seed));
+	json_object_seed(seed | 1); /* 0 would mean: find one */
+}
 
 static json_t *text_value(struct str s)
 {
@@ -201,8 +209,11 @@ int json_arg_text(const struct op_spec *spec, struct str name, struct str text, 
 {
 	const struct op_arg *arg = find_arg(spec, name);
 	uint64_t number;
+	struct rec_value before;
 	if (!arg)
 		return unknown(spec, name, problem);
+	if (rec_find(buf_view(args), arg->name, &before))
+		return wrong(problem, arg->name, "%s is given twice", arg->name);
 	switch (arg->type) {
 	case ARG_INT:
 		if (str_u64(text, INT64_MAX, &number))
@@ -215,6 +226,9 @@ int json_arg_text(const struct op_spec *spec, struct str name, struct str text, 
 			return wrong(problem, arg->name, "%s must be true or false", arg->name);
 		rec_bool(args, arg->name, str_is(text, "true"));
 		return 0;
+	case ARG_STRS:
+		return wrong(problem, arg->name, "%s is a list: it belongs into the body",
+			     arg->name);
 	default:
 		return put_text(arg, text, args, problem);
 	}

@@ -9,6 +9,9 @@
 
 #include <jansson.h>
 
+/* Seeds the tables of the library, which would open a device for it. Once, at the start. */
+void json_seed_tables(void);
+
 /* A valid rec as a JSON object; the caller owns the reference. Never NULL. */
 json_t *json_from_rec(struct str rec);
 

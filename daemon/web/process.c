@@ -7,13 +7,14 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/web/http_tls.h"
+#include "daemon/web/json.h"
 #include "daemon/web/web.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 enum { VAULT_CHAINS, VAULT_SIGN }; /* indices of the links to the vault */
-enum { CHAINS_TIMEOUT_MS = 5000, DRAIN_MS = 200 };
+enum { CHAINS_TIMEOUT_MS = 5000 };
 
 /* admin and enrol answer health checks only as yet; the API needs a caller that the store knows. */
 static void handle(void *owner, struct http_request *r)
@@ -156,6 +157,7 @@ static void on_listener(struct child *child, const struct child_listener *l)
 static int start(struct child *child)
 {
 	struct web *w = context(child);
+	json_seed_tables();
 	if (child_self(child) == PROCESS_CTL) {
 		if (!serve(w))
 			return ERR_IO;
@@ -188,7 +190,9 @@ static void on_stop(struct child *child)
 	struct web *w = context(child);
 	w->stopping = true;
 	api_stop(w);
-	/* Requests that the library had just handed over are in the inbox: answer them too. */
+	for (size_t i = 0; i < w->servers; i++)
+		http_refuse(w->server[i]);
+	/* Requests that were handed over before that are in the inbox: answer them too. */
 	loop_turn(w->loop, 0);
 	while (w->servers)
 		http_stop(w->server[--w->servers]);
