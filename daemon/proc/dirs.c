@@ -36,7 +36,8 @@ static int private_dir(const char *state_dir, const char *name, const struct pri
 {
 	AUTO_CHAR path = mem_printf("%s/%s", state_dir, name);
 	struct stat st;
-	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+	const bool made = mkdir(path, 0700) == 0;
+	if (!made && errno != EEXIST) {
 		log_error("cannot make the directory %s: %s", path, strerror(errno));
 		return ERR_IO;
 	}
@@ -49,10 +50,13 @@ static int private_dir(const char *state_dir, const char *name, const struct pri
 			  (unsigned)st.st_mode & 07777, path);
 		return ERR_DENIED;
 	}
-	if (st.st_uid != owner->uid &&
-	    (geteuid() != 0 || chown(path, owner->uid, owner->gid) < 0)) {
-		log_error("%s belongs to user %u, not to %u who runs the process %s", path,
-			  (unsigned)st.st_uid, (unsigned)owner->uid, name);
+	/* One that was there may hold files of its owner: with the directory alone nothing is won.
+	 */
+	if (st.st_uid != owner->uid && (!made || chown(path, owner->uid, owner->gid) < 0)) {
+		log_error("%s belongs to user %u, not to %u who runs the process %s: chown -R %u "
+			  "%s, or start as before",
+			  path, (unsigned)st.st_uid, (unsigned)owner->uid, name,
+			  (unsigned)owner->uid, path);
 		return ERR_DENIED;
 	}
 	return 0;

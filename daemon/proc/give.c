@@ -24,9 +24,10 @@ enum { CONFIG_TIMEOUT_MS = 10000, FILE_MAX = 1 * MiB };
 void give_config(struct unit *u, void (*done)(struct link_call *, int, struct record *))
 {
 	AUTO_BUF text = {0};
-	config_slice(u->parent->config, u->self, &text);
+	config_slice(u->parent->running, u->self, &text);
 	AUTO_FD fd = memfd_make("config", buf_view(&text));
 	link_call_cancel(&u->config_call);
+	u->config_number = u->parent->config_number;
 	LINK_ASK(u->link, &u->config_call, CONFIG, config, fd, &(struct body_config){},
 		 CONFIG_TIMEOUT_MS, done);
 }
@@ -57,7 +58,8 @@ static int open_file(const struct config_listener *l, const char *key, const cha
 		     bool secret)
 {
 	struct stat st;
-	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Not blocking: a pipe without a writer would stop the gateway. */
+	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		log_error("listener %s: %s = %s: %s", l->name, key, path, strerror(errno));
 		return ERR_IO;
@@ -120,7 +122,7 @@ static int give_certificates(struct unit *u, const struct config_listener *l,
 
 int give_listener_files(struct unit *u)
 {
-	const struct config *c = u->parent->config;
+	const struct config *c = u->parent->running;
 	int err = 0;
 	for (size_t i = 0; i < c->listeners && err == 0; i++) {
 		const struct config_listener *l = &c->listener[i];
@@ -161,7 +163,7 @@ void give_ticket_secret(struct unit *broker)
 {
 	unsigned char secret[TICKET_SECRET];
 	uint64_t epoch;
-	if (dirs_ticket_secret(broker->parent->config->gateway.state_dir, secret, &epoch))
+	if (dirs_ticket_secret(broker->parent->running->gateway.state_dir, secret, &epoch))
 		return; /* logged; the broker gives out no tickets then */
 	const struct body_ticket_master b = {str_make(secret, sizeof(secret)), epoch};
 	LINK_SEND(broker->link, TICKET_MASTER, ticket_master, 0, -1, &b);
@@ -172,7 +174,7 @@ void give_gateway(struct unit *store)
 {
 	struct parent *p = store->parent;
 	AUTO_BUF addresses = {0};
-	sockets_describe(&p->sockets, p->config, &addresses);
+	sockets_describe(&p->sockets, p->running, &addresses);
 	const struct body_gateway b = {
 		.version = STR(PACKAGE_VERSION),
 		.config_path = str_of(p->options.config_path),
@@ -187,7 +189,7 @@ void give_gateway(struct unit *store)
 static void give_machine(struct unit *vault)
 {
 	AUTO_BUF names = {0};
-	machine_names(vault->parent->config, &names);
+	machine_names(vault->parent->running, &names);
 	const struct body_machine b = {buf_view(&names)};
 	LINK_SEND(vault->link, MACHINE, machine, 0, -1, &b);
 }

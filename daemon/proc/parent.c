@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,6 +52,8 @@ static void gateway_serves(struct parent *p)
 void parent_unit_ready(struct unit *u)
 {
 	struct parent *p = u->parent;
+	if (u->config_number != p->config_number)
+		reload_give(u);
 	if (u->self == PROCESS_STORE) {
 		report_set_link(&p->report, u->link);
 		give_gateway(u);
@@ -124,6 +127,17 @@ static void reap(struct parent *p)
 				unit_exited(&p->unit[i], status);
 }
 
+static void reload_now(struct parent *p)
+{
+	const bool serving = p->stage > STAGE_LAST && !p->stopping;
+	if (serving)
+		sd_notify_state("RELOADING=1\nMONOTONIC_USEC=%llu",
+				(unsigned long long)(clock_mono_ns() / 1000));
+	reload(p);
+	if (serving)
+		sd_notify_state("READY=1\nSTATUS=Serving");
+}
+
 static void signal_ready(struct loop_io *io, uint32_t events)
 {
 	struct parent *p = container_of(io, struct parent, signals);
@@ -135,13 +149,11 @@ static void signal_ready(struct loop_io *io, uint32_t events)
 			reap(p);
 			break;
 		case SIGHUP:
-			sd_notify_state("RELOADING=1\nMONOTONIC_USEC=%llu",
-					(unsigned long long)(clock_mono_ns() / 1000));
-			reload(p);
-			sd_notify_state("READY=1\nSTATUS=Serving");
+			reload_now(p);
 			break;
 		default:
-			log_notice("stopping");
+			if (!p->stopping)
+				log_notice("stopping");
 			begin_stop(p, EXIT_SUCCESS);
 		}
 	}
@@ -244,8 +256,11 @@ static int prepare(struct parent *p)
 		err = priv_lookup(c->gateway.user_prefix, p->user);
 	if (!err)
 		err = dirs_prepare(c->gateway.state_dir, c->gateway.run_dir, p->user);
-	if (!err)
+	if (!err) {
 		err = sockets_bind(c, priv_group(c->gateway.group), &p->sockets);
+		if (err)
+			sockets_close(&p->sockets);
+	}
 	return err;
 }
 
@@ -271,6 +286,7 @@ int parent_main(const struct options *options)
 	struct parent *p = mem_new(struct parent);
 	p->options = *options;
 	log_init("parent", LOG_LEVEL_NOTICE);
+	umask(022); /* others look into the state directory's pub, whatever the caller's mask */
 	AUTO_CHAR state =
 		config_state_dir(options->config_path, options->overrides, options->n_overrides);
 	p->settings_path = mem_printf("%s/settings.conf", state);
@@ -290,6 +306,7 @@ int parent_main(const struct options *options)
 	}
 	if (prepare(p))
 		return EXIT_FAILURE;
+	p->running = config_take_over(p->config, p->config);
 	priv_reduce_parent();
 	return run(p);
 }

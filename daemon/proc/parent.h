@@ -32,13 +32,17 @@ struct unit {
 	uint32_t restarts;
 	uint32_t backoff_ms;
 	char last_exit[96];
-	struct loop_timer timer; /* restart, or the bound on starting and stopping */
+	struct loop_timer timer; /* restart, or the bound on starting, stopping and ending */
 	struct link_call config_call;
+	unsigned config_number; /* which running configuration it was given */
 };
 
 struct parent {
 	struct options options;
-	struct config *config;
+	struct config *config; /* as last read or set */
+	struct config
+		*running; /* what the processes work with: config without what needs a restart */
+	unsigned config_number; /* counts the running ones */
 	char *settings_path;
 	struct loop *loop;
 	struct loop_io signals;
@@ -77,6 +81,7 @@ void give_gateway(struct unit *store); /* GATEWAY and all PROCESS_STATEs */
 /* reload.c: a changed configuration. */
 struct config *reload_read(const struct parent *p); /* NULL after logging every error */
 void reload(struct parent *p);                      /* SIGHUP */
+void reload_give(struct unit *u);                   /* the running configuration, again */
 int reload_setting_get(struct link *store, struct record *r);
 int reload_setting_set(struct link *store, struct record *r);
 

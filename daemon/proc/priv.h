@@ -23,5 +23,5 @@ gid_t priv_group(const char *name);
 /* Keeps only what the parent needs: to switch users, bind low ports, own the state directories,
  * signal its children. */
 void priv_reduce_parent(void);
-/* Between fork and exec: becomes that user for good. 0 or -1 (errno). */
+/* Between fork and exec: becomes that user, without any capability, for good. 0 or -1 (errno). */
 int priv_drop_to(const struct priv_user *user);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -28,6 +29,8 @@ enum { PROBE_ALLOWED = 0, PROBE_SETUP = 254 };
 /* What a probe needs to know about the gateway. */
 struct scene {
 	const char *state_dir;
+	pid_t parent;
+	int socket;         /* made before the sandbox */
 	char key_path[512]; /* some file of the vault */
 	char own_path[512]; /* a new file in the own directory, "" = it has none */
 };
@@ -93,14 +96,40 @@ static int unix_socket(const struct scene *s)
 
 static int trace_parent(const struct scene *s)
 {
-	(void)s;
-	return result(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL));
+	return result(ptrace(PTRACE_ATTACH, s->parent, NULL, NULL));
 }
 
 static int signal_parent(const struct scene *s)
 {
+	return result(kill(s->parent, 0));
+}
+
+static int signal_thread(const struct scene *s)
+{
+	return result(syscall(SYS_tgkill, s->parent, s->parent, 0));
+}
+
+static int connect_out(const struct scene *s)
+{
+	const struct sockaddr_in to = {.sin_family = AF_INET,
+				       .sin_port = htons(9),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const int err = result(connect(s->socket, (const struct sockaddr *)&to, sizeof(to)));
+	return err == ECONNREFUSED ? PROBE_ALLOWED : err;
+}
+
+static int bind_port(const struct scene *s)
+{
+	const struct sockaddr_in to = {.sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	return result(bind(s->socket, (const struct sockaddr *)&to, sizeof(to)));
+}
+
+static int limits(const struct scene *s)
+{
+	const struct rlimit r = {64, 64};
 	(void)s;
-	return result(kill(getppid(), 0));
+	return result(setrlimit(RLIMIT_NOFILE, &r));
 }
 
 static int run_memory(const struct scene *s)
@@ -130,10 +159,14 @@ static const struct probe {
 	{"fork", "make a process", fork_process},
 	{"inet-socket", "make a network socket", inet_socket},
 	{"unix-socket", "make a local socket", unix_socket},
+	{"connect", "connect a network socket that is already there", connect_out},
+	{"bind", "give such a socket an address", bind_port},
 	{"ptrace", "look into another process", trace_parent},
 	{"signal", "signal another process", signal_parent},
+	{"signal-thread", "signal a thread of another process", signal_thread},
 	{"run-memory", "make memory that can be written and run", run_memory},
 	{"become-root", "become another user", become_root},
+	{"limits", "change its resource limits", limits},
 };
 
 static int list_probes(void)
@@ -188,7 +221,11 @@ static int report_result(const char *process, const struct probe *probe, int sta
 static int try_probe(const struct parent *p, enum process self, const struct probe *probe)
 {
 	const struct unit *u = &p->unit[self];
-	struct scene s = {.state_dir = p->config->gateway.state_dir};
+	struct scene s = {
+		.state_dir = p->config->gateway.state_dir,
+		.parent = getpid(),
+		.socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	};
 	AUTO_CHAR dir = u->dir[0] ? mem_printf("%s/%s", s.state_dir, u->dir) : NULL;
 	find_key(&s);
 	if (dir)

@@ -51,31 +51,42 @@ static void child_took(struct link_call *call, int err, struct record *reply)
 {
 	const struct unit *u = container_of(call, struct unit, config_call);
 	struct body_config_done done;
-	if (err)
+	if (err) {
 		log_warning("%s did not answer the reload: %s", process_name(u->self),
 			    err_text(err));
-	else if (body_config_done_get(reply->body, &done) == 0 && !done.ok)
+	} else if (body_config_done_get(reply->body, &done) == 0 && !done.ok) {
 		log_error("%s refused the new configuration: %.*s", process_name(u->self),
 			  STR_ARG(done.why));
+		report_event(&u->parent->report, EVENT_CONFIG_REFUSED,
+			     &(struct body_event){.actor = str_of(process_name(u->self)),
+						  .reason = done.why});
+	}
 }
 
-/* Makes c the configuration of the running gateway. */
+void reload_give(struct unit *u)
+{
+	give_listener_files(u);
+	give_config(u, child_took);
+}
+
+/* Makes c the configuration of the running gateway, as far as it can be while it runs. */
 static void take_over(struct parent *p, struct config *c)
 {
 	AUTO_BUF needs = {0};
-	const size_t n = config_diff_needs_restart(p->config, c, &needs);
+	struct config *running = config_take_over(p->running, c);
+	const size_t n = config_diff_needs_restart(p->running, c, &needs);
 	if (n)
 		log_warning("these settings take effect after a restart: %s", buf_cstr(&needs));
 	config_free(p->config);
+	config_free(p->running);
 	p->config = c;
-	log_set_level((enum log_level)c->log.level);
-	for (enum process i = PROCESS_PARENT + 1; i < PROCESS_COUNT; i++) {
-		struct unit *u = &p->unit[i];
-		if (u->state != PROCESS_SERVING)
-			continue;
-		give_listener_files(u);
-		give_config(u, child_took);
-	}
+	p->running = running;
+	p->config_number++;
+	log_set_level((enum log_level)running->log.level);
+	/* One that is just starting gets it when it is ready. */
+	for (enum process i = PROCESS_PARENT + 1; i < PROCESS_COUNT; i++)
+		if (p->unit[i].state == PROCESS_SERVING)
+			reload_give(&p->unit[i]);
 	report_event(&p->report, EVENT_CONFIG_RELOADED,
 		     &(struct body_event){.actor = STR("parent"), .reason = buf_view(&needs)});
 }

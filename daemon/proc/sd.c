@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { FIRST_FD = 3, PASSED_MAX = 512 };
+enum { FIRST_FD = 3, PASSED_MAX = 4096 };
 
 static struct {
 	char name[96];
@@ -103,9 +103,14 @@ int sd_take_fd(const char *name)
 
 void sd_close_rest(void)
 {
-	for (size_t i = 0; i < n_passed; i++)
-		if (passed[i].fd >= 0)
-			close(TAKE_FD(passed[i].fd));
+	if (!collected)
+		collect();
+	for (size_t i = 0; i < n_passed; i++) {
+		if (passed[i].fd < 0)
+			continue;
+		sd_notify_state("FDSTOREREMOVE=1\nFDNAME=%s", passed[i].name);
+		close(TAKE_FD(passed[i].fd));
+	}
 }
 
 uint64_t sd_watchdog_ms(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What systemd and the gateway tell each other: readiness, reload, watchdog, and the listening
- * sockets that outlive a restart (FDNAME = "LISTENER.INDEX"). Everything is a no-op outside
+ * sockets that outlive a restart (FDNAME = "LISTENER/ADDRESS/INDEX"). Everything is a no-op outside
  * systemd. Parent only. sd_notify(3), systemd.service(5) FileDescriptorStoreMax=.
  */
 #pragma once
@@ -13,5 +13,7 @@ void sd_store_fd(const char *name, int fd); /* keeps the socket across a restart
 /* Takes the socket of that name out of those that were passed at the start. -1 when there is none.
  */
 int sd_take_fd(const char *name);
-void sd_close_rest(void);      /* closes those that nobody took */
+/* Closes those that nobody took, here and in systemd's store: a socket that stays open there would
+ * go on to get its share of the connections, and nobody would accept them. */
+void sd_close_rest(void);
 uint64_t sd_watchdog_ms(void); /* how often to say WATCHDOG=1; 0 = never */

@@ -11,16 +11,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
 	LINK_FD = 3, /* where a child finds its parent */
+	CHILD_UMASK = 077,
 	START_LIMIT_MS = 30000,
 	STOP_LIMIT_MS = 10000,
 	BACKOFF_FIRST_MS = 100,
@@ -32,7 +35,9 @@ static void kill_hung(struct loop_timer *t)
 {
 	struct unit *u = container_of(t, struct unit, timer);
 	log_error("%s did not %s in time: killed", process_name(u->self),
-		  u->state == PROCESS_STOPPING ? "stop" : "start");
+		  u->state == PROCESS_STOPPING   ? "stop"
+		  : u->state == PROCESS_STARTING ? "start"
+						 : "end after it had closed its link");
 	kill(u->pid, SIGKILL);
 }
 
@@ -94,7 +99,7 @@ static int on_roots(struct link *l, struct record *r)
 	struct body_roots b;
 	if (body_roots_get(r->body, &b))
 		return ERR_MALFORMED;
-	AUTO_CHAR path = mem_printf("%s/pub/roots.pem", u->parent->config->gateway.state_dir);
+	AUTO_CHAR path = mem_printf("%s/pub/roots.pem", u->parent->running->gateway.state_dir);
 	if (dirs_write(path, b.pem, 0644))
 		log_error("cannot write %s: %s", path, strerror(errno));
 	return 0;
@@ -124,6 +129,9 @@ static void link_broken(struct link *l, const char *why, bool misbehaved)
 		report_set_link(&u->parent->report, NULL);
 	u->link = NULL;
 	link_free(l);
+	/* It is about to end. If not, nobody could tell it to. */
+	if (!loop_timer_running(&u->timer))
+		loop_timer_start(u->parent->loop, &u->timer, "end", STOP_LIMIT_MS, kill_hung);
 }
 
 /* In the forked child: nothing but system calls until exec. */
@@ -143,6 +151,9 @@ static void become_child(const struct unit *u, int link_fd)
 		_exit(1);
 	/* dup2 onto itself keeps the flag that closes it at exec. */
 	fcntl(LINK_FD, F_SETFD, 0);
+	/* Whatever else was open here, passed by a service manager perhaps, is not for a child. */
+	close_range(LINK_FD + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	umask(CHILD_UMASK);
 	if (priv_drop_to(&u->parent->user[u->self]))
 		_exit(1);
 	syscall(SYS_execveat, u->parent->exe, "", argv, environ, AT_EMPTY_PATH);
@@ -200,7 +211,7 @@ static void make_pair(struct unit *a, struct unit *b, unsigned count)
 static void make_pairs(struct unit *u)
 {
 	struct parent *p = u->parent;
-	const struct config *c = p->config;
+	const struct config *c = p->running;
 	const struct {
 		enum process a, b;
 		unsigned count;
