@@ -3,7 +3,7 @@
  * status: the gateway at one glance. Main thread of the store.
  *
  * Result:
- *   version, config_path    str, "" until the parent has told
+ *   name, version, config_path    str, "" until the parent has told
  *   started                 time or null;  uptime: int, seconds
  *   processes               list of {name, state (down, starting, serving, stopping), pid: int,
  *                           since: time, restarts: int, last_exit: str, "" when it never ended}
@@ -145,6 +145,7 @@ void op_status_(struct op_call *c)
 	struct buf *out = &c->result;
 	const uint64_t now_ms = clock_wall_ms();
 	const uint64_t started_ms = s->gateway.started_ms;
+	rec_text(out, "name", s->gateway.name);
 	rec_text(out, "version", s->gateway.version);
 	rec_text(out, "config_path", s->gateway.config_path);
 	op_put_time(out, "started", (int64_t)(started_ms / 1000));

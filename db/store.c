@@ -129,6 +129,7 @@ static int on_gateway(struct store *s, struct record *r)
 	if (body_gateway_get(r->body, &b) || !strs_valid(b.addresses))
 		return ERR_MALFORMED;
 	snprintf(g->version, sizeof(g->version), "%.*s", STR_ARG(b.version));
+	snprintf(g->name, sizeof(g->name), "%.*s", STR_ARG(b.name));
 	snprintf(g->config_path, sizeof(g->config_path), "%.*s", STR_ARG(b.config_path));
 	g->addresses.n = 0;
 	buf_str(&g->addresses, b.addresses);

@@ -34,6 +34,7 @@ struct process_info {
 
 /* What the parent told of the gateway. */
 struct gateway_info {
+	char name[254];
 	char version[65];
 	char config_path[513];
 	struct buf addresses; /* list of strings "NAME ADDRESS PROTOCOL" */

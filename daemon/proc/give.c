@@ -176,6 +176,7 @@ void give_gateway(struct unit *store)
 	AUTO_BUF addresses = {0};
 	sockets_describe(&p->sockets, p->running, &addresses);
 	const struct body_gateway b = {
+		.name = str_of(p->config->gateway.name),
 		.version = STR(PACKAGE_VERSION),
 		.config_path = str_of(p->options.config_path),
 		.addresses = {addresses.p, MIN(addresses.n, (size_t)8192)},
