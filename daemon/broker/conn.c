@@ -189,6 +189,8 @@ static size_t packets(struct conn *c, const unsigned char *p, size_t n)
 		}
 		if (!one_packet(c, p + at, size))
 			break;
+		/* Whole packets count, not bytes [MQTT-3.1.2-22]. */
+		c->heard_ms = loop_now_ms(c->worker->loop);
 		at += size;
 	}
 	return at;
@@ -222,7 +224,6 @@ static void take_input(struct conn *c, struct str data)
 	const unsigned char *p = (const unsigned char *)data.p;
 	c->bytes_in += data.n;
 	c->worker->stats.bytes_in += data.n;
-	c->heard_ms = loop_now_ms(c->worker->loop);
 	if (c->in.n) {
 		if (keep(c, p, data.n))
 			parse_kept(c);

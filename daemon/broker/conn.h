@@ -44,7 +44,7 @@ struct conn {
 	struct addr peer;
 	uint64_t accepted_ms;  /* monotonic */
 	uint64_t connected_ms; /* wall clock */
-	uint64_t heard_ms;     /* last input */
+	uint64_t heard_ms;     /* last whole packet */
 	uint64_t blocked_ms;   /* since when nothing could be written */
 	uint32_t silence_ms;   /* 1.5 times the keep alive; 0 = none [MQTT-3.1.2-22] */
 	uint16_t keep_alive;
