@@ -63,6 +63,20 @@ def test_output_does_not_keep_alive(dial, join, version, topic):
     wait_until(feed, what="the end of a silent client")
 
 
+@states("v3 3.1.2-24", "v5 3.1.2-22")
+def test_bytes_that_are_no_packet_do_not_keep_alive(dial, version):
+    c = dial(version)
+    c.connect(name(), keep_alive=1)
+    c.send(mqtt.packet(mqtt.PUBLISH, 0, b"\0\1a", length=100000))
+
+    def drip():
+        c.send(b"x")
+        return mqtt.readable([c], 0.05)
+
+    wait_until(drip, what="the end of a client that never finishes its PUBLISH")
+    c.expect_disconnect(0x8D)
+
+
 @states("v5 3.2.2-21", "v5 3.1.2-21", "v5 3.2.2-22")
 @pytest.mark.parametrize("asked, given", [(0, 5), (1, None), (5, None), (6, 5), (65535, 5)])
 def test_longest_keep_alive(dial, asked, given):
