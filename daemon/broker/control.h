@@ -51,7 +51,12 @@ struct control {
 	struct map files;    /* listener name -> struct listener_files */
 	unsigned char ticket_master[TICKET_MASTER_BYTES];
 	bool has_ticket_master;
+	unsigned store_generation; /* counts the links to the store */
 	struct link_call snapshot;
+	bool snapshot_asked;     /* the call is under way */
+	bool snapshot_due;       /* a change is missing until the next snapshot */
+	struct list owed;        /* deltas that are answered by the next snapshot */
+	struct loop_timer retry; /* what was asked for in vain is asked for again */
 	struct loop_timer second;
 	uint64_t seconds;
 	struct loop_timer settle; /* between the last goodbye and the end */
@@ -66,3 +71,5 @@ struct control {
 
 /* process.c: something that serving waits for has arrived. */
 void control_progress(struct control *k);
+/* process.c: asks again, soon, for the snapshot or the chains that are still missing. */
+void control_retry(struct control *k);

@@ -24,8 +24,10 @@ static void chain_arrived(struct link_call *call, int err, struct record *reply)
 	struct chain_ask *a = container_of(call, struct chain_ask, call);
 	struct body_tls_chain_done done;
 	a->asked = false;
-	if (err)
-		return; /* the vault is away or slow: asked again with the next link */
+	if (err) {
+		control_retry(a->control); /* the vault is away or slow */
+		return;
+	}
 	a->failed = reply->type != MSG_TLS_CHAIN_DONE ||
 		    body_tls_chain_done_get(reply->body, &done) || !done.ok;
 	if (a->failed) {

@@ -16,6 +16,7 @@
 
 enum {
 	SECOND_MS = 1000,
+	RETRY_MS = 1000,
 	SETTLE_MS = 300,
 	VERIFIED_MAX = 4096,
 	CHAINS_S = 600, /* how often the vault is asked whether it has renewed a certificate */
@@ -32,6 +33,7 @@ static struct control *control_of(struct child *p)
 	k->store_fd = -1;
 	k->vault_fd = -1;
 	list_init(&k->sockets);
+	list_init(&k->owed);
 	k->broker.control = k;
 	k->broker.loop = child_loop(p);
 	for (size_t i = 0; i < CONTROL_VAULTLINKS_MAX; i++)
@@ -226,6 +228,22 @@ static void second(struct loop_timer *t)
 		endpoints_ask(k);
 }
 
+static void retry(struct loop_timer *t)
+{
+	struct control *k = container_of(t, struct control, retry);
+	if (k->stopping)
+		return;
+	storelink_retry(k);
+	if (!endpoints_known(k))
+		endpoints_ask(k);
+}
+
+void control_retry(struct control *k)
+{
+	if (!loop_timer_running(&k->retry))
+		loop_timer_start(k->broker.loop, &k->retry, "retry", RETRY_MS, retry);
+}
+
 static bool chains_failed(const struct control *k)
 {
 	size_t at = 0;
@@ -398,6 +416,7 @@ static void on_stop(struct child *p)
 	struct control *k = control_of(p);
 	k->stopping = true;
 	loop_timer_stop(k->broker.loop, &k->second);
+	loop_timer_stop(k->broker.loop, &k->retry);
 	round_start(mem_new(struct round), &k->broker, goodbye_run, goodbye_done);
 }
 

@@ -10,22 +10,35 @@
 
 #include <stdlib.h>
 
-enum { SNAPSHOT_MAX = 1024 * MiB, SNAPSHOT_TIMEOUT_MS = 30000, PRESENCE_MAX = 60000 };
+enum { SNAPSHOT_MAX = 1024 * MiB, SNAPSHOT_TIMEOUT_MS = 10000, PRESENCE_MAX = 60000 };
 
 static void ask_snapshot(struct control *k);
 
 /* ---- changes that bite ------------------------------------------------------------------------
  */
 
+/* A DELTA that the store waits for. */
+struct owed {
+	struct list node;
+	unsigned generation; /* of the link that it came over */
+	uint64_t id;
+	uint64_t seq;
+};
+
 /* A change on its way through the workers; then the store is answered. */
 struct bite {
 	struct round round;
 	struct control *control;
 	struct registry_change change;
-	bool answer;
-	uint64_t id; /* of the ASK */
-	uint64_t seq;
+	struct list owed;
 };
+
+static struct owed *take_owed(struct list *from)
+{
+	struct owed *o = list_entry(from->next, struct owed, node);
+	list_remove(&o->node);
+	return o;
+}
 
 static void bite_run(struct worker *w, struct round *r)
 {
@@ -40,19 +53,38 @@ static void bite_done(struct round *r)
 {
 	struct bite *b = container_of(r, struct bite, round);
 	struct control *k = b->control;
-	const struct body_delta_done done = {b->seq, atomic_load(&r->count)};
-	if (b->answer && k->store)
-		LINK_SEND(k->store, DELTA_DONE, delta_done, b->id, -1, &done);
+	while (!list_empty(&b->owed)) {
+		struct owed *o = take_owed(&b->owed);
+		const struct body_delta_done done = {o->seq, atomic_exchange(&r->count, 0)};
+		/* On a newer link this number may be that of another question. */
+		if (k->store && o->generation == k->store_generation)
+			LINK_SEND(k->store, DELTA_DONE, delta_done, o->id, -1, &done);
+		free(o);
+	}
 	free(b);
 }
 
-static void bite(struct control *k, struct bite how)
+/* Moves what is in owed to the bite. */
+static void bite(struct control *k, const struct registry_change *change, struct list *owed)
 {
-	struct bite *b = mem_copy(&how, sizeof(how));
+	struct bite *b = mem_new(struct bite);
 	b->control = k;
-	if (b->change.authorities && k->serving)
+	b->change = *change;
+	list_init(&b->owed);
+	while (!list_empty(owed))
+		list_append(&b->owed, &take_owed(owed)->node);
+	if (change->authorities && k->serving)
 		control_progress(k);
 	round_start(&b->round, &k->broker, bite_run, bite_done);
+}
+
+static struct owed *owe(const struct control *k, uint64_t id, uint64_t seq)
+{
+	struct owed *o = mem_new(struct owed);
+	o->generation = k->store_generation;
+	o->id = id;
+	o->seq = seq;
+	return o;
 }
 
 static int on_delta(struct link *l, struct record *r)
@@ -60,41 +92,72 @@ static int on_delta(struct link *l, struct record *r)
 	struct control *k = link_owner(l);
 	struct body_delta b;
 	struct registry_change change = {0};
+	struct list owed;
 	if (body_delta_get(r->body, &b))
 		return ERR_MALFORMED;
 	const int err = registry_apply(k->broker.registry, b.seq, b.entries, &change);
 	if (err == ERR_MALFORMED)
 		return err;
-	if (err == ERR_CONFLICT)
-		ask_snapshot(k); /* a gap: what this change says is in the next snapshot */
-	bite(k, (struct bite){.change = change, .answer = true, .id = r->id, .seq = b.seq});
+	if (err == ERR_CONFLICT) {
+		/* A gap: what this change says is in the next snapshot, and it is answered when
+		 * that has bitten: whoever revokes takes the answer for "closed". */
+		list_append(&k->owed, &owe(k, r->id, b.seq)->node);
+		ask_snapshot(k);
+		return 0;
+	}
+	list_init(&owed);
+	list_append(&owed, &owe(k, r->id, b.seq)->node);
+	bite(k, &change, &owed);
 	return 0;
+}
+
+static int load_snapshot(struct control *k, const struct record *reply,
+			 struct registry_change *change)
+{
+	struct body_snapshot b;
+	AUTO_BUF entries = {0};
+	if (body_snapshot_get(reply->body, &b) || reply->fd < 0)
+		return ERR_MALFORMED;
+	const int err = memfd_read(reply->fd, SNAPSHOT_MAX, &entries);
+	return err ? err : registry_load(k->broker.registry, b.seq, buf_view(&entries), change);
 }
 
 static void snapshot_arrived(struct link_call *call, int err, struct record *reply)
 {
 	struct control *k = container_of(call, struct control, snapshot);
-	struct body_snapshot b;
-	AUTO_BUF entries = {0};
 	struct registry_change change;
-	if (err)
-		return; /* the next link asks again */
-	if (body_snapshot_get(reply->body, &b) || reply->fd < 0 ||
-	    memfd_read(reply->fd, SNAPSHOT_MAX, &entries) ||
-	    registry_load(k->broker.registry, b.seq, buf_view(&entries), &change)) {
-		log_error("the registry that the store sent cannot be read");
+	k->snapshot_asked = false;
+	if (!err) {
+		err = load_snapshot(k, reply, &change);
+		if (err)
+			log_error("the registry that the store sent cannot be read: %s",
+				  err_text(err));
+	}
+	if (err) {
+		control_retry(k);
 		return;
 	}
+	k->snapshot_due = false;
 	k->registry_loaded = true;
-	bite(k, (struct bite){.change = change});
+	bite(k, &change, &k->owed);
 	control_progress(k);
 }
 
+/* One that was asked for and has not come holds all that the store has sent until now. */
 static void ask_snapshot(struct control *k)
 {
-	link_call_cancel(&k->snapshot);
+	k->snapshot_due = true;
+	if (k->snapshot_asked)
+		return;
+	k->snapshot_asked = true;
 	LINK_ASK(k->store, &k->snapshot, SNAPSHOT_GET, snapshot_get, -1,
 		 &(struct body_snapshot_get){}, SNAPSHOT_TIMEOUT_MS, snapshot_arrived);
+}
+
+void storelink_retry(struct control *k)
+{
+	if (k->store && k->snapshot_due)
+		ask_snapshot(k);
 }
 
 /* ---- orders -----------------------------------------------------------------------------------
@@ -103,6 +166,7 @@ static void ask_snapshot(struct control *k)
 struct kick {
 	struct round round;
 	struct control *control;
+	unsigned generation; /* of the link */
 	uint64_t id;
 	uint64_t device_id;
 	uint8_t reason;
@@ -121,7 +185,7 @@ static void kick_done(struct round *r)
 {
 	struct kick *k = container_of(r, struct kick, round);
 	const struct body_kick_done done = {atomic_load(&r->count)};
-	if (k->control->store)
+	if (k->control->store && k->generation == k->control->store_generation)
 		LINK_SEND(k->control->store, KICK_DONE, kick_done, k->id, -1, &done);
 	free(k);
 }
@@ -134,6 +198,7 @@ static int on_kick(struct link *l, struct record *r)
 		return ERR_MALFORMED;
 	struct kick *k = mem_alloc(sizeof(*k) + b.client_id.n);
 	k->control = c;
+	k->generation = c->store_generation;
 	k->id = r->id;
 	k->device_id = b.device_id;
 	k->reason = reason_allowed(b.reason, PACKET_DISCONNECT, SENDER_SERVER)
@@ -261,9 +326,12 @@ void storelink_use(struct control *k, int fd)
 		.owner = k,
 		.broken = broken,
 	};
+	link_call_cancel(&k->snapshot);
+	k->snapshot_asked = false;
 	if (k->store)
 		link_free(k->store);
 	k->store = link_new(k->broker.loop, fd, &config);
+	k->store_generation++;
 	k->presence_anew = true;
 	k->told = (struct stats){0};
 	report_set_link(&k->report, k->store);

@@ -12,3 +12,5 @@
 void storelink_use(struct control *k, int fd);
 /* Once a second, while serving. */
 void storelink_second(struct control *k);
+/* Asks again for a snapshot that did not come; nothing when none is wanted. */
+void storelink_retry(struct control *k);

@@ -182,7 +182,8 @@ static void on_login(struct rig *r, const struct record *m)
 
 static void on_snapshot(struct rig *r, const struct record *m)
 {
-	AUTO_FD fd = memfd_make("snapshot", buf_view(&r->snapshot));
+	const bool spoilt = r->spoilt && r->spoilt--;
+	AUTO_FD fd = memfd_make("snapshot", spoilt ? STR("nonsense") : buf_view(&r->snapshot));
 	const struct body_snapshot b = {r->seq};
 	SEND(r->store, SNAPSHOT, snapshot, m->id, fd, &b);
 }
@@ -326,6 +327,7 @@ void rig_start(struct rig *r, unsigned workers, const char *settings)
 	r->port = 0;
 	r->events = 0;
 	r->deaf = 0;
+	r->spoilt = 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, parent) ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, store))
 		fail("socketpair");

@@ -41,7 +41,8 @@ struct rig {
 	size_t presence;              /* PRESENCE messages */
 	uint64_t handle[RIG_CLIENTS]; /* clients said to be there */
 	size_t present;
-	int deaf; /* the store does not answer logins */
+	int deaf;        /* the store does not answer logins */
+	unsigned spoilt; /* so many snapshots cannot be read */
 };
 
 /* Entries for the snapshot, or for rig_delta. */

@@ -496,8 +496,11 @@ static void test_gap_asks_for_snapshot(void **state)
 	rig_device(&rig.snapshot, 2, "panel", true, "plant");
 	rig_rule(&rig.snapshot, 1, "plant", true, ALL, "plant/#");
 	rig.seq++;
+	/* One that cannot be read is asked for again. */
+	rig.spoilt = 1;
 	pthread_mutex_unlock(&rig.lock);
-	rig_delta(&rig, &change);
+	/* The answer comes when the snapshot has closed what it takes away, not before. */
+	assert_int_equal(rig_delta(&rig, &change), 1);
 	assert_int_equal(client_receive(&a).disconnect.reason, REASON_ADMINISTRATIVE_ACTION);
 	client_close(&a);
 }
