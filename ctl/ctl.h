@@ -105,5 +105,6 @@ int run_device_set(struct invocation *in);
 int run_cert_add(struct invocation *in);
 int run_cert_revoke(struct invocation *in);
 int run_acl(struct invocation *in);
+int run_acl_check(struct invocation *in);
 int run_event_list(struct invocation *in);
 int run_setup_code(struct invocation *in);

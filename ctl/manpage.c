@@ -25,6 +25,7 @@ NOT_LINKED(run_device_set)
 NOT_LINKED(run_cert_add)
 NOT_LINKED(run_cert_revoke)
 NOT_LINKED(run_acl)
+NOT_LINKED(run_acl_check)
 NOT_LINKED(run_event_list)
 NOT_LINKED(run_setup_code)
 

@@ -19,6 +19,11 @@
  * acl.list      items: list of rules in the order of evaluation
  * acl.add       a rule
  * acl.remove    the rule that was removed
+ * acl.check     device, action, topic: str; verdict: str (allowed, denied, allowed in part);
+ *               rule: int or null, that decided; variables: {clientid, device, cn or null, group:
+ *               list of str}; reasons: list of {rule: int, part: str (decides, matches, meets,
+ *               condition, differs), reached: bool, level: int or null, text, because: str}, every
+ *               rule about the action in the order of evaluation; level is where a filter differs
  * role.list     items: list of roles by name
  * role.show     a role, and rules: list of rules; devices: list of str (the first 1000)
  * role.add, role.set   a role

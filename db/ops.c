@@ -39,6 +39,7 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_ACL_LIST] = op_acl_list,
 	[OP_ACL_ADD] = op_acl_add,
 	[OP_ACL_REMOVE] = op_acl_remove,
+	[OP_ACL_CHECK] = op_acl_check,
 	[OP_CLIENT_LIST] = op_client_list,
 	[OP_CLIENT_SHOW] = op_client_show,
 	[OP_CLIENT_REMOVE] = op_client_remove,

@@ -258,6 +258,68 @@ static void a_removed_role_takes_its_rules(void **state)
 	assert_int_equal(rig_count(rig_op0(r, OP_ROLE_LIST), "items"), 0);
 }
 
+static struct buf question(const char *action, const char *topic)
+{
+	struct buf args = one("device", "pump-1");
+	rec_text(&args, "action", action);
+	rec_text(&args, "topic", topic);
+	return args;
+}
+
+static void check_names_rule_role_and_near_misses(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = one("name", "sensor");
+	rig_ok(r, OP_ROLE_ADD, &a);
+	give_role(r, "pump-1");
+	a = rule("allow", "role:sensor", "publish", "plant/${device}/#");
+	const int64_t id = rig_int(rig_ok(r, OP_ACL_ADD, &a), "id");
+	a = rule("deny", "any", "publish", "plant/+/alarm");
+	const int64_t deny = rig_int(rig_ok(r, OP_ACL_ADD, &a), "id");
+	a = rule("allow", "any", "subscribe", "plant/#");
+	rig_ok(r, OP_ACL_ADD, &a);
+
+	a = question("publish", "plant/pump-1/state");
+	const struct rig_answer *answer = rig_ok(r, OP_ACL_CHECK, &a);
+	assert_true(str_is(rig_str(answer, "verdict"), "allowed"));
+	assert_int_equal(rig_int(answer, "rule"), id);
+	assert_int_equal(rig_count(answer, "reasons"), 2); /* the rule to subscribe is not asked */
+	struct str reason = rig_item(answer, "reasons", 1);
+	assert_true(str_is(rig_field(reason, "part"), "decides"));
+	assert_true(
+		str_is(rig_field(reason, "text"),
+		       "allow publish plant/${device}/# priority 0, from role:sensor (rule 1)"));
+
+	a = question("publish", "plant/pump-2/state");
+	answer = rig_ok(r, OP_ACL_CHECK, &a);
+	assert_true(str_is(rig_str(answer, "verdict"), "denied"));
+	reason = rig_item(answer, "reasons", 1);
+	assert_true(str_is(rig_field(reason, "part"), "differs"));
+	assert_true(str_is(rig_field(reason, "because"),
+			   "differs at level 2: ${device} is pump-1, topic has pump-2"));
+
+	a = question("publish", "plant/pump-1/alarm");
+	answer = rig_ok(r, OP_ACL_CHECK, &a);
+	assert_true(str_is(rig_str(answer, "verdict"), "denied"));
+	assert_int_equal(rig_int(answer, "rule"), deny);
+}
+
+static void check_refuses(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = question("publish", "x");
+	rig_refused(r, OP_ACL_CHECK, &a, OP_NOT_FOUND, "device", "there is no device \"pump-1\"");
+	rig_add_device(r, "pump-1");
+	a = question("read", "x");
+	rig_refused(r, OP_ACL_CHECK, &a, OP_INVALID, "action", "\"read\" is no action");
+	a = question("publish", "x/#");
+	rig_refused(r, OP_ACL_CHECK, &a, OP_INVALID, "topic", "a topic has no wildcards");
+	a = question("subscribe", "x/#/y");
+	rig_refused(r, OP_ACL_CHECK, &a, OP_INVALID, "topic", "x/#/y");
+	a = question("subscribe", "$share//x");
+	rig_refused(r, OP_ACL_CHECK, &a, OP_INVALID, "topic", "$share");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -271,6 +333,8 @@ int main(void)
 		TEST(a_large_change_takes_several_deltas),
 		TEST(roles_refuse),
 		TEST(a_removed_role_takes_its_rules),
+		TEST(check_names_rule_role_and_near_misses),
+		TEST(check_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

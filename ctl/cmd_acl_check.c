@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gatehouse acl check: the verdict, the rule that made it, and of the other rules those that nearly
+ * match, nearest first. The explanation itself is the store's.
+ */
+#include "ctl/ctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { NEAR_MISSES = 5 };
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+	return s ? s : "";
+}
+
+static void print_reason(const json_t *reason)
+{
+	printf("  %s\n    %s\n", text_of(reason, "text"), text_of(reason, "because"));
+}
+
+static bool differs(const json_t *reason)
+{
+	return strcmp(text_of(reason, "part"), "differs") == 0;
+}
+
+static json_int_t level(const json_t *reason)
+{
+	return json_integer_value(json_object_get(reason, "level"));
+}
+
+/* The later a filter differs, the nearer it is. */
+static int by_level(const void *a, const void *b)
+{
+	const json_int_t x = level(*(const json_t *const *)a);
+	const json_int_t y = level(*(const json_t *const *)b);
+	return (x < y) - (x > y);
+}
+
+static void print_near_misses(const json_t *reasons, size_t most)
+{
+	const size_t n = json_array_size(reasons);
+	const json_t **miss = calloc(n + 1, sizeof(*miss));
+	size_t misses = 0;
+	size_t i;
+	const json_t *reason;
+	json_array_foreach(reasons, i, reason)
+	{
+		if (miss && differs(reason))
+			miss[misses++] = reason;
+	}
+	if (misses)
+		qsort(miss, misses, sizeof(*miss), by_level);
+	if (misses)
+		printf("does not match:\n");
+	for (i = 0; i < misses && i < most; i++)
+		print_reason(miss[i]);
+	if (misses > most)
+		printf("  and %zu more; --all shows them\n", misses - most);
+	free(miss);
+}
+
+static void print_variables(const json_t *variables)
+{
+	size_t i;
+	const json_t *group;
+	const char *cn = text_of(variables, "cn");
+	printf("${clientid} %s  ${device} %s  ${cn} %s  ${group}", text_of(variables, "clientid"),
+	       text_of(variables, "device"), cn[0] ? cn : "-");
+	json_array_foreach(json_object_get(variables, "group"), i, group)
+		printf("%s%s", i ? "," : " ", json_string_value(group));
+	printf("%s\n", i ? "" : " -");
+}
+
+static void print_answer(const json_t *answer, bool all)
+{
+	const json_t *rule = json_object_get(answer, "rule");
+	const json_t *reasons = json_object_get(answer, "reasons");
+	size_t i;
+	const json_t *reason;
+	bool matching = false;
+	printf("%s %s %s: %s", text_of(answer, "device"), text_of(answer, "action"),
+	       text_of(answer, "topic"), text_of(answer, "verdict"));
+	if (json_is_integer(rule))
+		printf(" by rule %lld\n", (long long)json_integer_value(rule));
+	else
+		printf(", no rule allows it\n");
+	print_variables(json_object_get(answer, "variables"));
+	json_array_foreach(reasons, i, reason)
+	{
+		if (differs(reason))
+			continue;
+		if (!matching)
+			printf("matches:\n");
+		matching = true;
+		print_reason(reason);
+	}
+	print_near_misses(reasons, all ? SIZE_MAX : NEAR_MISSES);
+}
+
+int run_acl_check(struct invocation *in)
+{
+	json_t *answer = NULL;
+	if (!json_object_get(in->args, "device")) {
+		fprintf(stderr, "gatehouse: say who would do it: --as DEVICE\n");
+		return EXIT_USAGE;
+	}
+	const int status = request_command(in, &answer);
+	if (status == EXIT_OK && in->json)
+		print_json_line(answer);
+	else if (status == EXIT_OK)
+		print_answer(answer, invocation_switch(in, "all"));
+	json_decref(answer);
+	return status;
+}
