@@ -27,31 +27,42 @@ static struct sql_value fingerprint_of(struct str der, unsigned char fp[SHA256_S
 	return sql_blob(str_make(fp, SHA256_SIZE));
 }
 
-/* A row for an authority; its entry when that is new. */
+/* Known rows are not touched: a start with a full disk must not need to write. */
+static bool is_known(struct store *s, const char *text, struct str der)
+{
+	unsigned char fp[SHA256_SIZE];
+	int64_t unused;
+	const struct sql_value value = fingerprint_of(der, fp);
+	return sql_get_int(s->registry, &unused, text, &value, 1);
+}
+
+/* A row for an authority, and its entry. */
 static void register_ca(struct store *s, const struct body_ca_cert *ca,
 			const struct certificate *cert, struct buf *entries)
 {
 	unsigned char fp[SHA256_SIZE];
+	if (is_known(s, "SELECT 1 FROM ca WHERE fp = ?", ca->der))
+		return;
 	SQL_RUN(s->registry,
 		"INSERT INTO ca(fp, kind, name, subject, der, state, not_before, not_after) "
-		"VALUES(?, ?, ?, ?, ?, 'active', ?, ?) ON CONFLICT(fp) DO NOTHING",
+		"VALUES(?, ?, ?, ?, ?, 'active', ?, ?)",
 		fingerprint_of(ca->der, fp), sql_text(kind_word[ca->kind]), sql_str(ca->name),
 		sql_text(cert->name), sql_blob(ca->der), sql_int(cert->not_before),
 		sql_int(cert->not_after));
-	if (sql_changes(s->registry) > 0)
-		registry_put_ca(s->registry, sql_last_id(s->registry), entries);
+	registry_put_ca(s->registry, sql_last_id(s->registry), entries);
 }
 
 static void register_server(struct store *s, const struct body_ca_cert *ca,
 			    const struct certificate *cert)
 {
 	unsigned char fp[SHA256_SIZE];
+	if (is_known(s, "SELECT 1 FROM cert WHERE fp = ?", ca->der))
+		return;
 	const int64_t issuer = authorities_issuer(s, cert);
 	SQL_RUN(s->registry,
 		"INSERT INTO cert(fp, serial, ca_id, name, spki, der, profile, not_before, "
 		"not_after, issued_at, issued_by, via, status) "
-		"VALUES(?, ?, ?, ?, ?, ?, 'server', ?, ?, ?, 'vault', 'vault', 0) "
-		"ON CONFLICT DO NOTHING",
+		"VALUES(?, ?, ?, ?, ?, ?, 'server', ?, ?, ?, 'vault', 'vault', 0)",
 		fingerprint_of(ca->der, fp), sql_blob(cert->serial),
 		issuer ? sql_int(issuer) : sql_null(), sql_str(ca->name), sql_blob(cert->spki),
 		sql_blob(ca->der), sql_int(cert->not_before), sql_int(cert->not_after),
@@ -97,18 +108,25 @@ static int take(struct store *s, struct str list)
 	AUTO_BUF entries = {0};
 	sql_begin(s->registry);
 	int err = register_all(s, list, &entries);
-	if (!err && count_roots(s) == 0)
-		err = ERR_NOT_FOUND;
 	if (err) {
 		sql_rollback(s->registry);
 		return err;
 	}
-	SQL_RUN(s->registry, "UPDATE meta SET value = value + ? WHERE name = 'registry-seq'",
-		sql_int(change_parts(buf_view(&entries))));
+	const int64_t parts = change_parts(buf_view(&entries));
+	if (parts)
+		SQL_RUN(s->registry,
+			"UPDATE meta SET value = value + ? WHERE name = 'registry-seq'",
+			sql_int(parts));
 	err = sql_commit(s->registry);
-	if (!err)
+	if (err) {
+		log_error("new certificates of the vault could not be registered: %s",
+			  sql_why(s->registry));
+		store_registry_failed(s, err);
+	} else {
 		change_tell(s, buf_view(&entries));
-	return err;
+	}
+	/* With a full disk those that are known will do. */
+	return count_roots(s) ? 0 : err ? err : ERR_NOT_FOUND;
 }
 
 static void publish_roots(struct store *s)

@@ -66,19 +66,27 @@ static int make_file(const char *path)
 	return fd < 0 ? ERR_IO : 0;
 }
 
+/* A file that has no page yet. Only there may the vacuum mode be set: elsewhere that would be a
+ * write, and a full disk must not keep a gateway from starting. */
+static int set_up_new(struct sql *db)
+{
+	int64_t pages = 0;
+	SQL_GET_INT(db, &pages, "PRAGMA page_count");
+	return pages ? 0 : sql_script(db, "PRAGMA auto_vacuum=INCREMENTAL");
+}
+
 static int configure(struct sql *db, enum sql_sync sync)
 {
-	static const char common[] = "PRAGMA locking_mode=EXCLUSIVE;"
-				     "PRAGMA temp_store=MEMORY;"
-				     "PRAGMA auto_vacuum=INCREMENTAL;"
-				     "PRAGMA journal_mode=WAL;"
-				     "PRAGMA foreign_keys=ON;"
-				     "PRAGMA trusted_schema=OFF;";
-	const int err = sql_script(db, common);
-	if (err)
-		return err;
-	return sql_script(db, sync == SQL_FULL ? "PRAGMA synchronous=FULL;"
-					       : "PRAGMA synchronous=NORMAL;");
+	int err = sql_script(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY;");
+	if (!err)
+		err = set_up_new(db);
+	if (!err)
+		err = sql_script(db, "PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON;"
+				     "PRAGMA trusted_schema=OFF;");
+	if (!err)
+		err = sql_script(db, sync == SQL_FULL ? "PRAGMA synchronous=FULL"
+						      : "PRAGMA synchronous=NORMAL");
+	return err;
 }
 
 int sql_open(const char *path, enum sql_sync sync, struct sql **out)

@@ -216,6 +216,21 @@ static void a_missing_directory_is_refused(void **state)
 
 /* ---- a full disk ---- */
 
+/* So a gateway whose disk is full still starts, and certificates still open their devices. */
+static void a_start_writes_nothing(void **state)
+{
+	struct rig *r = *state;
+	struct stat st = {0};
+	rig_open(r);
+	rig_add_device(r, "pump-1");
+	rig_restart(r);
+	AUTO_CHAR log = mem_printf("%s/registry.db-wal", r->dir);
+	assert_true(stat(log, &st) != 0 || st.st_size == 0);
+	rig_add_device(r, "pump-2");
+	assert_int_equal(stat(log, &st), 0);
+	assert_true(st.st_size > 0);
+}
+
 static void a_full_disk_loses_nothing(void **state)
 {
 	struct rig *r = *state;
@@ -352,6 +367,7 @@ int main(void)
 		TEST(an_old_schema_is_copied_first),
 		TEST(the_directory_must_be_private),
 		TEST(a_missing_directory_is_refused),
+		TEST(a_start_writes_nothing),
 		TEST(a_full_disk_loses_nothing),
 		TEST(events_wait_for_space),
 		TEST(a_clock_that_jumped_back_issues_nothing),
