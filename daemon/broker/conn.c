@@ -438,6 +438,8 @@ void conn_watch(struct conn *c)
 {
 	struct loop *l = c->worker->loop;
 	uint64_t wait = UINT64_MAX;
+	if (c->state == CONN_HANDSHAKE)
+		return; /* the pool keeps the time, and tells more of what it saw */
 	if (c->state != CONN_OPEN) {
 		const uint64_t age = loop_now_ms(l) - c->accepted_ms;
 		const uint64_t max = c->settings->config->broker.connect_timeout;
@@ -518,6 +520,7 @@ struct handshake_wait {
 static void tell_handshake(struct conn *c, const struct handshake_result *r)
 {
 	AUTO_BUF detail = {0};
+	char name[REGISTRY_NAME];
 	if (r->has_certificate) {
 		rec_text(&detail, "subject", r->certificate.subject);
 		rec_text(&detail, "issuer", r->certificate.issuer);
@@ -532,7 +535,9 @@ static void tell_handshake(struct conn *c, const struct handshake_result *r)
 		r->outcome == HANDSHAKE_UNKNOWN_DEVICE && !c->endpoint->config->client_ca[0]
 			? EVENT_CERTIFICATE_UNKNOWN
 			: EVENT_HANDSHAKE_REFUSED;
-	conn_event(c, event, handshake_outcome_name(r->outcome), &detail);
+	registry_name_of(c->worker->broker->registry, r->device, name);
+	conn_event_claimed(c, event, handshake_outcome_name(r->outcome), str_of(name), STR(""),
+			   &detail);
 }
 
 static struct stream *websocket(const struct endpoint *e, struct stream *s)
@@ -570,6 +575,7 @@ static void handshake_done(struct handshake_result *result)
 		conn_close(c, REASON_NORMAL_DISCONNECTION, "out of memory");
 		return;
 	}
+	conn_watch(c);
 	read_stream(c);
 	update_events(c);
 }
@@ -603,10 +609,11 @@ void conn_accept(struct worker *w, const struct endpoint *e, int socket, const s
 		conn_close(c, REASON_NORMAL_DISCONNECTION, limit_refusal_name(r));
 		return;
 	}
-	conn_watch(c);
 	if (e->config->tls && e->credentials)
 		start_handshake(c, TAKE_FD(fd));
-	else if (e->config->tls || !use_stream(c, websocket(e, stream_tcp_new(TAKE_FD(fd), peer))))
+	else if (!e->config->tls && use_stream(c, websocket(e, stream_tcp_new(TAKE_FD(fd), peer))))
+		conn_watch(c);
+	else
 		conn_close(c, REASON_NORMAL_DISCONNECTION, "the listener is not ready");
 }
 

@@ -125,8 +125,11 @@ enum reason publish_received(struct conn *c, const struct packet *p)
 		return reason;
 	c->messages_in++;
 	c->worker->stats.messages_in++;
-	if (topic_too_large(c, topic))
-		return REASON_TOPIC_NAME_INVALID;
+	if (topic_too_large(c, topic)) {
+		conn_event(c, EVENT_LIMIT_REACHED, "max-topic-length or max-topic-levels", NULL);
+		conn_close(c, REASON_TOPIC_NAME_INVALID, "the topic is too long");
+		return REASON_SUCCESS;
+	}
 	if (p->publish.retain && c->version == MQTT_5)
 		return REASON_RETAIN_NOT_SUPPORTED;
 	if (p->publish.qos == 2)

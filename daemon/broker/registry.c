@@ -15,6 +15,7 @@
 #include "daemon/ipc/frame.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { PRIORITY_BIAS = INT32_MIN };
@@ -637,6 +638,14 @@ struct identity *registry_identity(struct registry *r, uint64_t device_id)
 	}
 	pthread_rwlock_unlock(&r->lock);
 	return id;
+}
+
+void registry_name_of(struct registry *r, uint64_t device_id, char out[REGISTRY_NAME])
+{
+	pthread_rwlock_rdlock(&r->lock);
+	const struct device *d = map_get(&r->state.devices, MAP_KEY(device_id));
+	snprintf(out, REGISTRY_NAME, "%s", d ? d->name : "");
+	pthread_rwlock_unlock(&r->lock);
 }
 
 static enum handshake_verdict judge(const struct state *s, const struct certificate *c, int64_t now)

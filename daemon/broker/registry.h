@@ -62,6 +62,9 @@ struct identity *registry_identity(struct registry *r, uint64_t device_id);
 enum handshake_verdict registry_certificate(struct registry *r,
 					    const unsigned char fingerprint[STREAM_FINGERPRINT],
 					    int64_t now, uint64_t *device_id, int64_t *not_after);
+/* The name of a device, enabled or not; "" when there is none of that number. */
+enum { REGISTRY_NAME = 65 };
+void registry_name_of(struct registry *r, uint64_t device_id, char out[REGISTRY_NAME]);
 /* The certificates (DER) that may issue clients; copied into *der, each behind a 32-bit length. */
 void registry_authorities(struct registry *r, struct buf *der);
 struct registry_size {
