@@ -4,6 +4,7 @@
  */
 #include "db/change.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "db/authorise.h"
 #include "db/registry.h"
@@ -11,11 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DELTA_BYTES = 60000 };
+enum { DELTA_BYTES = 60000, NUDGE_MS = 1000 };
 
 struct delta_ask {
 	struct list node; /* in change->asks */
 	struct link_call call;
+	struct store *s;
 	struct op_call *op;
 };
 
@@ -93,11 +95,25 @@ static void finish(struct op_call *c)
 	op_done(c);
 }
 
+/* A delta found no room in the queue to a broker that does not read now. No later one may come for
+ * long, so the gap is shown to it: otherwise a revocation would wait for the next change. */
+static void nudge(struct loop_timer *t)
+{
+	struct store *s = container_of(t, struct store, nudge_timer);
+	const struct body_delta missed = {.seq = 0};
+	if (!s->broker_synced)
+		return; /* its snapshot will say it */
+	if (LINK_SEND(s->peer[PROCESS_BROKER].link, DELTA, delta, 0, -1, &missed))
+		loop_timer_start(s->loop, t, "nudge", NUDGE_MS, nudge);
+}
+
 static void delta_done(struct link_call *call, int err, struct record *reply)
 {
 	struct delta_ask *ask = container_of(call, struct delta_ask, call);
 	struct op_call *c = ask->op;
 	struct body_delta_done done;
+	if (err == ERR_UNAVAILABLE && !loop_timer_running(&ask->s->nudge_timer))
+		loop_timer_start(ask->s->loop, &ask->s->nudge_timer, "nudge", NUDGE_MS, nudge);
 	if (!c) {
 		free(ask);
 		return;
@@ -122,6 +138,7 @@ static void send_delta(struct store *s, struct op_call *c, struct str entries)
 		return;
 	}
 	struct delta_ask *ask = mem_new(struct delta_ask);
+	ask->s = s;
 	ask->op = c;
 	if (c)
 		list_append(&c->change.asks, &ask->node);

@@ -330,6 +330,7 @@ void store_close(struct store *s)
 		if (l)
 			link_free(l);
 	}
+	loop_timer_stop(s->loop, &s->nudge_timer);
 	device_login_cancel_all(s);
 	logins_free(s->logins);
 	presence_reset(&s->presence);

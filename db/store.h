@@ -64,6 +64,7 @@ struct store {
 	bool disk_full;  /* told; the next commit that works ends it */
 	bool clock_told; /* the clock is wrong, and that was told */
 	struct loop_timer clock_timer;
+	struct loop_timer nudge_timer; /* a delta did not get through */
 	struct link_call ca_call;
 	struct list calls;      /* struct op_call in progress */
 	struct list login_asks; /* struct login_ask in progress (device_login.c) */

@@ -31,6 +31,7 @@ struct rig {
 	uint64_t seq;       /* of the last delta or snapshot */
 	struct buf entries; /* of the last snapshot and the deltas since */
 	unsigned deltas;
+	bool gap; /* a delta was not the next one */
 	/* fake vault */
 	bool vault_silent;
 	enum op_status vault_status;

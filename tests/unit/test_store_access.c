@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "db/change.h"
 #include "db/registry.h"
 #include "tests/unit/store_rig.h"
 
@@ -218,6 +219,22 @@ static void a_large_change_takes_several_deltas(void **state)
 	assert_int_equal(rig_sql(r, "SELECT value FROM meta WHERE name = 'registry-seq'"), r->seq);
 }
 
+/* The broker stands still while more changes than its queue holds: it learns of the gap without
+ * another change. */
+static void lost_deltas_show(void **state)
+{
+	struct rig *r = *state;
+	AUTO_BUF many = {0};
+	static char body[32000];
+	const struct body_entry entry = {ENTRY_CA, 0, {body, sizeof(body)}};
+	while (many.n < LINK_QUEUE_MAX + 1024 * 1024)
+		ENTRIES_PUT(&many, entry, &entry);
+	change_tell(&r->store, buf_view(&many));
+	rig_until(r, &r->gap);
+	assert_true(r->deltas > 0);
+	assert_true(r->seq < (uint64_t)r->store.seq);
+}
+
 static void roles_refuse(void **state)
 {
 	struct rig *r = *state;
@@ -331,6 +348,7 @@ int main(void)
 		TEST(remove_by_number),
 		TEST(a_renamed_role_is_told_with_its_devices),
 		TEST(a_large_change_takes_several_deltas),
+		TEST(lost_deltas_show),
 		TEST(roles_refuse),
 		TEST(a_removed_role_takes_its_rules),
 		TEST(check_names_rule_role_and_near_misses),
