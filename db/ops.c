@@ -17,7 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RESULT_MAX = 60000, WHY_TEXT = 512, REFUSALS_PER_SECOND = 1, REFUSALS_BURST = 20 };
+enum {
+	RESULT_MAX = 60000,
+	WHY_TEXT = 512,
+	REFUSALS_PER_SECOND = 1,
+	REFUSALS_BURST = 20,
+	CALLS_MAX = 1024
+};
 
 static op_handler *const handlers[OP_COUNT] = {
 	[OP_STATUS] = op_status_,
@@ -55,6 +61,7 @@ static op_handler *const handlers[OP_COUNT] = {
 static void free_call(struct op_call *c)
 {
 	list_remove(&c->node);
+	c->s->calls_n--;
 	link_call_cancel(&c->ask);
 	events_unwait(&c->waiter);
 	loop_timer_stop(c->s->loop, &c->timer);
@@ -65,6 +72,15 @@ static void free_call(struct op_call *c)
 	secret_buf_fini(&c->args);
 	secret_buf_fini(&c->result);
 	free(c);
+}
+
+/* Text that was cut may end inside a character. */
+static struct str whole_text(const char *text)
+{
+	struct str s = str_of(text);
+	for (int i = 0; i < 3 && s.n && !str_is_utf8(s); i++)
+		s.n--;
+	return s;
 }
 
 /* An answer over 60,000 bytes travels in a memfd. */
@@ -127,7 +143,7 @@ void op_refuse(struct op_call *c, enum op_status status, const char *field, cons
 	note_refusal(c, status, why);
 	c->result.n = 0;
 	struct body_op_done done = {
-		.status = (uint8_t)status, .field = str_of(field), .why = str_of(why)};
+		.status = (uint8_t)status, .field = str_of(field), .why = whole_text(why)};
 	send_answer(c, &done);
 	free_call(c);
 }
@@ -180,6 +196,7 @@ static struct op_call *new_call(struct store *s, enum process peer, const struct
 	snprintf(c->source, sizeof(c->source), "%.*s", STR_ARG(b->source));
 	buf_str(&c->args, b->args);
 	list_append(&s->calls, &c->node);
+	s->calls_n++;
 	return c;
 }
 
@@ -191,6 +208,11 @@ static void run(struct op_call *c)
 		op_refuse(c, OP_DENIED, NULL, "%s needs the level %s; %s", op_spec(c->op)->name,
 			  op_level_name(op_spec(c->op)->level),
 			  c->denied ? "log in first" : "ask an administrator");
+		return;
+	}
+	if (c->s->calls_n > CALLS_MAX) {
+		op_refuse(c, OP_TOO_MANY, NULL, "%d operations are in progress: try again",
+			  CALLS_MAX);
 		return;
 	}
 	if (arguments_check(op_spec(c->op), buf_view(&c->args), field, &why)) {

@@ -79,6 +79,8 @@ int presence_take(struct presence *p, const struct body_presence *body)
 		forget(p, b.handle);
 		if (b.gone)
 			continue;
+		if (p->clients.n >= PRESENCE_MAX)
+			return ERR_MALFORMED;
 		map_set(&p->clients, MAP_KEY(b.handle), copy(&b));
 		count(p, b.device_id, 1);
 	}

@@ -8,6 +8,8 @@
 #include "daemon/base/map.h"
 #include "daemon/ipc/frame.h"
 
+enum { PRESENCE_MAX = 1000000 }; /* more than any broker can hold: a broken one told them */
+
 struct presence_client {
 	struct body_client body; /* strings point behind it */
 	char text[];

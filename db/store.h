@@ -66,7 +66,8 @@ struct store {
 	struct loop_timer clock_timer;
 	struct loop_timer nudge_timer; /* a delta did not get through */
 	struct link_call ca_call;
-	struct list calls;      /* struct op_call in progress */
+	struct list calls; /* struct op_call in progress */
+	unsigned calls_n;
 	struct list login_asks; /* struct login_ask in progress (device_login.c) */
 	struct rate refusals;   /* of callers without a level that reach the audit log */
 	struct process_info process[PROCESS_COUNT];

@@ -172,6 +172,36 @@ static void wait_ends_with_its_time(void **state)
 	assert_int_equal(rig_count(rig_ok(r, OP_EVENT_LIST, &a), "items"), 0);
 }
 
+static void count_too_many(struct link_call *call, int err, struct record *reply)
+{
+	struct body_op_done b;
+	(void)call;
+	if (!err && body_op_done_get(reply->body, &b) == 0)
+		waited |= b.status == OP_TOO_MANY;
+}
+
+static void waiting_is_bounded(void **state)
+{
+	enum { CALLERS = 1100 };
+	struct rig *r = *state;
+	struct link_call *calls = mem_array(struct link_call, CALLERS);
+	AUTO_BUF args = {0};
+	rec_int(&args, "since", rig_int(list(r, 0), "next"));
+	rec_int(&args, "wait", 30000);
+	const struct body_op body = {
+		.op = OP_EVENT_LIST,
+		.credential_kind = CREDENTIAL_PEER,
+		.credential = str_make("\0\0\0\0\0\0\0\0", 8),
+		.args = buf_view(&args),
+	};
+	waited = false;
+	for (int i = 0; i < CALLERS; i++)
+		LINK_ASK(r->end[PROCESS_CTL], &calls[i], OP, op, -1, &body, 20000, count_too_many);
+	rig_until(r, &waited);
+	rig_unlink(r, PROCESS_CTL); /* ends the calls */
+	free(calls);
+}
+
 static void a_flood_is_counted(void **state)
 {
 	struct rig *r = *state;
@@ -302,6 +332,7 @@ int main(void)
 		TEST(the_newest_come_oldest_first),
 		TEST(wait_ends_with_the_first_that_passes),
 		TEST(wait_ends_with_its_time),
+		TEST(waiting_is_bounded),
 		TEST(a_flood_is_counted),
 		TEST(numbers_go_on_after_a_restart),
 		TEST(a_number_from_the_future_starts_again),
