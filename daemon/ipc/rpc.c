@@ -91,10 +91,19 @@ static int check_hello(const struct rpc *r, const struct record *got)
 	return 0;
 }
 
+/* The peer let the last request time out and has not been heard since. */
+static bool is_resting(const struct rpc *r)
+{
+	return clock_mono_ms() < r->rest_until_ms && wait_for(r->sock, POLLIN, 0) == ERR_TIMEOUT;
+}
+
 int rpc_ask(struct rpc *r, enum message type, struct str body, uint32_t timeout_ms,
 	    struct record *reply)
 {
 	const uint64_t until = clock_mono_ms() + timeout_ms;
+	if (is_resting(r))
+		return ERR_TIMEOUT;
+	r->rest_until_ms = 0;
 	const struct record ask = {type, ++r->last_id, timeout_ms, body, -1};
 	int err = send_until(r, &ask, until);
 	while (err == 0) {
@@ -117,6 +126,8 @@ int rpc_ask(struct rpc *r, enum message type, struct str body, uint32_t timeout_
 		*reply = got;
 		return 0;
 	}
+	if (err == ERR_TIMEOUT)
+		r->rest_until_ms = clock_mono_ms() + RPC_REST_MS;
 	return err;
 }
 

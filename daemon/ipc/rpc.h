@@ -13,18 +13,22 @@ struct rpc {
 	enum process self;
 	enum process peer;
 	uint64_t last_id;
-	unsigned char *buf; /* FRAME_MAX bytes */
+	uint64_t rest_until_ms; /* monotonic; after a timeout, see rpc_ask */
+	unsigned char *buf;     /* FRAME_MAX bytes */
 };
 
 void rpc_init(struct rpc *r, int sock, enum process self,
 	      enum process peer); /* takes sock; says HELLO */
 void rpc_fini(struct rpc *r);
 
+enum { RPC_REST_MS = 3000 };
+
 /* Asks and waits for the reply, at most timeout_ms in all: a peer that stopped reading costs no
- * more than one that does not answer. *reply points into the rpc's buffer until the next call. Late
- * replies of earlier requests are dropped. 0, ERR_TIMEOUT, ERR_EOF, ERR_IO, ERR_MALFORMED, or
- * ERR_DENIED when the peer sends anything else than the reply that belongs to the request (the
- * caller gives the link up). */
+ * more than one that does not answer. After a timeout requests fail at once until the peer has said
+ * anything or RPC_REST_MS passed: a thread that serves many must not stand still for each of them.
+ * *reply points into the rpc's buffer until the next call. Late replies of earlier requests are
+ * dropped. 0, ERR_TIMEOUT, ERR_EOF, ERR_IO, ERR_MALFORMED, or ERR_DENIED when the peer sends
+ * anything else than the reply that belongs to the request (the caller gives the link up). */
 int rpc_ask(struct rpc *r, enum message type, struct str body, uint32_t timeout_ms,
 	    struct record *reply);
 
