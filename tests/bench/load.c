@@ -6,7 +6,7 @@
  * moves any more, prints what it counted, and waits for the next line before it disconnects. So the
  * driver can read the broker's clocks before and after without the connects in between.
  *
- *   load flow  PORT PUBLISHERS SUBSCRIBERS QOS MESSAGES WINDOW PAYLOAD   MESSAGES of each publisher
+ *   load flow  PORT PUBLISHERS SUBSCRIBERS QOS MESSAGES WINDOW BURST RATE
  *   load idle  PORT CLIENTS CERTIFICATES
  *   load storm PORT CONNECTS AT-A-TIME CERTIFICATES
  *
@@ -15,8 +15,11 @@
  * client pN and publishes to bench/pN/state. As many subscribers as publishers: pairs. One
  * subscriber: all publishers. Several, and one publisher: all get everything.
  *
- * A publisher is at most WINDOW messages ahead of its slowest receiver, and of PUBACK: what a
- * broker drops, loses or sends twice is then its own doing.
+ * Each publisher sends MESSAGES, up to BURST of them with one send (1: each in a TLS record and a
+ * send of its own). It is at most WINDOW messages ahead of its slowest receiver, and of PUBACK:
+ * what a broker drops, loses or sends twice is then its own doing. A window of 1 is a device that
+ * sends now and then: no message ever finds company. With a RATE other than 0 so many messages a
+ * second leave in all, evenly spaced, and the time from publisher to receiver is measured.
  */
 #include "tests/bench/load_client.h"
 
@@ -25,18 +28,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
-	STALLED_MS = 5000,
 	AT_A_TIME = 32, /* clients that connect at the same moment */
 	CERTIFICATES = 100,
-	PAYLOAD_MIN = 8,
-	PAYLOAD_MAX = 4096,
+	PAYLOAD = 100,
 	EVENTS = 128,
 };
+
+static const uint64_t stalled_ns = UINT64_C(5000000000);
 
 struct publisher {
 	struct client client;
@@ -49,19 +53,24 @@ struct publisher {
 static struct target target;
 static struct publisher *publishers;
 static struct client *subscribers;
-static unsigned publishers_n, subscribers_n, qos, window;
+static unsigned publishers_n, subscribers_n, qos, window, burst, rate;
 static uint32_t messages;
-static size_t payload_n;
 static uint32_t *next; /* [subscriber][publisher]: the number that comes next */
 static uint64_t delivered, lost, duplicated, resent;
+static uint32_t *latency_ns; /* of each delivery, when there is a rate */
 static unsigned ready_n;
 static bool running;
 
-static uint64_t now_us(clockid_t clock)
+static uint64_t now_ns(clockid_t clock)
 {
 	struct timespec t;
 	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t now_us(clockid_t clock)
+{
+	return now_ns(clock) / 1000;
 }
 
 static unsigned number_of(const char *text)
@@ -100,10 +109,12 @@ static void prepare(struct client *c, char kind, unsigned number, unsigned certi
 	snprintf(c->name, sizeof(c->name), "%c%u", kind, number);
 }
 
-static int turn(int timeout_ms, const struct client_events *tell)
+static int turn(uint64_t timeout_ns, const struct client_events *tell)
 {
 	struct epoll_event event[EVENTS];
-	const int n = epoll_wait(target.epoll, event, EVENTS, timeout_ms);
+	const struct timespec timeout = {(time_t)(timeout_ns / 1000000000),
+					 (long)(timeout_ns % 1000000000)};
+	const int n = epoll_pwait2(target.epoll, event, EVENTS, &timeout, NULL);
 	if (n < 0 && errno != EINTR)
 		fail("epoll: %s", strerror(errno));
 	for (int i = 0; i < n; i++)
@@ -120,7 +131,7 @@ static void connect_all(struct client *(*client)(unsigned i), unsigned n,
 	while (ready_n < n) {
 		while (begun < n && begun - ready_n < AT_A_TIME)
 			client_connect(client(begun++));
-		if (turn(STALLED_MS * 4, tell) == 0)
+		if (turn(4 * stalled_ns, tell) == 0)
 			fail("%u of %u clients are connected, and nothing moves", ready_n, n);
 	}
 }
@@ -170,29 +181,31 @@ static uint32_t slowest(unsigned p)
 	return least;
 }
 
-/* What a device's message might look like: who, which, and text. */
-static void payload_of(unsigned char *p, uint32_t publisher, uint32_t number)
-{
-	memcpy(p, &publisher, sizeof(publisher));
-	memcpy(p + sizeof(publisher), &number, sizeof(number));
-}
+/* What a message is made of: who sent it, which one it is, when, and filling. */
+struct payload {
+	uint32_t publisher;
+	uint32_t number;
+	uint64_t sent_ns;
+	unsigned char filling[PAYLOAD - 16];
+} __attribute__((packed));
 
 static void flow_published(struct client *c, const struct publish *m)
 {
-	uint32_t p, number;
-	if (m->payload_n != payload_n || m->qos != qos)
+	struct payload p;
+	if (m->payload_n != sizeof(p) || m->qos != qos)
 		fail("%s: a message of %zu bytes with QoS %u", c->name, m->payload_n, m->qos);
 	memcpy(&p, m->payload, sizeof(p));
-	memcpy(&number, m->payload + sizeof(p), sizeof(number));
-	if (p >= publishers_n || number >= messages)
+	if (p.publisher >= publishers_n || p.number >= messages)
 		fail("%s: a message that nobody sent", c->name);
-	uint32_t *due = &next[c->number * publishers_n + p];
-	if (number < *due) {
+	uint32_t *due = &next[c->number * publishers_n + p.publisher];
+	if (p.number < *due) {
 		duplicated += !m->dup;
 		resent += m->dup;
 	} else {
-		lost += number - *due;
-		*due = number + 1;
+		lost += p.number - *due;
+		*due = p.number + 1;
+		if (rate)
+			latency_ns[delivered] = (uint32_t)(now_ns(CLOCK_MONOTONIC) - p.sent_ns);
 		delivered++;
 	}
 	if (qos)
@@ -220,23 +233,61 @@ static const struct client_events flow = {
 	.turn_over = flow_turn_over,
 };
 
-/* Everything that the window allows, in one piece. */
-static bool publish_more(struct publisher *p)
+static void publish_one(struct publisher *p)
 {
-	static unsigned char payload[PAYLOAD_MAX];
+	static struct payload payload;
+	payload.publisher = p->client.number;
+	payload.number = p->sent;
+	payload.sent_ns = rate ? now_ns(CLOCK_MONOTONIC) : 0;
+	client_publish(&p->client, p->topic, qos, (uint16_t)(p->sent % UINT16_MAX + 1),
+		       (const unsigned char *)&payload, sizeof(payload));
+	p->sent++;
+}
+
+static bool may_publish(const struct publisher *p)
+{
 	const uint32_t arrived = slowest(p->client.number);
 	const uint32_t settled = qos && p->acknowledged < arrived ? p->acknowledged : arrived;
-	if (p->client.out_n || p->sent == messages || p->sent - settled >= window)
-		return false;
-	memset(payload + PAYLOAD_MIN, 'x', sizeof(payload) - PAYLOAD_MIN);
-	while (p->sent < messages && p->sent - settled < window) {
-		payload_of(payload, p->client.number, p->sent);
-		client_publish(&p->client, p->topic, qos, (uint16_t)(p->sent % UINT16_MAX + 1),
-			       payload, payload_n);
-		p->sent++;
+	return p->sent < messages && p->sent - settled < window && !p->client.out_n;
+}
+
+/* Everything that the window allows. */
+static bool publish_more(struct publisher *p)
+{
+	const uint32_t before = p->sent;
+	while (may_publish(p)) {
+		publish_one(p);
+		if (p->sent % burst == 0)
+			client_flush(&p->client);
 	}
 	client_flush(&p->client);
-	return true;
+	return p->sent > before;
+}
+
+/* Sends as much as the window allows, and hears what comes back. False: nothing moves. */
+static bool turn_of_windows(void)
+{
+	bool sent = false;
+	for (unsigned i = 0; i < publishers_n; i++)
+		sent |= publish_more(&publishers[i]);
+	return turn(stalled_ns, &flow) > 0 || sent;
+}
+
+/* Sends what is due, one publisher after the other, and hears what comes back until more is. */
+static bool turn_of_rate(uint64_t begun_ns)
+{
+	static uint64_t sent;
+	const uint64_t all = (uint64_t)messages * publishers_n;
+	for (uint64_t now; sent < all; sent++) {
+		const uint64_t due = begun_ns + sent * 1000000000 / rate;
+		struct publisher *p = &publishers[sent % publishers_n];
+		now = now_ns(CLOCK_MONOTONIC);
+		if (due > now)
+			return turn(due - now, &flow) >= 0;
+		publish_one(p);
+		client_flush(&p->client);
+	}
+	return turn(stalled_ns, &flow) > 0;
 }
 
 static bool finished(void)
@@ -262,16 +313,17 @@ static void flow_prepare(char **arg)
 	qos = number_of(arg[2]);
 	messages = number_of(arg[3]);
 	window = number_of(arg[4]);
-	payload_n = number_of(arg[5]);
-	if (!publishers_n || !subscribers_n || qos > 1 || !window || payload_n < PAYLOAD_MIN ||
-	    payload_n > PAYLOAD_MAX)
+	burst = number_of(arg[5]);
+	rate = number_of(arg[6]);
+	if (!publishers_n || !subscribers_n || qos > 1 || !window || !burst)
 		fail("one of the numbers is out of range");
 	if (publishers_n > 1 && subscribers_n > 1 && publishers_n != subscribers_n)
 		fail("several publishers and several subscribers must be pairs");
 	publishers = calloc(publishers_n, sizeof(*publishers));
 	subscribers = calloc(subscribers_n, sizeof(*subscribers));
 	next = calloc((size_t)publishers_n * subscribers_n, sizeof(*next));
-	if (!publishers || !subscribers || !next)
+	latency_ns = calloc((size_t)messages * publishers_n * subscribers_n, sizeof(*latency_ns));
+	if (!publishers || !subscribers || !next || !latency_ns)
 		fail("out of memory");
 	for (unsigned i = 0; i < publishers_n; i++) {
 		prepare(&publishers[i].client, 'p', i, CERTIFICATES);
@@ -281,32 +333,43 @@ static void flow_prepare(char **arg)
 		prepare(&subscribers[i], 's', i, CERTIFICATES);
 }
 
+static int by_size(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+static double latency_us(double share)
+{
+	return delivered ? latency_ns[(size_t)((double)(delivered - 1) * share)] / 1000.0 : 0;
+}
+
+static void say_counts(uint64_t wall_us, uint64_t cpu_us)
+{
+	const uint64_t receivers = publishers_n == subscribers_n ? 1 : subscribers_n;
+	printf("{\"delivered\": %llu, \"expected\": %llu, \"lost\": %llu, \"duplicated\": %llu, "
+	       "\"resent\": %llu, \"wall_us\": %llu, \"load_cpu_us\": %llu",
+	       (unsigned long long)delivered,
+	       (unsigned long long)(messages * receivers * publishers_n), (unsigned long long)lost,
+	       (unsigned long long)duplicated, (unsigned long long)resent,
+	       (unsigned long long)wall_us, (unsigned long long)cpu_us);
+	if (rate) {
+		qsort(latency_ns, delivered, sizeof(*latency_ns), by_size);
+		printf(", \"p50_us\": %.1f, \"p99_us\": %.1f", latency_us(.5), latency_us(.99));
+	}
+	say("}");
+}
+
 static void run_flow(char **arg)
 {
 	flow_prepare(arg);
 	connect_all(flow_client, publishers_n + subscribers_n, &flow);
 	say("{\"ready\": true}");
 	await_line();
-	const uint64_t wall = now_us(CLOCK_MONOTONIC), cpu = now_us(CLOCK_PROCESS_CPUTIME_ID);
-	uint64_t turns = 0;
-	while (!finished()) {
-		bool sent = false;
-		for (unsigned i = 0; i < publishers_n; i++)
-			sent |= publish_more(&publishers[i]);
-		if (turn(STALLED_MS, &flow) == 0 && !sent)
-			break;
-		turns++;
-	}
-	const uint64_t receivers = publishers_n == subscribers_n ? 1 : subscribers_n;
-	printf("{\"delivered\": %llu, \"expected\": %llu, \"lost\": %llu, \"duplicated\": %llu, "
-	       "\"resent\": %llu, \"wall_us\": %llu, \"load_cpu_us\": %llu, \"turns\": %llu}\n",
-	       (unsigned long long)delivered,
-	       (unsigned long long)(messages * receivers * publishers_n), (unsigned long long)lost,
-	       (unsigned long long)duplicated, (unsigned long long)resent,
-	       (unsigned long long)(now_us(CLOCK_MONOTONIC) - wall),
-	       (unsigned long long)(now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu),
-	       (unsigned long long)turns);
-	fflush(stdout);
+	const uint64_t cpu = now_us(CLOCK_PROCESS_CPUTIME_ID), wall = now_ns(CLOCK_MONOTONIC);
+	while (!finished() && (rate ? turn_of_rate(wall) : turn_of_windows()))
+		;
+	say_counts((now_ns(CLOCK_MONOTONIC) - wall) / 1000, now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu);
 	await_line();
 	for (unsigned i = 0; i < publishers_n + subscribers_n; i++)
 		client_close(flow_client(i));
@@ -379,7 +442,7 @@ static void run_storm(char **arg)
 			client_connect(&subscribers[i]);
 			begun++;
 		}
-		if (turn(STALLED_MS, &connects) == 0)
+		if (turn(stalled_ns, &connects) == 0)
 			fail("%u of %u connects are done, and nothing moves", ready_n, n);
 	}
 	printf("{\"delivered\": %u, \"expected\": %u, \"lost\": 0, \"duplicated\": 0, "
@@ -406,7 +469,7 @@ static const struct {
 	int arguments;
 	void (*run)(char **arg);
 } scenario[] = {
-	{"flow", 6, run_flow},
+	{"flow", 7, run_flow},
 	{"idle", 2, run_idle},
 	{"storm", 3, run_storm},
 };
@@ -414,6 +477,7 @@ static const struct {
 int main(int argc, char **argv)
 {
 	many_descriptors();
+	prctl(PR_SET_TIMERSLACK, 1);
 	target.epoll = epoll_create1(EPOLL_CLOEXEC);
 	target.tls = getenv("BENCH_CERTS") != NULL;
 	target.user = getenv("BENCH_USER");
