@@ -410,8 +410,8 @@ static enum reason admit(struct connecting *k)
 		r = because(k, REASON_QUOTA_EXCEEDED, "too many connections of this device");
 	if (r == REASON_SUCCESS)
 		r = claim(k, id, &s);
-	if (r != REASON_SUCCESS || c->state == CONN_MOVING)
-		return r;
+	if (r != REASON_SUCCESS || !s)
+		return r; /* without a session: it is on another worker */
 	limit_connected(b->limit, &c->hold);
 	open_session(k, s, id);
 	return REASON_SUCCESS;
