@@ -6,14 +6,12 @@ A file may set SETTINGS (section.key=value), LISTENERS (see tests/throwaway) and
 do everything: the standard alone is tested.
 """
 
-import itertools
-
 import pytest
 
 import mqtt
 from gateway import Gateway
+from told import OPEN, Events, name
 
-OPEN = "open tls=off auth=anonymous"
 EVERYTHING = [("allow", "any", "all", "#"), ("allow", "any", "all", "$x/#")]
 
 
@@ -45,9 +43,6 @@ def dial(gateway):
         c.close()
 
 
-_numbers = itertools.count(1)
-
-
 @pytest.fixture
 def join(dial):
     """join(version, client_id=None, **options of mqtt.connect): a connection with its CONNACK."""
@@ -59,12 +54,14 @@ def join(dial):
     return join
 
 
-def name():
-    """A client identifier that no other test has."""
-    return f"c{next(_numbers)}"
-
-
 @pytest.fixture
-def topic(request):
+def topic():
     """A topic that no other test has."""
-    return f"t/{next(_numbers)}"
+    return f"t/{name()}"
+
+
+@pytest.fixture(scope="module")
+def events(gateway):
+    stream = Events(gateway)
+    yield stream
+    stream.close()

@@ -4,8 +4,8 @@
 import pytest
 
 import mqtt
-from conftest import name
 from mqtt import CONNACK, DISCONNECT, V31, V311, V5, binary, packet
+from told import name
 
 states = pytest.mark.states
 

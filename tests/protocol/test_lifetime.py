@@ -7,9 +7,9 @@ import time
 import pytest
 
 import mqtt
-from conftest import OPEN, name
 from gateway import wait_until
 from mqtt import V311, V5
+from told import OPEN, name
 
 states = pytest.mark.states
 

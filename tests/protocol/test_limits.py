@@ -4,9 +4,9 @@
 import pytest
 
 import mqtt
-from conftest import OPEN, name
 from gateway import wait_until
 from mqtt import PUBACK, PUBLISH, V311, V5
+from told import OPEN, name
 
 states = pytest.mark.states
 

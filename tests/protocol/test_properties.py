@@ -4,9 +4,9 @@
 import pytest
 
 import mqtt
-from conftest import name
 from mqtt import (AUTH, CONNACK, CONNECT, DISCONNECT, PROPERTIES, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, REPEATED,
                   SUBSCRIBE, UNSUBSCRIBE, V5, WILL, one_property, varint)
+from told import name
 
 states = pytest.mark.states
 

@@ -4,9 +4,9 @@
 import pytest
 
 import mqtt
-from conftest import name
 from gateway import wait_until
 from mqtt import DISCONNECT, PUBACK, V311, V5
+from told import name
 
 states = pytest.mark.states
 

@@ -7,9 +7,10 @@ import pytest
 
 import mqtt
 import transport
-from conftest import name
 from mqtt import V311, V5, Client
-from transport import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, TcpWire, TlsWire, WebSocketWire, ws_head, ws_request
+from told import name
+from transport import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, TcpWire, TlsWire, WebSocketWire, ws_head,
+                       ws_request)
 
 states = pytest.mark.states
 
