@@ -218,3 +218,54 @@ bool der_oid_is(struct str body, const char *dotted)
 	uint8_t oid[OID_BYTES];
 	return str_eq(body, str_make(oid, encode_oid(dotted, oid)));
 }
+
+/* Days from 1970-01-01 to a date of the Gregorian calendar, counted in years that begin in March.
+ */
+static int64_t days_of(int64_t year, unsigned month, unsigned day)
+{
+	const int64_t y = month <= 2 ? year - 1 : year;
+	const int64_t century = y / 400;
+	const unsigned in_era = (unsigned)(y - century * 400);
+	const unsigned in_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+	const unsigned in_cycle = in_era * 365 + in_era / 4 - in_era / 100 + in_year;
+	return century * 146097 + in_cycle - 719468;
+}
+
+static unsigned digits(struct str *s, size_t n, struct cur *c)
+{
+	unsigned value = 0;
+	if (s->n < n) {
+		cur_fail(c);
+		return 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (s->p[i] < '0' || s->p[i] > '9')
+			cur_fail(c);
+		value = value * 10 + (unsigned)(s->p[i] - '0');
+	}
+	s->p += n;
+	s->n -= n;
+	return value;
+}
+
+int64_t der_get_time(struct cur *c)
+{
+	const struct der element = der_read(c);
+	struct str s = element.body;
+	unsigned year;
+	if (element.tag == DER_UTC_TIME) {
+		year = digits(&s, 2, c);
+		year += year < 50 ? 2000 : 1900;
+	} else {
+		year = digits(&s, 4, c);
+	}
+	const unsigned month = digits(&s, 2, c);
+	const unsigned day = digits(&s, 2, c);
+	const unsigned hour = digits(&s, 2, c);
+	const unsigned minute = digits(&s, 2, c);
+	const unsigned second = digits(&s, 2, c);
+	if (!str_is(s, "Z") || month < 1 || month > 12 || day < 1 || day > 31)
+		cur_fail(c);
+	return cur_ok(c) ? days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
+			 : 0;
+}

@@ -60,5 +60,8 @@ uint8_t der_peek(const struct cur *c);
 struct str der_get(struct cur *c, uint8_t tag);
 /* A cursor over the elements inside the next element, which must have this tag. */
 struct cur der_open(struct cur *c, uint8_t tag);
+/* The next element as seconds since 1970: UTCTime or GeneralizedTime, to the second and in UTC
+ * (RFC 5280, 4.1.2.5). */
+int64_t der_get_time(struct cur *c);
 /* True when the value of an OBJECT IDENTIFIER is this one (a literal of ours). */
 bool der_oid_is(struct str body, const char *dotted);

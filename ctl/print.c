@@ -108,9 +108,7 @@ static void cell_text(struct buf *out, const json_t *v)
 /* What comes from devices may hold anything: controls would move the cursor. */
 static void make_printable(struct buf *b)
 {
-	for (size_t i = 0; i < b->n; i++)
-		if ((unsigned char)b->p[i] < 0x20 || b->p[i] == 0x7f)
-			b->p[i] = '?';
+	str_mask_controls(b->p, b->n);
 }
 
 /* Columns on the screen: UTF-8 continuation bytes take none. */
@@ -204,8 +202,10 @@ static void print_multiline(const char *text, int indent)
 {
 	struct str rest = str_trim(str_of(text));
 	while (rest.p) {
-		const struct str line = str_split(&rest, '\n');
-		printf("%*s%.*s\n", indent, "", STR_ARG(line));
+		AUTO_BUF line = {0};
+		buf_str(&line, str_split(&rest, '\n'));
+		make_printable(&line);
+		printf("%*s%s\n", indent, "", buf_cstr(&line));
 	}
 }
 
@@ -287,8 +287,11 @@ void print_event(const json_t *event)
 
 int print_problem(unsigned status, const json_t *problem)
 {
-	const char *detail = field(problem, "detail");
-	fprintf(stderr, "gatehouse: %s\n", detail[0] ? detail : "the gateway could not do it");
+	AUTO_BUF detail = {0};
+	buf_puts(&detail, field(problem, "detail"));
+	make_printable(&detail);
+	fprintf(stderr, "gatehouse: %s\n",
+		detail.n ? buf_cstr(&detail) : "the gateway could not do it");
 	switch (status) {
 	case 400:
 		return EXIT_USAGE;

@@ -8,58 +8,6 @@
 
 #include <stdio.h>
 
-/* Days from 1970-01-01 to a date of the Gregorian calendar, counted in years that begin in March.
- */
-static int64_t days_of(int64_t year, unsigned month, unsigned day)
-{
-	const int64_t y = month <= 2 ? year - 1 : year;
-	const int64_t century = y / 400;
-	const unsigned in_era = (unsigned)(y - century * 400);
-	const unsigned in_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-	const unsigned in_cycle = in_era * 365 + in_era / 4 - in_era / 100 + in_year;
-	return century * 146097 + in_cycle - 719468;
-}
-
-static unsigned digits(struct str *s, size_t n, struct cur *c)
-{
-	unsigned value = 0;
-	if (s->n < n) {
-		cur_fail(c);
-		return 0;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (s->p[i] < '0' || s->p[i] > '9')
-			cur_fail(c);
-		value = value * 10 + (unsigned)(s->p[i] - '0');
-	}
-	s->p += n;
-	s->n -= n;
-	return value;
-}
-
-/* UTCTime or GeneralizedTime, always to the second and in UTC (RFC 5280, 4.1.2.5). */
-static int64_t read_time(struct cur *c)
-{
-	const struct der element = der_read(c);
-	struct str s = element.body;
-	unsigned year;
-	if (element.tag == DER_UTC_TIME) {
-		year = digits(&s, 2, c);
-		year += year < 50 ? 2000 : 1900;
-	} else {
-		year = digits(&s, 4, c);
-	}
-	const unsigned month = digits(&s, 2, c);
-	const unsigned day = digits(&s, 2, c);
-	const unsigned hour = digits(&s, 2, c);
-	const unsigned minute = digits(&s, 2, c);
-	const unsigned second = digits(&s, 2, c);
-	if (!str_is(s, "Z") || month < 1 || month > 12 || day < 1 || day > 31)
-		cur_fail(c);
-	return cur_ok(c) ? days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
-			 : 0;
-}
-
 static void read_name(struct str name, char out[CERTIFICATE_NAME])
 {
 	struct cur c = cur_of(name);
@@ -93,8 +41,8 @@ int certificate_read(struct str der, struct certificate *out)
 	der_get(&tbs, DER_SEQUENCE);
 	cert.issuer = der_read(&tbs).whole;
 	struct cur validity = der_open(&tbs, DER_SEQUENCE);
-	cert.not_before = read_time(&validity);
-	cert.not_after = read_time(&validity);
+	cert.not_before = der_get_time(&validity);
+	cert.not_after = der_get_time(&validity);
 	const struct der subject = der_read(&tbs);
 	cert.subject = subject.whole;
 	const struct der spki = der_read(&tbs);

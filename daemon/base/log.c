@@ -6,6 +6,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/check.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/str.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -33,13 +34,6 @@ void log_set_level(enum log_level level)
 bool log_enabled(enum log_level level)
 {
 	return (int)level <= atomic_load_explicit(&max_level, memory_order_relaxed);
-}
-
-static void escape_controls(char *line, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
 }
 
 static const char *level_name(enum log_level level)
@@ -75,7 +69,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 	if (body < 0)
 		return;
 	size_t n = MIN((size_t)(head + body), sizeof(line) - 2);
-	escape_controls(line + head, n - (size_t)head);
+	str_mask_controls(line + head, n - (size_t)head);
 	line[n++] = '\n';
 	if (write(STDERR_FILENO, line, n) < 0)
 		return; /* nobody reads the log: nothing to be done about it here */

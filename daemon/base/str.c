@@ -133,6 +133,18 @@ bool str_is_utf8(struct str s)
 	return true;
 }
 
+void str_mask_controls(char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const unsigned char c = (unsigned char)p[i];
+		const unsigned char next = i + 1 < n ? (unsigned char)p[i + 1] : 0;
+		if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+			p[i] = p[i + 1] = '?';
+		else if (c < 0x20 || c == 0x7f)
+			p[i] = '?';
+	}
+}
+
 void hex_encode(const void *p, size_t n, char *out)
 {
 	static const char digit[] = "0123456789abcdef";

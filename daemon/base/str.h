@@ -50,6 +50,9 @@ struct str str_split(struct str *rest, char sep);
 int str_u64(struct str s, uint64_t max, uint64_t *out);
 /* Well-formed UTF-8 without U+0000 and without surrogates [MQTT-1.5.4-1, MQTT-1.5.4-2]. */
 bool str_is_utf8(struct str s);
+/* Puts '?' for what would move a terminal's cursor or end a line: C0 controls, DEL, and the C1
+ * controls U+0080 to U+009F (two for each). */
+void str_mask_controls(char *p, size_t n);
 /* Lower-case hexadecimal. hex_decode: 0, or ERR_MALFORMED unless s is exactly 2 n digits. */
 void hex_encode(const void *p, size_t n, char *out /* 2 n + 1 bytes */);
 int hex_decode(struct str s, void *out, size_t n);

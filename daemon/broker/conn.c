@@ -422,6 +422,8 @@ static void late(struct loop_timer *t)
 {
 	struct conn *c = container_of(t, struct conn, timer);
 	const uint64_t now = loop_now_ms(c->worker->loop);
+	if (c->state == CONN_LOGIN)
+		return; /* the client did its part; the question to the store has its own limit */
 	if (c->state != CONN_OPEN) {
 		conn_event(c, EVENT_LOGIN_REFUSED, "no CONNECT in time", NULL);
 		conn_close(c, REASON_NORMAL_DISCONNECTION, "no CONNECT in time");

@@ -351,22 +351,14 @@ static void tell_connected(struct connecting *k)
 	conn_event(c, EVENT_CLIENT_CONNECTED, "", &detail);
 }
 
-/* The common name out of "CN=pump-1,O=...": RFC 4514 escapes what would end it, and a name with
- * such characters matches nothing anyway. */
 static char *common_name(const struct conn *c)
 {
 	struct str leaf;
 	struct tls_description d;
 	if (!c->has_certificate || stream_peer_chain(c->stream, &leaf, 1) == 0 ||
-	    tls_describe(leaf, &d))
+	    tls_describe(leaf, &d) || !d.common_name[0])
 		return NULL;
-	struct str rest = str_of(d.subject);
-	while (rest.p) {
-		const struct str part = str_trim(str_split(&rest, ','));
-		if (str_prefix(part, STR("CN=")))
-			return str_dup(str_make(part.p + 3, part.n - 3));
-	}
-	return NULL;
+	return mem_strdup(d.common_name);
 }
 
 static void open_session(struct connecting *k, struct session *s, struct identity *id)
@@ -418,8 +410,8 @@ static enum reason admit(struct connecting *k)
 		r = because(k, REASON_QUOTA_EXCEEDED, "too many connections of this device");
 	if (r == REASON_SUCCESS)
 		r = claim(k, id, &s);
-	if (r != REASON_SUCCESS || c->state == CONN_MOVING)
-		return r;
+	if (r != REASON_SUCCESS || !s)
+		return r; /* without a session: it is on another worker */
 	limit_connected(b->limit, &c->hold);
 	open_session(k, s, id);
 	return REASON_SUCCESS;

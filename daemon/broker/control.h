@@ -21,6 +21,7 @@ struct chain_ask {
 	struct buf chains; /* records of struct body_chain, empty until it answered */
 	bool asked;
 	bool failed;
+	bool unfit; /* its key is not that of the listener's certificate; told once */
 };
 
 /* Certificates that the parent read for a listener. */
@@ -49,6 +50,7 @@ struct control {
 	struct map limits;   /* listener name -> struct limit */
 	struct map chains;   /* listener name or "" -> struct chain_ask */
 	struct map files;    /* listener name -> struct listener_files */
+	bool unfit;          /* a listener waits for a key that fits its new certificate */
 	unsigned char ticket_master[TICKET_MASTER_BYTES];
 	bool has_ticket_master;
 	unsigned store_generation; /* counts the links to the store */

@@ -37,8 +37,12 @@ static void chain_arrived(struct link_call *call, int err, struct record *reply)
 			  a->name[0] ? "listener " : "the gateway's own name", a->name,
 			  STR_ARG(why));
 	} else {
-		if (str_eq(buf_view(&a->chains), done.chains))
+		if (str_eq(buf_view(&a->chains), done.chains)) {
+			if (a->unfit)
+				control_retry(a->control);
 			return;
+		}
+		a->unfit = false;
 		a->chains.n = 0;
 		buf_str(&a->chains, done.chains);
 	}
@@ -142,7 +146,8 @@ static size_t split_list(struct str list, struct str *out, size_t max)
 	return n;
 }
 
-static void add_identities(const struct chain_ask *a, const struct listener_files *files,
+/* False: the key of the vault is not that of the certificate in the listener's files. */
+static bool add_identities(const struct chain_ask *a, const struct listener_files *files,
 			   struct lists *lists, struct tls_settings *set)
 {
 	struct cur c = cur_of(buf_view(&a->chains));
@@ -154,9 +159,12 @@ static void add_identities(const struct chain_ask *a, const struct listener_file
 		const struct str der =
 			b.certificates.n || !files ? b.certificates : buf_view(&files->certificate);
 		struct str *chain = lists->identity[set->identity_n];
-		set->identity[set->identity_n++] =
-			(struct tls_identity){chain, split_list(der, chain, TLS_CHAIN_MAX), b.key};
+		const size_t n = split_list(der, chain, TLS_CHAIN_MAX);
+		if (n && !b.certificates.n && !tls_key_fits(chain[0], b.spki))
+			return false;
+		set->identity[set->identity_n++] = (struct tls_identity){chain, n, b.key};
 	}
+	return true;
 }
 
 static enum tls_client_certificate client_certificate(enum config_auth auth)
@@ -199,7 +207,13 @@ static int build_credentials(struct control *k, const struct config_listener *l,
 	struct tls_settings set = {0};
 	struct lists *lists = mem_new(struct lists);
 	use_config(k, l, &set);
-	add_identities(a, files, lists, &set);
+	if (!add_identities(a, files, lists, &set)) {
+		*error = mem_printf("listener \"%s\": its certificate and its key do not belong "
+				    "together; give the certificate of this key, first in its file",
+				    l->name);
+		free(lists);
+		return ERR_CONFLICT;
+	}
 	if (!l->client_ca[0])
 		registry_authorities(k->broker.registry, &authorities);
 	else if (files)
@@ -234,18 +248,43 @@ static struct limit *own_limit(struct control *k, const struct config_listener *
 	return limit;
 }
 
+/* A listener that serves already goes on with the certificate that it has: after a reload the
+ * broker may have read the new certificate before the vault has read the new key. */
+static bool keep_credentials(struct control *k, struct endpoint *e, const char *error)
+{
+	const struct endpoint *old = settings_endpoint(k->settings, str_of(e->config->name));
+	struct chain_ask *a = map_get(&k->chains, str_of(chain_name(e->config)));
+	if (!old || !old->credentials)
+		return false;
+	if (!a->unfit)
+		log_warning("%s; until then the old ones are used", error);
+	a->unfit = k->unfit = true;
+	e->credentials = tls_credentials_ref(old->credentials);
+	control_retry(k);
+	return true;
+}
+
+static int build_endpoint(struct control *k, struct endpoint *e, struct buf *why)
+{
+	AUTO_CHAR error = NULL;
+	if (!e->config->tls || e->credentials)
+		return 0;
+	const int err = build_credentials(k, e->config, &e->credentials, &error);
+	if (err == 0 || (err == ERR_CONFLICT && keep_credentials(k, e, error)))
+		return 0;
+	log_error("%s", error);
+	if (why)
+		buf_puts(why, error);
+	return ERR_INVALID;
+}
+
 int endpoints_build(struct control *k, struct settings *s, struct buf *why)
 {
+	k->unfit = false;
 	for (size_t i = 0; i < s->endpoints; i++) {
 		struct endpoint *e = &s->endpoint[i];
-		AUTO_CHAR error = NULL;
-		if (e->config->tls && !e->credentials &&
-		    build_credentials(k, e->config, &e->credentials, &error)) {
-			log_error("%s", error);
-			if (why)
-				buf_puts(why, error);
+		if (build_endpoint(k, e, why))
 			return ERR_INVALID;
-		}
 		e->limit = own_limit(k, e->config);
 	}
 	return 0;

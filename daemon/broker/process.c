@@ -234,7 +234,7 @@ static void retry(struct loop_timer *t)
 	if (k->stopping)
 		return;
 	storelink_retry(k);
-	if (!endpoints_known(k))
+	if (k->unfit || !endpoints_known(k))
 		endpoints_ask(k);
 }
 

@@ -53,7 +53,8 @@ enum handshake_verdict {
 
 /* A certificate in words, for events. Texts are cut to fit and are valid UTF-8. */
 struct tls_description {
-	char subject[192]; /* RFC 4514 */
+	char subject[192];    /* RFC 4514 */
+	char common_name[65]; /* "" unless the subject has exactly one, of 1 to 64 bytes */
 	char issuer[192];
 	char serial[48]; /* lower-case hexadecimal */
 	char fingerprint[65];

@@ -191,3 +191,18 @@ int tls_key_new(struct str leaf, uint32_t key_id, tls_sign_fn *sign_fn, void *co
 	*out = key;
 	return 0;
 }
+
+bool tls_key_fits(struct str leaf, struct str spki)
+{
+	gnutls_pcert_st certificate;
+	gnutls_datum_t own = {NULL, 0};
+	const gnutls_datum_t der = {(unsigned char *)leaf.p, (unsigned)leaf.n};
+	if (gnutls_pcert_import_x509_raw(&certificate, &der, GNUTLS_X509_FMT_DER, 0) < 0)
+		return false;
+	const bool fits =
+		gnutls_pubkey_export2(certificate.pubkey, GNUTLS_X509_FMT_DER, &own) == 0 &&
+		str_eq(str_make(own.data, own.size), spki);
+	gnutls_free(own.data);
+	gnutls_pcert_deinit(&certificate);
+	return fits;
+}

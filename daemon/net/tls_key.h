@@ -35,6 +35,8 @@ enum tls_scheme {
  * owns the key (gnutls_privkey_deinit). 0, ERR_CRYPTO (no certificate), ERR_INVALID (key type). */
 int tls_key_new(struct str leaf, uint32_t key_id, tls_sign_fn *sign, void *context,
 		gnutls_privkey_t *out);
+/* Whether a certificate (DER) is for this public key (SubjectPublicKeyInfo in DER). */
+bool tls_key_fits(struct str leaf, struct str spki);
 /* What sign gets as context in this thread for keys without one. */
 void tls_key_thread_context(void *context);
 /* Whether a signature in this thread failed since the last call; clears it. */

@@ -186,6 +186,19 @@ static void put_name(gnutls_x509_crt_t crt,
 	gnutls_free(text.data);
 }
 
+/* Never out of the subject's text: what stands there depends on what others put beside it. */
+static void put_common_name(gnutls_x509_crt_t crt, char *out, size_t size)
+{
+	size_t n = size;
+	size_t second = 0;
+	const int e =
+		gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, out, &n);
+	if (e < 0 || memchr(out, '\0', n) || !str_is_utf8(str_make(out, n)) ||
+	    gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 1, 0, NULL, &second) !=
+		    GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+		out[0] = '\0';
+}
+
 int tls_describe(struct str der, struct tls_description *out)
 {
 	gnutls_x509_crt_t crt;
@@ -201,6 +214,7 @@ int tls_describe(struct str der, struct tls_description *out)
 		return ERR_CRYPTO;
 	}
 	put_name(crt, gnutls_x509_crt_get_dn3, d.subject, sizeof(d.subject));
+	put_common_name(crt, d.common_name, sizeof(d.common_name));
 	put_name(crt, gnutls_x509_crt_get_issuer_dn3, d.issuer, sizeof(d.issuer));
 	if (gnutls_x509_crt_get_serial(crt, serial, &serial_n) == 0)
 		hex_encode(serial, serial_n, d.serial);

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ASK_TIMEOUT_MS = 40000, RESULT_MAX = 64 * MiB, ARGS_MAX = 60000 };
+enum { ASK_TIMEOUT_MS = 10000, RESULT_MAX = 64 * MiB, ARGS_MAX = 60000 };
 
 /* A request that waits for the store. */
 struct api_call {
@@ -173,12 +173,15 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 		api_problem(r, 503, NULL, "the store is away; try again in a moment", NULL);
 		return;
 	}
+	int64_t wait_ms = 0; /* how long the caller of event.list is ready to wait for one */
+	rec_get_int(buf_view(args), "wait", &wait_ms);
 	struct api_call *a = mem_new(struct api_call);
 	a->web = w;
 	a->request = r;
 	a->status = m->status;
 	list_append(&w->pending, &a->node);
-	LINK_ASK(w->store, &a->call, OP, op, -1, &b, ASK_TIMEOUT_MS, store_answered);
+	LINK_ASK(w->store, &a->call, OP, op, -1, &b, ASK_TIMEOUT_MS + (uint32_t)wait_ms,
+		 store_answered);
 }
 
 struct query {

@@ -51,7 +51,7 @@ static void changing_needs_a_level(void **state)
 			assert_true(s->level > VIEWER);
 		else
 			assert_true(ends_with(s->name, ".list") || ends_with(s->name, ".show") ||
-				    strcmp(s->name, "status") == 0);
+				    ends_with(s->name, ".check") || strcmp(s->name, "status") == 0);
 	}
 }
 

@@ -275,6 +275,14 @@ static void buffers_reserve(void **state)
 	assert_ptr_equal(before, b.p); /* what was reserved does not move */
 }
 
+static void controls_are_masked(void **state)
+{
+	(void)state;
+	char text[] = "a\n\x1b[2J\x7f|\xc2\x9b|\xc2\xa0\xc3\x9b|\xc2";
+	str_mask_controls(text, sizeof(text) - 1);
+	assert_string_equal(text, "a??[2J?|??|\xc2\xa0\xc3\x9b|\xc2");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +297,7 @@ int main(void)
 		cmocka_unit_test(distance),
 		cmocka_unit_test(buffers_grow),
 		cmocka_unit_test(buffers_reserve),
+		cmocka_unit_test(controls_are_masked),
 	};
 	return cmocka_run_group_tests_name("str", tests, NULL, NULL);
 }

@@ -926,6 +926,28 @@ static void websocket_over_tls(void **state)
 
 /* Settings. */
 
+/* Only a name of its own makes a device "admin" for rules with ${cn}. */
+static void common_names(void **state)
+{
+	(void)state;
+	const struct {
+		struct cert_plan plan;
+		const char *want;
+	} cases[] = {
+		{{.cn = "pump-7"}, "pump-7"},
+		{{.cn = "pump-7", .organization = "x,CN=admin"}, "pump-7"},
+		{{.cn = "pump-7", .second_cn = "admin"}, ""},
+		{{.organization = "CN=admin"}, ""},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct cert c = cert_make(&cases[i].plan);
+		struct tls_description d;
+		assert_int_equal(tls_describe(cert_der(&c), &d), 0);
+		assert_string_equal(d.common_name, cases[i].want);
+		cert_free(&c);
+	}
+}
+
 static void wrong_settings(void **state)
 {
 	(void)state;
@@ -1034,6 +1056,7 @@ int main(void)
 		cmocka_unit_test(stopping_answers_everyone),
 		cmocka_unit_test(below_the_time_floor),
 		cmocka_unit_test(websocket_over_tls),
+		cmocka_unit_test(common_names),
 		cmocka_unit_test(wrong_settings),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -14,6 +14,12 @@
 
 #define MUST(call) CHECK((call) >= 0)
 
+static void add_name(gnutls_x509_crt_t crt, const char *oid, const char *text)
+{
+	if (text)
+		MUST(gnutls_x509_crt_set_dn_by_oid(crt, oid, 0, text, (unsigned)strlen(text)));
+}
+
 struct cert cert_make(const struct cert_plan *plan)
 {
 	static unsigned char serial;
@@ -30,8 +36,7 @@ struct cert cert_make(const struct cert_plan *plan)
 	MUST(gnutls_x509_crt_init(&c.crt));
 	MUST(gnutls_x509_crt_set_version(c.crt, 3));
 	MUST(gnutls_x509_crt_set_serial(c.crt, number, sizeof(number)));
-	MUST(gnutls_x509_crt_set_dn_by_oid(c.crt, GNUTLS_OID_X520_COMMON_NAME, 0, plan->cn,
-					   (unsigned)strlen(plan->cn)));
+	add_name(c.crt, GNUTLS_OID_X520_COMMON_NAME, plan->cn);
 	MUST(gnutls_x509_crt_set_activation_time(c.crt, (time_t)from));
 	MUST(gnutls_x509_crt_set_expiration_time(
 		c.crt, (time_t)(from + (plan->for_s ? plan->for_s : 86400))));
@@ -39,6 +44,8 @@ struct cert cert_make(const struct cert_plan *plan)
 	MUST(gnutls_x509_crt_set_basic_constraints(c.crt, plan->ca, -1));
 	MUST(gnutls_x509_crt_set_key_usage(c.crt, plan->ca ? GNUTLS_KEY_KEY_CERT_SIGN
 							   : GNUTLS_KEY_DIGITAL_SIGNATURE));
+	add_name(c.crt, GNUTLS_OID_X520_COMMON_NAME, plan->second_cn);
+	add_name(c.crt, GNUTLS_OID_X520_ORGANIZATION_NAME, plan->organization);
 	if (plan->purpose)
 		MUST(gnutls_x509_crt_set_key_purpose_oid(c.crt, plan->purpose, 0));
 	const struct cert *by = plan->issuer ? plan->issuer : &c;

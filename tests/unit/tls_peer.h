@@ -18,6 +18,8 @@ struct cert {
 
 struct cert_plan {
 	const char *cn;
+	const char *second_cn;     /* NULL = none, as the next */
+	const char *organization;  /* behind the names */
 	const struct cert *issuer; /* NULL = self-signed */
 	bool ca;
 	bool rsa;
