@@ -622,13 +622,24 @@ void conn_accept(struct worker *w, const struct endpoint *e, int socket, const s
 struct conn *conn_adopt(struct worker *w, struct stream *stream)
 {
 	struct conn *c = conn_new(w, stream_peer(stream));
-	if (!c || !use_stream(c, stream)) {
-		if (c)
-			c->stream = NULL;
-		stream_free(stream);
-		return NULL;
+	if (c && use_stream(c, stream))
+		return c;
+	if (c) {
+		c->stream = NULL;
+		conn_vanish(c);
 	}
-	return c;
+	stream_free(stream);
+	return NULL;
+}
+
+char *conn_common_name(const struct conn *c)
+{
+	struct str leaf;
+	struct tls_description d;
+	if (!c->has_certificate || stream_peer_chain(c->stream, &leaf, 1) == 0 ||
+	    tls_describe(leaf, &d) || !d.common_name[0])
+		return NULL;
+	return mem_strdup(d.common_name);
 }
 
 /* ---- end --------------------------------------------------------------------------------------

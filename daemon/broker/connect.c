@@ -351,16 +351,6 @@ static void tell_connected(struct connecting *k)
 	conn_event(c, EVENT_CLIENT_CONNECTED, "", &detail);
 }
 
-static char *common_name(const struct conn *c)
-{
-	struct str leaf;
-	struct tls_description d;
-	if (!c->has_certificate || stream_peer_chain(c->stream, &leaf, 1) == 0 ||
-	    tls_describe(leaf, &d) || !d.common_name[0])
-		return NULL;
-	return mem_strdup(d.common_name);
-}
-
 static void open_session(struct connecting *k, struct session *s, struct identity *id)
 {
 	struct conn *c = k->conn;
@@ -374,8 +364,9 @@ static void open_session(struct connecting *k, struct session *s, struct identit
 	c->connected_ms = clock_wall_ms();
 	c->receive_maximum = k->packet->props.receive_maximum;
 	s->address = c->peer;
-	free(s->cn);
-	s->cn = id->uses_cn ? common_name(c) : NULL;
+	s->conn = c;
+	s->cn_known = false;
+	c->session = s;
 	session_use_identity(s, identity_ref(id));
 	will_drop(s); /* one that waits for its delay: its client is back [MQTT-3.1.3-9] */
 	set_keep_alive(k, &connack.props);
@@ -383,8 +374,6 @@ static void open_session(struct connecting *k, struct session *s, struct identit
 	set_capabilities(k, &connack.props);
 	if (k->k->has_will)
 		will_set(s, &k->k->will);
-	s->conn = c;
-	c->session = s;
 	tell_connected(k);
 	c->worker->stats.connects++;
 	if (!send_connack(c, &connack)) {

@@ -184,13 +184,26 @@ static void rejudge_subscriptions(struct session *s)
 	trie_edit_commit(&edit);
 }
 
+/* Reads the certificate only when a rule asks for its name; true when the name is another one. */
+static bool learn_common_name(struct session *s)
+{
+	if (!s->conn || s->cn_known || !s->identity->uses_cn)
+		return false;
+	char *before = s->cn;
+	s->cn = conn_common_name(s->conn);
+	s->cn_known = true;
+	const bool changed = !str_eq(str_of(s->cn), str_of(before));
+	free(before);
+	return changed;
+}
+
 void session_use_identity(struct session *s, struct identity *now)
 {
 	struct worker *w = s->worker;
 	struct identity *old = s->identity;
 	s->identity = now;
 	identity_unref(old);
-	if (old == now)
+	if (!learn_common_name(s) && old == now)
 		return;
 	if (s->subscriptions.n)
 		rejudge_subscriptions(s);

@@ -42,7 +42,8 @@ struct session {
 	char *client_id;
 	size_t client_id_n;
 	struct identity *identity;
-	char *cn; /* of the certificate, when a rule asks for it */
+	char *cn;      /* of the certificate, when a rule asks for it */
+	bool cn_known; /* of this connection's certificate */
 	struct addr address;
 	struct map subscriptions; /* filter -> struct subscription */
 	struct subscription **place;

@@ -414,7 +414,7 @@ struct tls *tls_stream_new(int fd, const struct addr *peer, struct tls_credentia
 		return NULL;
 	}
 	t->base.ops = &tls_ops;
-	t->base.error = "";
+	t->base.error = t->end_text = "";
 	t->base.fd = fd;
 	t->base.peer = *peer;
 	t->credentials = tls_credentials_ref(credentials);
