@@ -419,6 +419,8 @@ static int on_start(struct child *p)
 /* Everything that was answered is durable: nothing is left to do. */
 static void on_stop(struct child *p)
 {
+	if (vault.started)
+		tls_service_stop(&vault.tls);
 	report_fini(&vault.report);
 	child_stopped(p);
 }

@@ -13,46 +13,49 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
-enum { STACK = 256 * KiB, WHAT_MAX = 128 };
+enum { STACK = 256 * KiB };
 
 struct link_thread {
+	struct list node; /* this and the next three: the main thread's */
+	struct loop_note note;
+	pthread_t thread;
+	bool joined;
 	struct tls_service *service;
 	enum process peer;
 	struct rpc rpc;
-	bool warned; /* one line for a link: who asks for what it may not have could fill the log */
-};
-
-struct complaint {
-	struct loop_note note;
-	struct tls_service *service;
-	enum process peer;
-	char what[WHAT_MAX];
+	bool warned;      /* one line for a link: who asks for what it may not could fill the log */
+	const char *what; /* the peer did wrong; NULL = nothing */
 };
 
 int tls_service_init(struct tls_service *s, struct why *why)
 {
 	int err = 0;
+	list_init(&s->threads);
 	for (enum key_slot slot = SLOT_SERVER; slot < SLOT_COUNT && err == 0; slot++)
 		err = signer_add(s->signer, key_slot_info(slot)->process, STR(""),
 				 servers_key(s->servers, slot), &s->id[slot], why);
 	return err;
 }
 
-static void deliver(struct loop_note *note)
+static void join(struct link_thread *t)
 {
-	struct complaint *c = container_of(note, struct complaint, note);
-	c->service->misbehaved(c->service, c->peer, c->what);
-	free(c);
+	if (!t->joined)
+		pthread_join(t->thread, NULL);
+	t->joined = true;
 }
 
-static void complain(struct link_thread *t, const char *what)
+/* The main thread again. */
+static void ended(struct loop_note *note)
 {
-	struct complaint *c = mem_new(struct complaint);
-	c->service = t->service;
-	c->peer = t->peer;
-	snprintf(c->what, sizeof(c->what), "%s", what);
-	loop_post(t->service->loop, &c->note, deliver);
+	struct link_thread *t = container_of(note, struct link_thread, note);
+	join(t);
+	if (t->what)
+		t->service->misbehaved(t->service, t->peer, t->what);
+	list_remove(&t->node);
+	rpc_fini(&t->rpc);
+	free(t);
 }
 
 static int sign(struct link_thread *t, const struct record *ask)
@@ -158,11 +161,10 @@ static void *serve(void *arg)
 			err = answer(t, &ask);
 	}
 	if (err == ERR_DENIED)
-		complain(t, "sent a record that it may not send");
+		t->what = "sent a record that it may not send";
 	if (err == ERR_MALFORMED)
-		complain(t, "sent a malformed record");
-	rpc_fini(&t->rpc);
-	free(t);
+		t->what = "sent a malformed record";
+	loop_post(t->service->loop, &t->note, ended);
 	return NULL;
 }
 
@@ -172,11 +174,18 @@ void tls_service_link(struct tls_service *s, enum process peer, int fd)
 	t->service = s;
 	t->peer = peer;
 	rpc_init(&t->rpc, fd, PROCESS_VAULT, peer);
-	pthread_t thread;
+	list_append(&s->threads, &t->node);
 	pthread_attr_t attr;
 	CHECK(pthread_attr_init(&attr) == 0);
 	CHECK(pthread_attr_setstacksize(&attr, STACK) == 0);
-	CHECK(pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0);
-	CHECK(pthread_create(&thread, &attr, serve, t) == 0);
+	CHECK(pthread_create(&t->thread, &attr, serve, t) == 0);
 	pthread_attr_destroy(&attr);
+}
+
+void tls_service_stop(struct tls_service *s)
+{
+	list_each (it, &s->threads)
+		shutdown(list_entry(it, struct link_thread, node)->rpc.sock, SHUT_RDWR);
+	list_each (it, &s->threads)
+		join(list_entry(it, struct link_thread, node));
 }

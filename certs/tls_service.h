@@ -16,6 +16,7 @@ struct tls_service {
 	struct str issuing;      /* DER of the issuing certificate, completes the chains */
 	uint32_t id[SLOT_COUNT]; /* of the server keys in the signer */
 	struct loop *loop;       /* of the main thread */
+	struct list threads;     /* one per link */
 	/* The peer of a link broke the rules; main thread. */
 	void (*misbehaved)(struct tls_service *s, enum process peer, const char *what);
 };
@@ -26,3 +27,5 @@ int tls_service_init(struct tls_service *s, struct why *why);
 /* Serves one link in a thread of its own until it ends; takes fd. s must live as long as the
  * process. */
 void tls_service_link(struct tls_service *s, enum process peer, int fd);
+/* Ends all links and waits for their threads: none may be in GnuTLS while the process exits. */
+void tls_service_stop(struct tls_service *s);
