@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * PEM (RFC 7468) and base64 (RFC 4648) read in one pass: files of people who bring their own PKI,
+ * PEM (RFC 7468) and base64 (RFC 4648), read in one pass: files of people who bring their own PKI,
  * and password hashes of other brokers. Linear in the bytes. Pure; any thread.
  */
 #pragma once
@@ -15,3 +15,6 @@ int base64_decode(struct str text, struct buf *out) MUST_CHECK;
  * replace those of *der. Text around blocks is skipped. 0; ERR_NOT_FOUND: no further block;
  * ERR_MALFORMED: a block without end, or no base64. */
 int pem_next(struct str *rest, struct str *label, struct buf *der) MUST_CHECK;
+
+/* Appends a block, lines of 64. */
+void pem_put(const char *label, struct str der, struct buf *out);

@@ -83,6 +83,9 @@ static void show_change(const struct ctl_command *c, const json_t *answer)
 		show_rule(c, answer);
 	else if (json_object_get(answer, "client_id"))
 		printf("%s: closed\n", text_of(answer, "client_id"));
+	else if (json_object_get(answer, "fingerprint"))
+		printf("%s: %.16s registered\n", text_of(answer, "device"),
+		       text_of(answer, "fingerprint"));
 	else if (json_object_get(answer, "key"))
 		printf("%s = %s\n", text_of(answer, "key"), text_of(answer, "value"));
 	else

@@ -103,6 +103,7 @@ int run_plain(struct invocation *in);
 int run_device_add(struct invocation *in);
 int run_device_set(struct invocation *in);
 int run_cert_add(struct invocation *in);
+int run_cert_import(struct invocation *in);
 int run_cert_revoke(struct invocation *in);
 int run_acl(struct invocation *in);
 int run_acl_check(struct invocation *in);

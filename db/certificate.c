@@ -4,6 +4,7 @@
  */
 #include "db/certificate.h"
 #include "certs/der.h"
+#include "certs/pem.h"
 #include "daemon/base/err.h"
 
 #include <stdio.h>
@@ -55,29 +56,7 @@ int certificate_read(struct str der, struct certificate *out)
 	return 0;
 }
 
-static void put_base64(struct str s, struct buf *out)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789+/";
-	for (size_t i = 0; i < s.n; i += 3) {
-		const size_t left = s.n - i;
-		uint32_t v = (uint32_t)(unsigned char)s.p[i] << 16;
-		v |= left > 1 ? (uint32_t)(unsigned char)s.p[i + 1] << 8 : 0;
-		v |= left > 2 ? (uint32_t)(unsigned char)s.p[i + 2] : 0;
-		buf_putc(out, letters[v >> 18]);
-		buf_putc(out, letters[v >> 12 & 63]);
-		buf_putc(out, left > 1 ? letters[v >> 6 & 63] : '=');
-		buf_putc(out, left > 2 ? letters[v & 63] : '=');
-	}
-}
-
 void certificate_pem(struct str der, struct buf *out)
 {
-	enum { LINE_BYTES = 48 };
-	buf_puts(out, "-----BEGIN CERTIFICATE-----\n");
-	for (size_t i = 0; i < der.n; i += LINE_BYTES) {
-		put_base64(str_make(der.p + i, MIN(der.n - i, (size_t)LINE_BYTES)), out);
-		buf_putc(out, '\n');
-	}
-	buf_puts(out, "-----END CERTIFICATE-----\n");
+	pem_put("CERTIFICATE", der, out);
 }

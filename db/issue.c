@@ -31,12 +31,12 @@ static bool busy(const struct op_call *c, struct str name, struct str spki)
 	return false;
 }
 
-static bool check_key(struct op_call *c, struct str spki, int64_t device_id)
+bool issue_check_key(struct op_call *c, const char *field, struct str spki, int64_t device_id)
 {
 	struct sql *db = c->s->registry;
 	int64_t unused;
 	if (SQL_GET_INT(db, &unused, "SELECT 1 FROM blocked_key WHERE spki = ?", sql_blob(spki))) {
-		op_refuse(c, OP_REFUSED, "csr",
+		op_refuse(c, OP_REFUSED, field,
 			  "this key was reported compromised and is refused for ever: make a new "
 			  "one");
 		return false;
@@ -49,7 +49,7 @@ static bool check_key(struct op_call *c, struct str spki, int64_t device_id)
 	if (!sql_next(&q))
 		return true;
 	const struct str owner = sql_at_str(&q, 0);
-	op_refuse(c, OP_CONFLICT, "csr", "this key belongs to device \"%.*s\": make a new one",
+	op_refuse(c, OP_CONFLICT, field, "this key belongs to device \"%.*s\": make a new one",
 		  STR_ARG(owner));
 	return false;
 }
@@ -73,7 +73,7 @@ static bool check_request(struct op_call *c, struct str name, int64_t device_id,
 			  STR_ARG(csr_name), STR_ARG(name));
 		return false;
 	}
-	return check_key(c, spki, device_id);
+	return issue_check_key(c, "csr", spki, device_id);
 }
 
 bool issue_check(struct op_call *c, struct str name, int64_t device_id)

@@ -20,6 +20,10 @@
  */
 bool issue_check(struct op_call *c, struct str name, int64_t device_id);
 
+/* May this key be this device's: not blocked, and not another device's? field is the argument that
+ * gave it. False: refused. */
+bool issue_check_key(struct op_call *c, const char *field, struct str spki, int64_t device_id);
+
 /* Asks the vault. issued() runs when there is a certificate; otherwise the call was refused. The
  * strings of *done live until it returns. */
 typedef void issue_handler(struct op_call *c, const struct body_issue_done *done);

@@ -12,12 +12,13 @@
  *   issuer                        str or null, common name of the authority
  *   status                        str: good, expired, revoked, hold, superseded, pending
  *   not_before, not_after         time
- *   issued_at                     time;  issued_by, via (cli, ui, est, vault): str
+ *   issued_at                     time;  issued_by, via (cli, ui, est, import, vault): str
  *   revoked_at                    time or null;  reason: str or null
  *
  * cert.list     items: list of certificates in the order of issue; next: str or null
  * cert.show     a certificate, and pem: str
  * cert.add      device: str; certificate: object (issue.h)
+ * cert.import   a certificate
  * cert.revoke   items: list of certificates that were revoked
  * ca.show       authorities: list of {name, kind (root, issuing, cross, external), subject, state,
  *               fingerprint, not_before, not_after, pem}; server_certificates: list of certificates

@@ -36,6 +36,7 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_CERT_SHOW] = op_cert_show,
 	[OP_CERT_ADD] = op_cert_add,
 	[OP_CERT_REVOKE] = op_cert_revoke,
+	[OP_CERT_IMPORT] = op_cert_import,
 	[OP_CA_SHOW] = op_ca_show,
 	[OP_ROLE_LIST] = op_role_list,
 	[OP_ROLE_SHOW] = op_role_show,

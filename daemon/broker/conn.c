@@ -514,6 +514,23 @@ static bool use_stream(struct conn *c, struct stream *stream)
 	       0;
 }
 
+enum handshake_verdict conn_judge_certificate(const struct conn *c, uint64_t *device_id,
+					      int64_t *not_after)
+{
+	const struct endpoint *now =
+		settings_endpoint(c->worker->settings, str_of(c->endpoint->config->name));
+	const struct endpoint *e = now ? now : c->endpoint;
+	struct str chain[TLS_CHAIN_MAX];
+	const struct client_certificate certificate = {
+		.fingerprint = c->fingerprint,
+		.chain = chain,
+		.chain_n = e->policy ? stream_peer_chain(c->stream, chain, TLS_CHAIN_MAX) : 0,
+		.now = now_s(),
+	};
+	return client_policy_judge(e->policy, c->worker->broker->registry, &certificate, device_id,
+				   not_after, NULL);
+}
+
 struct handshake_wait {
 	struct worker *worker;
 	uint64_t conn;

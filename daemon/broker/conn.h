@@ -103,6 +103,11 @@ void conn_resume(struct conn *c);
 /* The worker's end of turn. */
 void conn_flush(struct conn *c);
 
+/* Whether its certificate opens a device now, by the listener's rules of today, and which; see
+ * client_policy.h. */
+enum handshake_verdict conn_judge_certificate(const struct conn *c, uint64_t *device_id,
+					      int64_t *not_after);
+
 /* Starts the timer for whichever deadline comes next. */
 void conn_watch(struct conn *c);
 

@@ -81,9 +81,7 @@ static enum reason by_certificate(struct connecting *k)
 	struct conn *c = k->conn;
 	if (!c->has_certificate)
 		return because(k, REASON_NOT_AUTHORIZED, "no client certificate");
-	switch (registry_certificate(c->worker->broker->registry, c->fingerprint,
-				     MAX(clock_wall(), build_time()), &k->device_id,
-				     &c->certificate_until)) {
+	switch (conn_judge_certificate(c, &k->device_id, &c->certificate_until)) {
 	case VERDICT_ALLOW:
 		return REASON_SUCCESS;
 	case VERDICT_REVOKED:
@@ -92,6 +90,8 @@ static enum reason by_certificate(struct connecting *k)
 		return because(k, REASON_NOT_AUTHORIZED, "the certificate expired");
 	case VERDICT_DISABLED:
 		return because(k, REASON_NOT_AUTHORIZED, "the device is disabled");
+	case VERDICT_REFUSED:
+		return because(k, REASON_NOT_AUTHORIZED, "the listener takes no such certificate");
 	default:
 		return because(k, REASON_NOT_AUTHORIZED, "the certificate is not registered");
 	}

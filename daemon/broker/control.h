@@ -29,6 +29,9 @@ struct listener_files {
 	char *name;
 	struct buf certificate; /* DER, each behind a 32-bit length */
 	struct buf client_ca;
+	struct buf crl_file; /* as the parent read it; parsed when its authorities are known */
+	char *crl_path;
+	struct crl_set *crl; /* NULL: none, or not parsed yet */
 };
 
 struct socket_given {

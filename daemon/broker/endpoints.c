@@ -3,8 +3,11 @@
  * Listeners made ready: see endpoints.h.
  */
 #include "daemon/broker/endpoints.h"
+#include "daemon/base/build.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
+#include "daemon/base/mem.h"
 #include "daemon/net/tls_pem.h"
 
 #include <stdlib.h>
@@ -107,14 +110,68 @@ static struct listener_files *files_of(struct control *k, struct str name)
 	return f;
 }
 
+static void take_crl_file(struct listener_files *f, struct str path, struct buf *text)
+{
+	buf_fini(&f->crl_file);
+	f->crl_file = *text;
+	*text = (struct buf){0};
+	free(f->crl_path);
+	f->crl_path = str_dup(path);
+}
+
+/* Of a file that came since the last time. A file with an error is reported once and changes
+ * nothing; without an older one the listener cannot be. */
+static int parse_crl(struct listener_files *f, char **error)
+{
+	struct why why;
+	struct crl_set *crl;
+	if (!f->crl_file.n)
+		return f->crl ? 0 : ERR_NOT_FOUND;
+	const int err = crl_set_read(buf_view(&f->crl_file), buf_view(&f->client_ca), &crl, &why);
+	buf_fini(&f->crl_file);
+	if (err) {
+		*error = mem_printf("listener %s: crl = %s: %s", f->name, f->crl_path, why.text);
+		return err;
+	}
+	if (f->crl)
+		crl_set_unref(f->crl);
+	f->crl = crl;
+	log_notice("listener %s: %zu certificates on the revocation lists of %s", f->name,
+		   crl_set_entries(crl), f->crl_path);
+	if (crl_set_next_update(crl) <= MAX(clock_wall(), build_time()))
+		log_warning("listener %s: a revocation list in %s is older than its authority "
+			    "promised a new one: it is used, but get the new one",
+			    f->name, f->crl_path);
+	return 0;
+}
+
+static int use_policy(struct endpoint *e, struct listener_files *f, char **error)
+{
+	const bool wants_crl = e->config->client_ca[0] && e->config->crl[0];
+	if (wants_crl) {
+		const int err = f ? parse_crl(f, error) : ERR_NOT_FOUND;
+		if (err && !*error)
+			*error = mem_printf("listener %s: crl = %s is not there", e->config->name,
+					    e->config->crl);
+		if (err)
+			return err;
+	}
+	e->policy = client_policy_new(e->config, wants_crl ? f->crl : NULL);
+	return 0;
+}
+
 int endpoints_files(struct control *k, struct record *r)
 {
 	struct body_listener_files b;
 	AUTO_BUF text = {0};
-	if (r->fd < 0 || body_listener_files_get(r->body, &b) || b.kind > LISTENER_CLIENT_CA ||
-	    memfd_read(r->fd, FILE_MAX, &text))
+	if (r->fd < 0 || body_listener_files_get(r->body, &b) || b.kind > LISTENER_CRL ||
+	    memfd_read(r->fd, b.kind == LISTENER_CRL ? CRL_FILE_MAX : FILE_MAX, &text))
 		return ERR_MALFORMED;
 	struct listener_files *f = files_of(k, b.listener);
+	if (b.kind == LISTENER_CRL) {
+		take_crl_file(f, b.path, &text);
+		return 0;
+	}
 	struct buf *list = b.kind == LISTENER_CERTIFICATE ? &f->certificate : &f->client_ca;
 	list->n = 0;
 	if (tls_certificates_read(buf_view(&text), TLS_TRUST_MAX, list))
@@ -196,15 +253,23 @@ static void use_config(const struct control *k, const struct config_listener *l,
 	}
 }
 
-static int build_credentials(struct control *k, const struct config_listener *l,
-			     struct tls_credentials **out, char **error)
+static void unref_policy(void *policy)
 {
+	client_policy_unref(policy);
+}
+
+static int build_credentials(struct control *k, struct endpoint *e, char **error)
+{
+	const struct config_listener *l = e->config;
 	const struct chain_ask *a = map_get(&k->chains, str_of(chain_name(l)));
-	const struct listener_files *files = map_get(&k->files, str_of(l->name));
+	struct listener_files *files = map_get(&k->files, str_of(l->name));
 	if (!a || a->chains.n == 0)
 		return 0; /* a new listener: refused until the vault has answered */
+	const int bad = use_policy(e, files, error);
+	if (bad)
+		return bad;
 	AUTO_BUF authorities = {0};
-	struct tls_settings set = {0};
+	struct tls_settings set = {.attached = e->policy, .attached_unref = unref_policy};
 	struct lists *lists = mem_new(struct lists);
 	use_config(k, l, &set);
 	if (!add_identities(a, files, lists, &set)) {
@@ -222,7 +287,9 @@ static int build_credentials(struct control *k, const struct config_listener *l,
 		set.trust = lists->trust;
 		set.trust_n = split_list(buf_view(&authorities), lists->trust, TLS_TRUST_MAX);
 	}
-	const int err = tls_credentials_new(&set, error, out);
+	const int err = tls_credentials_new(&set, error, &e->credentials);
+	if (err == 0)
+		client_policy_ref(e->policy);
 	free(lists);
 	return err;
 }
@@ -269,7 +336,7 @@ static int build_endpoint(struct control *k, struct endpoint *e, struct buf *why
 	AUTO_CHAR error = NULL;
 	if (!e->config->tls || e->credentials)
 		return 0;
-	const int err = build_credentials(k, e->config, &e->credentials, &error);
+	const int err = build_credentials(k, e, &error);
 	if (err == 0 || (err == ERR_CONFLICT && keep_credentials(k, e, error)))
 		return 0;
 	log_error("%s", error);

@@ -98,11 +98,15 @@ static void on_link(struct child *p, enum process peer, unsigned index, int fd)
 struct swap {
 	struct round round;
 	struct settings *settings;
+	bool rejudge; /* a revocation list, or what a listener takes, may be another */
 };
 
 static void swap_run(struct worker *w, struct round *r)
 {
-	worker_use_settings(w, container_of(r, struct swap, round)->settings);
+	const struct swap *s = container_of(r, struct swap, round);
+	worker_use_settings(w, s->settings);
+	if (s->rejudge)
+		revoke_connections(w);
 }
 
 static void swap_done(struct round *r)
@@ -113,10 +117,11 @@ static void swap_done(struct round *r)
 }
 
 /* Takes the snapshot; every worker uses it from its next turn on. */
-static void publish_settings(struct control *k, struct settings *s)
+static void publish_settings(struct control *k, struct settings *s, bool rejudge)
 {
 	struct swap *swap = mem_new(struct swap);
 	swap->settings = settings_ref(s);
+	swap->rejudge = rejudge;
 	settings_unref(k->settings);
 	k->settings = s;
 	round_start(&swap->round, &k->broker, swap_run, swap_done);
@@ -141,7 +146,7 @@ static void renew_credentials(struct control *k)
 		return;
 	struct settings *s = settings_new(config);
 	if (endpoints_build(k, s, NULL) == 0)
-		publish_settings(k, s);
+		publish_settings(k, s, false);
 	else
 		settings_unref(s);
 }
@@ -160,7 +165,7 @@ static int on_reload(struct child *p, struct str text, struct buf *why)
 	const struct limit_settings limits = settings_limits(s);
 	limit_configure(k->broker.limit, &limits);
 	log_set_level((enum log_level)config->log.level);
-	publish_settings(k, TAKE(s));
+	publish_settings(k, TAKE(s), true);
 	/* The parent keeps this text from now on; the vault may have other certificates. */
 	endpoints_ask(k);
 	return 0;

@@ -75,6 +75,7 @@ struct compiled {
 
 struct state {
 	struct map devices;
+	struct map names; /* of devices -> struct device */
 	struct map certificates;
 	struct map rules;
 	struct map authorities;
@@ -151,6 +152,7 @@ static void rule_free(struct rule *r)
 
 static void state_fini(struct state *s)
 {
+	map_fini(&s->names);
 	MAP_FREE(&s->devices, device_free);
 	MAP_FREE(&s->certificates, free);
 	MAP_FREE(&s->rules, rule_free);
@@ -237,6 +239,8 @@ static int take_device(struct registry *r, struct state *s, bool gone, struct st
 	struct device *old = map_remove(&s->devices, MAP_KEY(b.id));
 	if (old) {
 		device_changed(old, &b, gone, change);
+		if (map_get(&s->names, str_of(old->name)) == old)
+			map_remove(&s->names, str_of(old->name));
 		device_free(old);
 	}
 	if (gone)
@@ -250,6 +254,7 @@ static int take_device(struct registry *r, struct state *s, bool gone, struct st
 	d->roles = mem_copy(b.roles.p, b.roles.n);
 	d->roles_n = b.roles.n;
 	map_set(&s->devices, MAP_KEY(d->id), d);
+	map_set(&s->names, b.name, d);
 	return 0;
 }
 
@@ -671,6 +676,19 @@ enum handshake_verdict registry_certificate(struct registry *r,
 		verdict = judge(&r->state, c, now);
 		*device_id = c->device_id;
 		*not_after = c->not_after;
+	}
+	pthread_rwlock_unlock(&r->lock);
+	return verdict;
+}
+
+enum handshake_verdict registry_named(struct registry *r, struct str name, uint64_t *device_id)
+{
+	enum handshake_verdict verdict = VERDICT_UNKNOWN_DEVICE;
+	pthread_rwlock_rdlock(&r->lock);
+	const struct device *d = map_get(&r->state.names, name);
+	if (d) {
+		verdict = d->enabled ? VERDICT_ALLOW : VERDICT_DISABLED;
+		*device_id = d->id;
 	}
 	pthread_rwlock_unlock(&r->lock);
 	return verdict;

@@ -62,6 +62,9 @@ struct identity *registry_identity(struct registry *r, uint64_t device_id);
 enum handshake_verdict registry_certificate(struct registry *r,
 					    const unsigned char fingerprint[STREAM_FINGERPRINT],
 					    int64_t now, uint64_t *device_id, int64_t *not_after);
+/* Whether a device of this name may connect, and which it is: ALLOW, DISABLED or UNKNOWN_DEVICE.
+ * *device_id is written when there is one. */
+enum handshake_verdict registry_named(struct registry *r, struct str name, uint64_t *device_id);
 /* The name of a device, enabled or not; "" when there is none of that number. */
 enum { REGISTRY_NAME = 65 };
 void registry_name_of(struct registry *r, uint64_t device_id, char out[REGISTRY_NAME]);

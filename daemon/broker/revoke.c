@@ -14,9 +14,10 @@ static const char *lost(struct conn *c)
 	uint64_t device_id = 0;
 	int64_t not_after = 0;
 	if (c->has_certificate) {
-		switch (registry_certificate(r, c->fingerprint, MAX(clock_wall(), build_time()),
-					     &device_id, &not_after)) {
+		switch (conn_judge_certificate(c, &device_id, &not_after)) {
 		case VERDICT_ALLOW:
+			if (c->session && c->device_id && c->device_id != device_id)
+				return "the certificate belongs to another device now";
 			c->certificate_until = c->certificate_until ? not_after : 0;
 			break;
 		case VERDICT_REVOKED:
@@ -25,6 +26,8 @@ static const char *lost(struct conn *c)
 			return "the device was disabled";
 		case VERDICT_EXPIRED:
 			return "the certificate expired";
+		case VERDICT_REFUSED:
+			return "the listener takes no such certificate any more";
 		default:
 			return "the certificate or its device was removed";
 		}

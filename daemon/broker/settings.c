@@ -29,9 +29,11 @@ void settings_unref(struct settings *s)
 {
 	if (!ref_put(&s->ref))
 		return;
-	for (size_t i = 0; i < s->endpoints; i++)
+	for (size_t i = 0; i < s->endpoints; i++) {
+		client_policy_unref(s->endpoint[i].policy);
 		if (s->endpoint[i].credentials)
 			tls_credentials_unref(s->endpoint[i].credentials);
+	}
 	free(s->endpoint);
 	config_free(s->config);
 	free(s);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "daemon/base/ref.h"
+#include "daemon/broker/client_policy.h"
 #include "daemon/conf/config.h"
 #include "daemon/net/limit.h"
 #include "daemon/net/tls_credentials.h"
@@ -15,6 +16,7 @@
 struct endpoint {
 	const struct config_listener *config;
 	struct tls_credentials *credentials; /* NULL without TLS */
+	struct client_policy *policy;        /* of client certificates; NULL: the registry alone */
 	struct limit *limit; /* of this listener alone, NULL = none; outlives the snapshot */
 };
 

@@ -6,6 +6,7 @@
 #include "daemon/base/build.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
+#include "daemon/broker/client_policy.h"
 
 #include <unistd.h>
 
@@ -82,6 +83,12 @@ enum handshake_verdict vaultlink_authorise(void *context, const struct handshake
 {
 	struct vaultlink *s = context;
 	int64_t not_after;
-	return registry_certificate(s->broker->registry, peer->fingerprint,
-				    MAX(clock_wall(), build_time()), device, &not_after);
+	const struct client_certificate c = {
+		.fingerprint = peer->fingerprint,
+		.chain = peer->chain,
+		.chain_n = peer->chain_n,
+		.now = MAX(clock_wall(), build_time()),
+	};
+	return client_policy_judge(tls_credentials_attached(peer->credentials), s->broker->registry,
+				   &c, device, &not_after, peer->detail);
 }

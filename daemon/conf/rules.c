@@ -100,6 +100,8 @@ static void check_plain(const struct config *c, struct conf_place place,
 		CONF_KEY_listener_certificate, CONF_KEY_listener_key,
 		CONF_KEY_listener_client_ca,   CONF_KEY_listener_tls_versions,
 		CONF_KEY_listener_tickets,     CONF_KEY_listener_record_max,
+		CONF_KEY_listener_lint,        CONF_KEY_listener_device_from,
+		CONF_KEY_listener_crl,
 	};
 	if (l->tls)
 		return;
@@ -130,12 +132,39 @@ static void check_certificates(const struct config *c, struct conf_place place,
 			      auth_word(l));
 }
 
+/* What is said about certificates of other authorities. */
+static void check_client_ca(const struct config *c, struct conf_place place,
+			    const struct config_listener *l, struct config_errors *errors)
+{
+	/* Defaults may be written out. */
+	const struct {
+		bool said;
+		size_t key;
+	} about[] = {
+		{l->lint != CONFIG_LINT_STRICT, CONF_KEY_listener_lint},
+		{l->device_from != CONFIG_DEVICE_FROM_FINGERPRINT, CONF_KEY_listener_device_from},
+		{l->crl[0], CONF_KEY_listener_crl},
+	};
+	for (size_t i = 0; l->tls && !l->client_ca[0] && i < ARRAY_LEN(about); i++)
+		if (about[i].said)
+			conf_error_at(errors, c, place, about[i].key,
+				      "is about the certificates of another authority; add "
+				      "client-ca = PATH or remove it");
+	if (l->client_ca[0] && l->lint == CONFIG_LINT_LEGACY &&
+	    l->device_from != CONFIG_DEVICE_FROM_FINGERPRINT)
+		conf_error_at(
+			errors, c, place, CONF_KEY_listener_device_from,
+			"trusts names of certificates that lint = legacy hardly judges; write "
+			"lint = strict, or device-from = fingerprint and register them");
+}
+
 static void check_listener(const struct config *c, size_t i, struct config_errors *errors)
 {
 	const struct config_listener *l = &c->listener[i];
 	const struct conf_place place = {CONF_SECTION_listener, i};
 	check_plain(c, place, l, errors);
 	check_certificates(c, place, l, errors);
+	check_client_ca(c, place, l, errors);
 	if (l->auth == CONFIG_AUTH_ANONYMOUS && !is_loopback_only(&l->bind) && !l->allow_from.n)
 		conf_error_at(errors, c, place, CONF_KEY_listener_auth,
 			      "lets everyone in who can reach the machine; bind to 127.0.0.1 or "

@@ -124,7 +124,7 @@ int memfd_make(const char *name, struct str bytes);
 int memfd_read(int fd, size_t max, struct buf *out);
 
 /* Values that travel in fields above. */
-enum listener_file { LISTENER_CERTIFICATE, LISTENER_CLIENT_CA };
+enum listener_file { LISTENER_CERTIFICATE, LISTENER_CLIENT_CA, LISTENER_CRL };
 enum process_state { PROCESS_DOWN, PROCESS_STARTING, PROCESS_SERVING, PROCESS_STOPPING };
 enum entry_kind { ENTRY_DEVICE, ENTRY_CERT, ENTRY_RULE, ENTRY_CA };
 enum cert_status { CERT_GOOD, CERT_REVOKED, CERT_HOLD, CERT_SUPERSEDED, CERT_PENDING };

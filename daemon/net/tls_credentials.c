@@ -271,6 +271,8 @@ int tls_credentials_new(const struct tls_settings *set, char **error, struct tls
 		e = derive_ticket_key(c, set, &r);
 	if (e < 0)
 		return e;
+	c->attached = set->attached;
+	c->attached_unref = set->attached_unref;
 	*out = TAKE(c);
 	return 0;
 }
@@ -291,6 +293,8 @@ void tls_credentials_unref(struct tls_credentials *c)
 		gnutls_priority_deinit(c->priority);
 	if (c->trust)
 		gnutls_x509_trust_list_deinit(c->trust, 1);
+	if (c->attached)
+		c->attached_unref(c->attached);
 	secret_wipe(c->ticket_key, sizeof(c->ticket_key));
 	free(c->name);
 	free(c);
@@ -304,4 +308,9 @@ const char *tls_credentials_name(const struct tls_credentials *c)
 enum tls_client_certificate tls_credentials_client(const struct tls_credentials *c)
 {
 	return c->client_certificate;
+}
+
+void *tls_credentials_attached(const struct tls_credentials *c)
+{
+	return c->attached;
 }

@@ -48,6 +48,10 @@ struct tls_settings {
 	struct str ticket_master; /* TLS_TICKET_MASTER bytes; the same for all listeners */
 	struct str policy;        /* whatever else must separate the tickets of two listeners */
 	bool alpn_http;           /* offer http/1.1 (WebSocket) beside mqtt */
+	/* Something of the owner's that lives as long as the credentials, for authorise(): given
+	 * away when they are made; attached_unref(attached) at their end. May be NULL. */
+	void *attached;
+	void (*attached_unref)(void *attached);
 };
 
 /* Copies everything. The ticket key is HKDF-SHA256(master, name || SHA-256 of the trust ||
@@ -61,6 +65,7 @@ DEFINE_AUTO(tls_credentials, tls_credentials_unref)
 
 const char *tls_credentials_name(const struct tls_credentials *c);
 enum tls_client_certificate tls_credentials_client(const struct tls_credentials *c);
+void *tls_credentials_attached(const struct tls_credentials *c); /* NULL: nothing */
 
 /* Call once per process before any other tls_ function: from then on certificates and tickets are
  * judged at max(clock, time_floor), seconds since 1970 (a clock before the build date expires

@@ -191,6 +191,8 @@ static enum handshake_outcome of_verdict(enum handshake_verdict v)
 		return HANDSHAKE_DISABLED;
 	case VERDICT_EXPIRED:
 		return HANDSHAKE_EXPIRED;
+	case VERDICT_REFUSED:
+		return HANDSHAKE_BAD_CERTIFICATE;
 	default:
 		return HANDSHAKE_UNKNOWN_DEVICE;
 	}
@@ -223,6 +225,7 @@ static enum handshake_outcome authorise(struct handshake *h, const struct str *c
 		.chain_n = n,
 		.resumed = gnutls_session_is_resumed(h->tls->session),
 		.context = h->result->context,
+		.detail = h->result->detail,
 	};
 	if (!set->authorise)
 		return HANDSHAKE_DONE;

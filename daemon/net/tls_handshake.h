@@ -49,6 +49,7 @@ enum handshake_verdict {
 	VERDICT_DISABLED,       /* alert access_denied */
 	VERDICT_UNKNOWN_DEVICE, /* alert certificate_unknown */
 	VERDICT_EXPIRED,        /* alert certificate_expired */
+	VERDICT_REFUSED,        /* alert bad_certificate */
 };
 
 /* A certificate in words, for events. Texts are cut to fit and are valid UTF-8. */
@@ -63,6 +64,8 @@ struct tls_description {
 };
 int tls_describe(struct str der, struct tls_description *out); /* 0 or ERR_CRYPTO; any thread */
 
+enum { HANDSHAKE_DETAIL = 128 };
+
 /* What authorise() sees. Everything is borrowed for the call. */
 struct handshake_peer {
 	const struct tls_credentials *credentials; /* of the listener that was reached */
@@ -72,6 +75,7 @@ struct handshake_peer {
 	size_t chain_n;
 	bool resumed;
 	void *context; /* of the request */
+	char *detail;  /* HANDSHAKE_DETAIL bytes: one phrase when it is not allowed, for events */
 };
 
 struct handshake_pool_settings {
@@ -104,7 +108,7 @@ struct handshake_result {
 	bool resumed;
 	bool has_certificate;
 	struct tls_description certificate; /* filled on failure only, when has_certificate */
-	char detail[128];                   /* for events and people; "" when nothing to add */
+	char detail[HANDSHAKE_DETAIL];      /* for events and people; "" when nothing to add */
 	uint64_t bytes_in;                  /* spent by a failed handshake */
 	uint64_t bytes_out;
 	struct loop_note note; /* this and the next: the pool's */

@@ -36,6 +36,8 @@ struct tls_credentials {
 	uint32_t ticket_life;
 	unsigned char ticket_key[TICKET_KEY];
 	bool alpn_http;
+	void *attached;
+	void (*attached_unref)(void *attached);
 };
 
 struct tls {

@@ -15,11 +15,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CONFIG_TIMEOUT_MS = 10000, FILE_MAX = 1 * MiB };
+enum { CONFIG_TIMEOUT_MS = 10000 };
 
 void give_config(struct unit *u, void (*done)(struct link_call *, int, struct record *))
 {
@@ -52,40 +53,62 @@ static void give_sockets(struct unit *u)
 	}
 }
 
-/* Opens a file of a listener. A key must be nobody else's to read. Descriptor, or ERR_* after one
- * log line. */
-static int open_file(const struct config_listener *l, const char *key, const char *path,
-		     bool secret)
+/* A file that a listener names, and what is asked of it. */
+struct file {
+	const char *key;
+	size_t path; /* in struct config_listener */
+	bool secret; /* nobody else may read it */
+	off_t max;   /* bytes */
+	enum listener_file kind;
+};
+
+static const struct file files[] = {
+	{"certificate", offsetof(struct config_listener, certificate), false, 1 * MiB,
+	 LISTENER_CERTIFICATE},
+	{"client-ca", offsetof(struct config_listener, client_ca), false, 1 * MiB,
+	 LISTENER_CLIENT_CA},
+	{"crl", offsetof(struct config_listener, crl), false, 32 * MiB, LISTENER_CRL},
+};
+static const struct file key_file = {"key", offsetof(struct config_listener, key), true, 1 * MiB,
+				     LISTENER_CERTIFICATE};
+
+static const char *path_of(const struct config_listener *l, const struct file *f)
 {
+	return *(char *const *)((const char *)l + f->path);
+}
+
+/* Descriptor, or ERR_* after one log line. */
+static int open_file(const struct config_listener *l, const struct file *f)
+{
+	const char *path = path_of(l, f);
 	struct stat st;
-	/* Not blocking: a pipe without a writer would stop the gateway. */
-	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		log_error("listener %s: %s = %s: %s", l->name, key, path, strerror(errno));
+		log_error("listener %s: %s = %s: %s", l->name, f->key, path, strerror(errno));
 		return ERR_IO;
 	}
-	if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
-		log_error("listener %s: %s = %s: not a file of at most 1 MiB", l->name, key, path);
+	if (!S_ISREG(st.st_mode) || st.st_size > f->max) {
+		log_error("listener %s: %s = %s: not a file of at most %d MiB", l->name, f->key,
+			  path, (int)(f->max / MiB));
 		return ERR_INVALID;
 	}
-	if (secret && st.st_mode & 077) {
+	if (f->secret && st.st_mode & 077) {
 		log_error("listener %s: %s = %s: others may read this private key (mode %04o): "
 			  "chmod 0600 %s",
-			  l->name, key, path, (unsigned)st.st_mode & 07777, path);
+			  l->name, f->key, path, (unsigned)st.st_mode & 07777, path);
 		return ERR_DENIED;
 	}
 	return TAKE_FD(fd);
 }
 
 /* The file's bytes in a memfd: the receiver has no access to files. */
-static int open_copy(const struct config_listener *l, const char *key, const char *path,
-		     bool secret)
+static int open_copy(const struct config_listener *l, const struct file *f)
 {
 	AUTO_SECRET bytes = {0};
-	AUTO_FD fd = open_file(l, key, path, secret);
+	AUTO_FD fd = open_file(l, f);
 	if (fd < 0)
 		return fd;
-	for (;;) {
+	while (bytes.n <= (size_t)f->max) {
 		char *at = buf_reserve(&bytes, 4096);
 		const ssize_t n = read(fd, at, 4096);
 		if (n == 0)
@@ -95,25 +118,24 @@ static int open_copy(const struct config_listener *l, const char *key, const cha
 		if (n > 0)
 			bytes.n += (size_t)n;
 	}
+	return ERR_LIMIT; /* it grows while it is read */
 }
 
 static int give_key(struct unit *vault, const struct config_listener *l)
 {
 	const struct body_listener_key b = {str_of(l->name), str_of(l->key)};
-	AUTO_FD fd = open_copy(l, "key", l->key, true);
+	AUTO_FD fd = open_copy(l, &key_file);
 	if (fd < 0)
 		return fd;
 	LINK_SEND(vault->link, LISTENER_KEY, listener_key, 0, fd, &b);
 	return 0;
 }
 
-static int give_certificates(struct unit *u, const struct config_listener *l,
-			     enum listener_file kind)
+static int give_certificates(struct unit *u, const struct config_listener *l, const struct file *f)
 {
-	const bool ca = kind == LISTENER_CLIENT_CA;
-	const char *path = ca ? l->client_ca : l->certificate;
-	const struct body_listener_files b = {str_of(l->name), (uint8_t)kind, str_of(path)};
-	AUTO_FD fd = open_copy(l, ca ? "client-ca" : "certificate", path, false);
+	const struct body_listener_files b = {str_of(l->name), (uint8_t)f->kind,
+					      str_of(path_of(l, f))};
+	AUTO_FD fd = open_copy(l, f);
 	if (fd < 0)
 		return fd;
 	LINK_SEND(u->link, LISTENER_FILES, listener_files, 0, fd, &b);
@@ -122,26 +144,26 @@ static int give_certificates(struct unit *u, const struct config_listener *l,
 
 int give_listener_files(struct unit *u)
 {
-	const struct config *c = u->parent->running;
+	const struct config *c = u->parent->config;
 	int err = 0;
 	for (size_t i = 0; i < c->listeners && err == 0; i++) {
 		const struct config_listener *l = &c->listener[i];
 		if (u->self == PROCESS_VAULT && l->key[0])
 			err = give_key(u, l);
-		if (u->self == PROCESS_BROKER && l->certificate[0])
-			err = give_certificates(u, l, LISTENER_CERTIFICATE);
-		if (u->self == PROCESS_BROKER && l->client_ca[0] && err == 0)
-			err = give_certificates(u, l, LISTENER_CLIENT_CA);
+		if (u->self != PROCESS_BROKER)
+			continue;
+		for (size_t k = 0; k < ARRAY_LEN(files) && err == 0; k++)
+			if (path_of(l, &files[k])[0])
+				err = give_certificates(u, l, &files[k]);
 	}
 	return err;
 }
 
-static int check_file(const struct config_listener *l, const char *key, const char *path,
-		      bool secret)
+static int check_file(const struct config_listener *l, const struct file *f)
 {
-	if (!path[0])
+	if (!path_of(l, f)[0])
 		return 0;
-	AUTO_FD fd = open_file(l, key, path, secret);
+	AUTO_FD fd = open_file(l, f);
 	return fd < 0 ? fd : 0;
 }
 
@@ -149,12 +171,12 @@ int give_check_files(const struct config *c)
 {
 	int first = 0;
 	for (size_t i = 0; i < c->listeners; i++) {
-		const struct config_listener *l = &c->listener[i];
-		const int errs[] = {check_file(l, "certificate", l->certificate, false),
-				    check_file(l, "key", l->key, true),
-				    check_file(l, "client-ca", l->client_ca, false)};
-		for (size_t k = 0; k < ARRAY_LEN(errs); k++)
-			first = first ? first : errs[k];
+		int err = check_file(&c->listener[i], &key_file);
+		for (size_t k = 0; k < ARRAY_LEN(files); k++) {
+			first = first ? first : err;
+			err = check_file(&c->listener[i], &files[k]);
+		}
+		first = first ? first : err;
 	}
 	return first;
 }

@@ -5,6 +5,7 @@
  * strangers' bytes reach anyhow; the store and the vault see only the public key. Main thread.
  */
 #include "certs/csr.h"
+#include "certs/leaf.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
@@ -232,31 +233,60 @@ static int take_body(const struct http_request *r, const struct op_spec *spec, s
 	return err;
 }
 
-/* Replaces the argument csr by what the store and the vault may see of it: the public key and the
- * name. */
-static int replace_csr(struct buf *args, struct json_problem *problem)
+/* Cuts a text argument out: false when there is none. The text stays valid in *text. */
+static bool cut_text(struct buf *args, const char *name, struct buf *text)
 {
 	struct cur c = cur_of(buf_view(args));
 	struct rec_value v;
-	struct csr csr;
-	struct why why = {0};
-	struct str text;
-	if (!rec_get_str(buf_view(args), "csr", &text))
-		return 0;
-	if (csr_parse(text, &csr, &why)) {
-		strcpy(problem->field, "csr");
-		snprintf(problem->why, sizeof(problem->why), "%s", why.text);
-		return ERR_INVALID;
-	}
-	while (rec_next(&c, &v) && !str_is(v.name, "csr"))
+	struct str found;
+	if (!rec_get_str(buf_view(args), name, &found))
+		return false;
+	buf_str(text, found);
+	while (rec_next(&c, &v) && !str_is(v.name, name))
 		;
 	/* A text value is the last thing that rec_next read: cut it out, with its head. */
 	const size_t end = (size_t)((const char *)c.p - args->p);
 	const size_t begin = end - (2 + v.name.n + 4 + v.text.n);
 	memmove(args->p + begin, args->p + end, args->n - end);
 	args->n -= end - begin;
+	return true;
+}
+
+static int refuse_field(struct json_problem *problem, const char *field, const struct why *why)
+{
+	snprintf(problem->field, sizeof(problem->field), "%s", field);
+	snprintf(problem->why, sizeof(problem->why), "%s", why->text);
+	return ERR_INVALID;
+}
+
+/* Replaces the argument csr by what the store and the vault may see of it: the public key and the
+ * name. */
+static int replace_csr(struct buf *args, struct json_problem *problem)
+{
+	AUTO_BUF text = {0};
+	struct csr csr;
+	struct why why = {0};
+	if (!cut_text(args, "csr", &text))
+		return 0;
+	if (csr_parse(buf_view(&text), &csr, &why))
+		return refuse_field(problem, "csr", &why);
 	rec_bytes(args, "spki", csr_spki(&csr));
 	rec_text(args, "csr-name", csr.name);
+	return 0;
+}
+
+/* Replaces the argument certificate by the DER of the one certificate in it. */
+static int replace_certificate(struct buf *args, struct json_problem *problem)
+{
+	AUTO_BUF text = {0};
+	AUTO_BUF der = {0};
+	struct leaf leaf;
+	struct why why = {0};
+	if (!cut_text(args, "certificate", &text))
+		return 0;
+	if (leaf_parse(buf_view(&text), &der, &leaf, &why))
+		return refuse_field(problem, "certificate", &why);
+	rec_bytes(args, "certificate", buf_view(&der));
 	return 0;
 }
 
@@ -276,6 +306,8 @@ static int collect(struct http_request *r, const struct router_match *m, struct 
 		err = json_args_complete(spec, buf_view(args), problem);
 	if (!err)
 		err = replace_csr(args, problem);
+	if (!err)
+		err = replace_certificate(args, problem);
 	return err;
 }
 

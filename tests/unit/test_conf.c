@@ -796,7 +796,7 @@ static void every_setting_is_listed_once(void **state)
 	assert_int_equal(seen.n, CONF_KEYS);
 	assert_true(seen.found);
 	assert_true(seen.restart > 0 && seen.restart < seen.n);
-	assert_int_equal(seen.file_only, 9);
+	assert_int_equal(seen.file_only, 10);
 }
 
 static void assert_edit(const struct config *c, const char *key, const char *value, int err,

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Authorities as people make them with openssl, and MQTT connections with their certificates."""
+
+import pathlib
+import re
+import socket
+import ssl
+import subprocess
+
+
+def openssl(*words, cwd=None):
+    done = subprocess.run(["openssl", *map(str, words)], stdin=subprocess.DEVNULL, cwd=cwd,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, f"openssl {words}: {done.stderr}"
+    return done.stdout
+
+
+class Leaf:
+    def __init__(self, key, certificate, chain):
+        self.key, self.certificate, self.chain = key, certificate, chain
+
+    @property
+    def fingerprint(self):
+        text = openssl("x509", "-in", self.certificate, "-noout", "-fingerprint", "-sha256")
+        return text.split("=")[1].strip().replace(":", "").lower()
+
+
+class Authority:
+    """A root in a folder, or an authority below another."""
+
+    def __init__(self, folder, name, parent=None):
+        self.folder, self.name, self.parent = pathlib.Path(folder), name, parent
+        self.stem = self.folder / re.sub(r"\W", "-", name)
+        self.key, self.certificate = f"{self.stem}.key", f"{self.stem}.crt"
+        self.n = 0
+        if parent:
+            made = parent.issue(name, {"basicConstraints": "critical,CA:TRUE", "keyUsage": "keyCertSign,cRLSign"})
+            self.key, self.certificate, self.above = made.key, made.certificate, made.chain
+        else:
+            openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                    self.key, "-out", self.certificate, "-subj", f"/CN={name}", "-days", 30, "-addext",
+                    "keyUsage=critical,keyCertSign,cRLSign")
+            self.above = None
+
+    def issue(self, name, extensions, days=30):
+        """A key and a certificate with CN = name. extensions: {name: value}; None: no extension at all,
+        which makes a certificate of version 1."""
+        self.n += 1
+        stem = f"{self.stem}-{self.n}"
+        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={name}")
+        words = []
+        if extensions is not None:
+            lines = [f"{k} = {v}" for k, v in extensions.items() if v is not None]
+            pathlib.Path(f"{stem}.ext").write_text("\n".join(lines) + "\n")
+            words = ["-extfile", f"{stem}.ext"]
+        openssl("x509", "-req", "-in", f"{stem}.csr", "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
+                "-CAserial", f"{self.stem}.srl", "-days", days, "-out", f"{stem}.crt", *words)
+        chain = pathlib.Path(f"{stem}.crt").read_text()
+        if self.parent:
+            chain += pathlib.Path(self.above).read_text()
+        pathlib.Path(f"{stem}.chain").write_text(chain)
+        return Leaf(f"{stem}.key", f"{stem}.crt", f"{stem}.chain")
+
+    def subordinate(self, name):
+        return Authority(self.folder, name, parent=self)
+
+    @property
+    def crl(self):
+        return pathlib.Path(f"{self.stem}.crl")
+
+    def _configuration(self):
+        conf = pathlib.Path(f"{self.stem}.cnf")
+        if not conf.exists():
+            pathlib.Path(f"{self.stem}.index").touch()
+            pathlib.Path(f"{self.stem}.number").write_text("01\n")
+            conf.write_text(f"[ca]\ndefault_ca = c\n[c]\ndatabase = {self.stem}.index\ndefault_md = sha256\n"
+                            f"crlnumber = {self.stem}.number\ndefault_crl_days = 30\n")
+        return ["-config", conf, "-keyfile", self.key, "-cert", self.certificate]
+
+    def revoke(self, leaf):
+        openssl("ca", *self._configuration(), "-revoke", leaf.certificate)
+
+    def write_crl(self):
+        openssl("ca", *self._configuration(), "-gencrl", "-out", self.crl)
+        return self.crl
+
+
+def open_mqtt(port, root_ca, leaf, client_id="c"):
+    """A TLS connection on which CONNECT (3.1.1) was answered with success."""
+    context = ssl.create_default_context(cafile=root_ca)
+    context.load_cert_chain(leaf.chain, leaf.key)
+    s = context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname="localhost")
+    body = b"\0\4MQTT\4\2\0\x3c" + len(client_id).to_bytes(2, "big") + client_id.encode()
+    s.sendall(bytes([0x10, len(body)]) + body)
+    answer = s.recv(4)
+    assert answer == b"\x20\2\0\0", answer
+    return s
+
