@@ -22,6 +22,8 @@ struct identity {
 };
 
 struct identities {
+	struct identities *before; /* a handshake may still use it */
+	struct buf chains;         /* what it was made of */
 	struct identity identity[CHAINS_MAX];
 	size_t n;
 };
@@ -92,6 +94,9 @@ static int take_chain(const struct body_chain *chain, struct identity *out)
 
 int http_tls_set_chains(struct str chains)
 {
+	struct identities *now = atomic_load(&current);
+	if (now && str_eq(chains, buf_view(&now->chains)))
+		return 0;
 	struct identities *set = mem_new(struct identities);
 	struct cur c = cur_of(chains);
 	struct str record;
@@ -107,6 +112,8 @@ int http_tls_set_chains(struct str chains)
 		log_error("the vault has no certificate for this process");
 		return ERR_NOT_FOUND;
 	}
+	set->before = now;
+	buf_str(&set->chains, chains);
 	atomic_store(&current, set);
 	return 0;
 }
