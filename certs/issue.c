@@ -32,6 +32,7 @@ struct issuer {
 	struct authority issuing;
 	struct journal_report report;
 	bool is_new;       /* the authority was made by issuer_open */
+	bool issued;       /* the journal knows certificates below the authorities */
 	int64_t floor;     /* the clock is wrong below this */
 	int64_t newest_at; /* of all that was issued but server certificates */
 	uint64_t tokens;   /* thousandths of a certificate that may be issued now */
@@ -282,6 +283,7 @@ static void see_entry(void *arg, const struct journal_entry *entry)
 		note(&i->root, entry);
 	if (entry->kind == JOURNAL_ISSUING)
 		note(&i->issuing, entry);
+	i->issued |= entry->kind == JOURNAL_SERVER || entry->kind == JOURNAL_DEVICE;
 	count_time(i, entry->kind, entry->at);
 }
 
@@ -324,8 +326,17 @@ static int adopt(struct issuer *i, enum key_slot slot, struct authority *a, int6
 static int complete(struct issuer *i, enum key_slot slot, struct authority *a, bool there,
 		    bool new_journal, int64_t now, struct why *why)
 {
-	return there ? adopt(i, slot, a, now, new_journal, why)
-		     : make_authority(i, slot, a, now, why);
+	if (there)
+		return adopt(i, slot, a, now, new_journal, why);
+	/* A second one would be worth nothing to the devices that trust the first. */
+	if (slot == SLOT_ROOT && i->issued)
+		return why_set(
+			why, ERR_NOT_FOUND,
+			"%s/%s.crt is missing though certificates were issued with it: restore "
+			"the whole directory from one backup, or move it away to begin a new "
+			"authority, which no device knows",
+			keystore_path(i->ks), key_slot_info(slot)->name);
+	return make_authority(i, slot, a, now, why);
 }
 
 static int load_authority(struct issuer *i, enum key_slot slot, struct authority *a, bool *there,

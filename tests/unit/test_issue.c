@@ -339,6 +339,23 @@ static void a_lost_or_foreign_journal_is_not_overlooked(void **state)
 	assert_says("journal does not know root.crt");
 }
 
+/* Whoever lost the files of a root in use is told; a new one is not made in silence. */
+static void a_lost_root_is_not_replaced(void **state)
+{
+	char kept[600];
+	(void)state;
+	assert_int_equal(open_issuer(NOW), 0);
+	assert_int_equal(issue(at(NOW)), 0);
+	snprintf(kept, sizeof(kept), "%s.kept", scratch_file(&dir, "root.crt"));
+	assert_int_equal(rename(scratch_file(&dir, "root.crt"), kept), 0);
+	assert_int_equal(restart(NOW), ERR_NOT_FOUND);
+	assert_says("root.crt is missing");
+	assert_says("restore");
+	assert_int_equal(scratch_size(&dir, "root.crt"), -1);
+	assert_int_equal(rename(kept, scratch_file(&dir, "root.crt")), 0);
+	assert_int_equal(open_issuer(NOW), 0);
+}
+
 static void a_certificate_of_another_key_is_refused(void **state)
 {
 	(void)state;
@@ -518,6 +535,7 @@ int main(void)
 		TEST(everything_is_in_the_journal),
 		TEST(a_changed_journal_stops_issuing),
 		TEST(a_lost_or_foreign_journal_is_not_overlooked),
+		TEST(a_lost_root_is_not_replaced),
 		TEST(a_certificate_of_another_key_is_refused),
 		TEST(a_full_disk_issues_nothing),
 		TEST(server_certificates_follow_names_and_time),
