@@ -30,6 +30,11 @@ int64_t tls_now(void)
 	return MAX(clock_wall(), floor_time);
 }
 
+bool tls_clock_is_low(void)
+{
+	return clock_wall() < floor_time;
+}
+
 static time_t gnutls_clock(time_t *out)
 {
 	const time_t now = (time_t)tls_now();

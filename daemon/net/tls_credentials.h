@@ -69,5 +69,5 @@ void *tls_credentials_attached(const struct tls_credentials *c); /* NULL: nothin
 
 /* Call once per process before any other tls_ function: from then on certificates and tickets are
  * judged at max(clock, time_floor), seconds since 1970 (a clock before the build date expires
- * nothing it must not). */
+ * nothing it must not). While the clock is below the floor no certificate is too young. */
 void tls_global_init(int64_t time_floor);

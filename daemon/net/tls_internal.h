@@ -67,6 +67,7 @@ void tls_alert(struct tls *t, gnutls_alert_description_t alert); /* queued */
 
 /* The clock of certificates and tickets, see tls_global_init. */
 int64_t tls_now(void);
+bool tls_clock_is_low(void); /* the clock stands before its floor: it is known to be wrong */
 
 /* Full verification for clientAuth under the trust. HANDSHAKE_DONE with *until = the second up to
  * which this holds; else why not, with a sentence in detail (may stay empty). */

@@ -67,6 +67,11 @@ enum handshake_outcome tls_verify_chain(const struct tls_credentials *c, const s
 	gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
 					 .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT};
 	unsigned status = 0;
+	/* A clock that is known to be wrong cannot tell what begins in the future. GnuTLS would
+	 * stop at such a certificate, with signatures unchecked, so its time checks go as a whole.
+	 */
+	const bool low = tls_clock_is_low();
+	const unsigned flags = VERIFY_FLAGS | (low ? GNUTLS_VERIFY_DISABLE_TIME_CHECKS : 0);
 	if (n == 0 || n > TLS_CHAIN_MAX) {
 		snprintf(detail, 128, "a chain of %zu certificates; allowed are 1 to %d", n,
 			 TLS_CHAIN_MAX);
@@ -79,13 +84,15 @@ enum handshake_outcome tls_verify_chain(const struct tls_credentials *c, const s
 			MIN(valid_until, (int64_t)gnutls_x509_crt_get_expiration_time(crt[i]));
 	const int e =
 		got == n ? gnutls_x509_trust_list_verify_crt2(c->trust, crt, (unsigned)n, &purpose,
-							      1, VERIFY_FLAGS, &status, NULL)
+							      1, flags, &status, NULL)
 			 : GNUTLS_E_ASN1_DER_ERROR;
 	free_crts(crt, got);
 	if (e < 0) {
 		snprintf(detail, 128, "unreadable certificate: %s", gnutls_strerror(e));
 		return HANDSHAKE_BAD_CERTIFICATE;
 	}
+	if (low && status == 0 && valid_until < tls_now())
+		return HANDSHAKE_EXPIRED;
 	*until = valid_until;
 	return judge_status(status, detail);
 }

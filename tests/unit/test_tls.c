@@ -893,6 +893,32 @@ static void below_the_time_floor(void **state)
 	run_end(&run);
 }
 
+/* A device whose certificate begins after what a dead battery says is let in; a forged one is not.
+ */
+static void a_clock_that_is_too_low(void **state)
+{
+	(void)state;
+	struct cert early = cert_make(&(struct cert_plan){
+		.cn = "early", .issuer = &issuing, .purpose = CLIENT_EKU, .from_s = 9999});
+	struct cert fake_issuing = cert_make(&(struct cert_plan){
+		.cn = "issuing", .issuer = &stranger_root, .ca = true, .from_s = 9999});
+	struct cert fake = cert_make(
+		&(struct cert_plan){.cn = "fake", .issuer = &fake_issuing, .purpose = CLIENT_EKU});
+	const struct client_plan good = {.priority = TLS13, .leaf = &early, .issuing = &issuing};
+	AUTO(tls_credentials) c = credentials(&(struct server_plan){.client = TLS_CLIENT_REQUIRE});
+	struct run run;
+	check_refusal(&early, &issuing, TLS13, HANDSHAKE_NOT_YET_VALID, GNUTLS_A_BAD_CERTIFICATE);
+	tls_global_init(clock_wall() + 60);
+	connect_to(&run, c, &good);
+	must_be(&run, HANDSHAKE_DONE);
+	run_end(&run);
+	check_refusal(&fake, &fake_issuing, TLS13, HANDSHAKE_UNKNOWN_CA, GNUTLS_A_UNKNOWN_CA);
+	tls_global_init(0);
+	cert_free(&early);
+	cert_free(&fake);
+	cert_free(&fake_issuing);
+}
+
 static void websocket_over_tls(void **state)
 {
 	(void)state;
@@ -1055,6 +1081,7 @@ int main(void)
 		cmocka_unit_test(a_peer_that_does_not_trust_us),
 		cmocka_unit_test(stopping_answers_everyone),
 		cmocka_unit_test(below_the_time_floor),
+		cmocka_unit_test(a_clock_that_is_too_low),
 		cmocka_unit_test(websocket_over_tls),
 		cmocka_unit_test(common_names),
 		cmocka_unit_test(wrong_settings),
