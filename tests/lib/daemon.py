@@ -2,7 +2,7 @@
 """gatehoused itself, started without tests/throwaway: for tests of what happens before it is ready, of
 its signals, and of what it and a service manager tell each other.
 
-    d = Daemon(folder)
+    d = Daemon()
     d.config["broker"]["workers"] = 2
     d.run("--test-config")                # to its end: CompletedProcess
     d.start(); d.await_ready()            # until SIGTERM
@@ -12,10 +12,12 @@ its signals, and of what it and a service manager tell each other.
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 from gateway import build, children, command_line, running
@@ -26,7 +28,10 @@ STOP_WITHIN = 30
 # Becomes the program with these descriptors from 3 on, as a service manager would start it.
 PASS_FDS = """
 import os, sys
-fds = [os.dup2(fd, 500 + i) for i, fd in enumerate(map(int, sys.argv[1].split()))]
+given = list(map(int, sys.argv[1].split()))
+fds = [os.dup2(fd, 500 + i) for i, fd in enumerate(given)]
+for fd in given:
+    os.close(fd)
 for i, fd in enumerate(fds):
     os.dup2(fd, 3 + i)
     os.close(fd)
@@ -48,10 +53,9 @@ def free_ports(n):
 class Daemon:
     live = []
 
-    def __init__(self, folder):
-        self.dir = pathlib.Path(folder)
-        self.dir.mkdir(exist_ok=True)
-        self.dir.chmod(0o755)
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="gatehouse-"))
+        self.dir.chmod(0o755)  # the processes run under other users
         self.state, self.run_dir = self.dir / "state", self.dir / "run"
         self.mqtts, self.mqtt, self.admin, self.enrol = free_ports(4)
         self.socket = str(self.run_dir / "control.sock")
@@ -91,17 +95,18 @@ class Daemon:
         return subprocess.run(self.command(*options), stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=timeout, env=self.environment(dict(env)), **more)
 
-    def start(self, *options, env=(), wrapper=(), fds=None, write=True, **more):
-        """Starts it; fds: {name: descriptor} that the service manager passes."""
+    def start(self, *options, env=(), wrapper=(), write=True, **more):
+        """Starts it, with the descriptors that it gave to the FD store when it ran before."""
         if write:
             self.write()
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind("")
         self.notify.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         command = [*wrapper, *self.command(*options)]
-        if fds is not None:
-            command = [sys.executable, "-c", PASS_FDS, " ".join(map(str, fds.values())), ":".join(fds), *command]
-            more["pass_fds"] = list(fds.values())
+        if self.fds:
+            numbers = list(self.fds.values())
+            command = [sys.executable, "-c", PASS_FDS, " ".join(map(str, numbers)), ":".join(self.fds), *command]
+            more["pass_fds"] = numbers
         env = {"NOTIFY_SOCKET": "@" + self.notify.getsockname()[1:].decode(), **dict(env)}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -122,9 +127,11 @@ class Daemon:
         fields = dict(x.partition("=")[::2] for x in lines)
         if "FDSTORE" in fields:
             assert len(fds) == 1, fields
+            assert fields["FDNAME"] not in self.fds, fields
             self.fds[fields["FDNAME"]] = fds[0]
         elif "FDSTOREREMOVE" in fields:
             self.removed.append(fields["FDNAME"])
+            os.close(self.fds.pop(fields["FDNAME"]))
         else:
             self.states += lines
         return lines
@@ -162,16 +169,19 @@ class Daemon:
 
     def close(self):
         """Whatever state it is in: ends it and everything of it."""
+        if self in Daemon.live:
+            for pid in [self.process.pid, *children(self.process.pid)]:
+                if running(pid):
+                    os.kill(pid, signal.SIGKILL)
+            self.wait()
+        self.forget_fds()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def forget_fds(self):
+        """As after `systemctl stop`: the next start finds an empty FD store."""
         for fd in self.fds.values():
             os.close(fd)
         self.fds = {}
-        if self not in Daemon.live:
-            return
-        pids = [self.process.pid, *children(self.process.pid)]
-        for pid in pids:
-            if running(pid):
-                os.kill(pid, signal.SIGKILL)
-        self.wait()
 
     # looking at it
 

@@ -16,15 +16,12 @@ NAMES = ["broker", "admin", "enrol", "ctl", "store", "vault"]
 
 
 @pytest.fixture
-def daemon(tmp_path_factory):
-    """A gatehoused to start by hand, in a folder of its own that other users may enter."""
+def daemon():
+    """A gatehoused to start by hand, and daemon.another() for further ones."""
     made = []
 
-    def make(name="g"):
-        folder = tmp_path_factory.mktemp("d", numbered=True)
-        for parent in [folder, *folder.parents][:3]:
-            os.chmod(parent, 0o755)
-        made.append(Daemon(folder / name))
+    def make():
+        made.append(Daemon())
         return made[-1]
 
     first = make()

@@ -21,12 +21,9 @@ PREFIX_IDS = ["users", "one-user"][:len(PREFIXES)]
 
 
 @pytest.fixture(scope="module", params=PREFIXES, ids=PREFIX_IDS)
-def prepared(request, tmp_path_factory):
+def prepared(request):
     """A configuration whose state directory has been in use, so that there are keys to reach."""
-    folder = tmp_path_factory.mktemp("sandbox")
-    for parent in [folder, *folder.parents][:3]:
-        os.chmod(parent, 0o755)
-    d = Daemon(folder / "g")
+    d = Daemon()
     if request.param is not None:
         d.config["gateway"]["user-prefix"] = request.param
     d.start()
