@@ -88,7 +88,8 @@ static void choose_address(const struct bundle *b, char host[128], char port[8])
 	json_array_foreach(json_object_get(b->status, "listeners"), i, l)
 	{
 		char bound[128];
-		if (strcmp(text_of(l, "protocol"), "mqtts") != 0)
+		/* "mqtts", or "mqtts+wss" where both are spoken */
+		if (strncmp(text_of(l, "protocol"), "mqtts", 5) != 0)
 			continue;
 		split_address(text_of(l, "address"), bound, port);
 		if (!any_address(bound))

@@ -8,6 +8,7 @@
 #include "daemon/base/err.h"
 #include "daemon/broker/connect.h"
 #include "daemon/broker/presence.h"
+#include "daemon/broker/proxied.h"
 #include "daemon/broker/publish.h"
 #include "daemon/broker/route.h"
 #include "daemon/broker/session.h"
@@ -236,10 +237,22 @@ static void take_input(struct conn *c, struct str data)
 		takeover_move(c, c->move_to);
 }
 
+/* On a port for both: an HTTP request begins with GET, an MQTT connection with 0x10. */
+static int choose_protocol(struct conn *c, struct str *data)
+{
+	c->undecided = false;
+	if (data->p[0] != 'G')
+		return 0;
+	c->stream = stream_ws_new(c->stream, NULL);
+	return stream_ws_take(c->stream, c->worker->scratch, *data, data);
+}
+
 static void read_stream(struct conn *c)
 {
 	struct str data;
-	const int err = stream_read(c->stream, c->worker->scratch, &data);
+	int err = stream_read(c->stream, c->worker->scratch, &data);
+	if (err == 0 && c->undecided)
+		err = choose_protocol(c, &data);
 	if (err == 0)
 		take_input(c, data);
 	else if (err == ERR_EOF)
@@ -424,7 +437,9 @@ static void late(struct loop_timer *t)
 	const uint64_t now = loop_now_ms(c->worker->loop);
 	if (c->state == CONN_LOGIN)
 		return; /* the client did its part; the question to the store has its own limit */
-	if (c->state != CONN_OPEN) {
+	if (c->state == CONN_PROXY) {
+		proxied_late(c);
+	} else if (c->state != CONN_OPEN) {
 		conn_event(c, EVENT_LOGIN_REFUSED, "no CONNECT in time", NULL);
 		conn_close(c, REASON_NORMAL_DISCONNECTION, "no CONNECT in time");
 	} else if (c->certificate_until && until_expiry_ms(c) == 0) {
@@ -493,16 +508,23 @@ static void refused(struct worker *w, const struct endpoint *e, const struct add
 	journal_event(&w->journal, EVENT_LIMIT_REACHED, addr_key(peer), &event, NULL);
 }
 
-/* Counts the connection in; LIMIT_OK, or the bound that refuses it, and nothing is held. */
-static enum limit_refusal admit(struct conn *c)
+typedef enum limit_refusal admit_fn(struct limit *, const struct addr *, struct limit_hold *);
+
+/* Counts the connection in by one of limit.h's three ways; LIMIT_OK, or the bound that refuses it.
+ */
+static enum limit_refusal admit(struct conn *c, admit_fn *count)
 {
-	struct limit *all = c->worker->broker->limit;
 	const struct endpoint *e = c->endpoint;
-	enum limit_refusal r = limit_accept(all, &c->peer, &c->hold);
+	enum limit_refusal r = count(c->worker->broker->limit, &c->peer, &c->hold);
 	if (r == LIMIT_OK && e->limit)
-		r = limit_accept(e->limit, &c->peer, &c->listener_hold);
-	if (r == LIMIT_OK && e->config->tls)
-		r = limit_handshake(all, &c->hold, loop_now_ms(c->worker->loop));
+		r = count(e->limit, &c->peer, &c->listener_hold);
+	if (r == LIMIT_OK && e->config->tls && count != limit_accept_proxy)
+		r = limit_handshake(c->worker->broker->limit, &c->hold,
+				    loop_now_ms(c->worker->loop));
+	if (r != LIMIT_OK) {
+		refused(c->worker, e, &c->peer, r);
+		conn_close(c, REASON_NORMAL_DISCONNECTION, limit_refusal_name(r));
+	}
 	return r;
 }
 
@@ -559,9 +581,17 @@ static void tell_handshake(struct conn *c, const struct handshake_result *r)
 			   &detail);
 }
 
-static struct stream *websocket(const struct endpoint *e, struct stream *s)
+/* The stream with what is spoken on it. Where both may be, ALPN decides if the client used it. */
+static struct stream *speak(struct conn *c, struct stream *s)
 {
-	return e->config->protocol == CONFIG_PROTOCOL_WEBSOCKET ? stream_ws_new(s, NULL) : s;
+	struct stream_info info;
+	const enum config_protocol protocol = c->endpoint->config->protocol;
+	stream_info(s, &info);
+	c->undecided = protocol == CONFIG_PROTOCOL_AUTO && info.alpn.n == 0;
+	if (protocol == CONFIG_PROTOCOL_WEBSOCKET ||
+	    (protocol == CONFIG_PROTOCOL_AUTO && str_is(info.alpn, "http/1.1")))
+		return stream_ws_new(s, NULL);
+	return s;
 }
 
 static void certificate_of(struct conn *c, const struct handshake_result *r)
@@ -590,7 +620,7 @@ static void handshake_done(struct handshake_result *result)
 	}
 	c->stream = TAKE(r->stream);
 	certificate_of(c, r);
-	if (!use_stream(c, websocket(c->endpoint, c->stream))) {
+	if (!use_stream(c, speak(c, c->stream))) {
 		conn_close(c, REASON_NORMAL_DISCONNECTION, "out of memory");
 		return;
 	}
@@ -602,12 +632,14 @@ static void handshake_done(struct handshake_result *result)
 static void start_handshake(struct conn *c, int fd)
 {
 	struct handshake_wait *wait = mem_new(struct handshake_wait);
+	const uint64_t age = loop_now_ms(c->worker->loop) - c->accepted_ms;
+	const uint64_t max = c->settings->config->broker.connect_timeout;
 	*wait = (struct handshake_wait){c->worker, c->handle};
 	const struct handshake_request request = {
 		.fd = fd,
 		.address = c->peer,
 		.credentials = c->endpoint->credentials,
-		.timeout_ms = (uint32_t)c->settings->config->broker.connect_timeout,
+		.timeout_ms = (uint32_t)(age < max ? max - age : 1),
 		.reply_to = c->worker->loop,
 		.done = handshake_done,
 		.context = wait,
@@ -615,25 +647,42 @@ static void start_handshake(struct conn *c, int fd)
 	handshake_submit(c->worker->broker->handshakes, &request);
 }
 
+static void begin(struct conn *c, int fd)
+{
+	const struct endpoint *e = c->endpoint;
+	c->state = CONN_HANDSHAKE;
+	if (e->config->tls && e->credentials) {
+		start_handshake(c, fd);
+	} else if (!e->config->tls && use_stream(c, speak(c, stream_tcp_new(fd, &c->peer)))) {
+		conn_watch(c);
+	} else {
+		if (!c->stream)
+			close(fd);
+		conn_close(c, REASON_NORMAL_DISCONNECTION, "the listener is not ready");
+	}
+}
+
 void conn_accept(struct worker *w, const struct endpoint *e, int socket, const struct addr *peer)
 {
 	AUTO_FD fd = socket;
+	const bool proxied = e->config->proxy_protocol != CONFIG_PROXY_OFF;
 	struct conn *c = conn_new(w, peer);
 	if (!c)
 		return;
 	c->endpoint = e;
-	const enum limit_refusal r = admit(c);
-	if (r != LIMIT_OK) {
-		refused(w, e, peer, r);
-		conn_close(c, REASON_NORMAL_DISCONNECTION, limit_refusal_name(r));
+	if (admit(c, proxied ? limit_accept_proxy : limit_accept) != LIMIT_OK)
 		return;
-	}
-	if (e->config->tls && e->credentials)
-		start_handshake(c, TAKE_FD(fd));
-	else if (!e->config->tls && use_stream(c, websocket(e, stream_tcp_new(TAKE_FD(fd), peer))))
-		conn_watch(c);
+	if (proxied)
+		proxied_accept(c, TAKE_FD(fd));
 	else
-		conn_close(c, REASON_NORMAL_DISCONNECTION, "the listener is not ready");
+		begin(c, TAKE_FD(fd));
+}
+
+void conn_begin(struct conn *c, int socket)
+{
+	AUTO_FD fd = socket;
+	if (admit(c, limit_stated) == LIMIT_OK)
+		begin(c, TAKE_FD(fd));
 }
 
 struct conn *conn_adopt(struct worker *w, struct stream *stream)

@@ -16,6 +16,7 @@
 
 enum conn_state {
 	CONN_HANDSHAKE, /* the handshake pool has the socket */
+	CONN_PROXY,     /* for the header in which a proxy states its peer */
 	CONN_WAITING,   /* for CONNECT */
 	CONN_LOGIN,     /* CONNECT came; the store judges the password */
 	CONN_MOVING,    /* CONNECT came; its session is on another worker */
@@ -56,6 +57,7 @@ struct conn {
 	bool has_certificate;
 	uint8_t login_result; /* enum login_result: of the password in the CONNECT that waits */
 	bool problem_information;
+	bool undecided;     /* the first byte tells whether it is MQTT or WebSocket */
 	bool announced;     /* to the store */
 	uint64_t device_id; /* of the certificate, then of who it is */
 	uint64_t proved_device;
@@ -72,6 +74,9 @@ struct conn {
 /* A socket from a listener; takes it. Nothing comes back: the connection was refused, or is there.
  */
 void conn_accept(struct worker *w, const struct endpoint *e, int fd, const struct addr *peer);
+/* Goes on with a connection that was counted in as a proxy's and whose peer is known now: limits,
+ * then the handshake or CONNECT. Takes fd. */
+void conn_begin(struct conn *c, int fd);
 /* An empty connection of this worker in state CONN_WAITING with its stream (takes it), for
  * takeover. NULL: no place. */
 struct conn *conn_adopt(struct worker *w, struct stream *stream);

@@ -246,7 +246,7 @@ static void use_config(const struct control *k, const struct config_listener *l,
 	set->no_tls12 = l->tls_versions == CONFIG_TLS_VERSIONS_1_3;
 	set->no_tls13 = l->tls_versions == CONFIG_TLS_VERSIONS_1_2;
 	set->record_max = (uint32_t)l->record_max;
-	set->alpn_http = l->protocol == CONFIG_PROTOCOL_WEBSOCKET;
+	set->alpn_http = l->protocol != CONFIG_PROTOCOL_MQTT;
 	if (l->tickets && k->has_ticket_master) {
 		set->ticket_life = TLS_TICKET_LIFE_MAX;
 		set->ticket_master = str_make(k->ticket_master, sizeof(k->ticket_master));

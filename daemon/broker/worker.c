@@ -121,24 +121,38 @@ static void accepted(struct listener *l, int fd, const struct addr *peer)
 		close(fd);
 }
 
+static bool is_proxied(const struct endpoint *e)
+{
+	return e->config->proxy_protocol != CONFIG_PROXY_OFF;
+}
+
 static void not_allowed(struct listener *l, const struct addr *peer)
 {
 	struct acceptor *a = container_of(l, struct acceptor, listener);
+	const struct endpoint *at = settings_endpoint(a->worker->settings, str_of(a->name));
+	const bool proxied = at && is_proxied(at);
 	char text[ADDR_TEXT];
 	struct body_event e = {
 		.address = str_of(addr_format(peer, text)),
 		.listener = str_of(a->name),
-		.reason = STR("the address is not in allow-from"),
+		.reason = proxied ? STR("the address is not in proxy-from")
+				  : STR("the address is not in allow-from"),
 	};
 	a->worker->stats.refused++;
-	journal_event(&a->worker->journal, EVENT_LOGIN_REFUSED, addr_key(peer), &e, NULL);
+	journal_event(&a->worker->journal, proxied ? EVENT_PROXY_REFUSED : EVENT_LOGIN_REFUSED,
+		      addr_key(peer), &e, NULL);
 }
 
+/* Behind a proxy allow-from is for the address that it states, see proxied.h. */
 static void allow_from(struct acceptor *a)
 {
 	const struct endpoint *e = settings_endpoint(a->worker->settings, str_of(a->name));
-	a->listener.allow = e ? e->config->allow_from.p : NULL;
-	a->listener.allow_n = e ? e->config->allow_from.n : 0;
+	const struct config_cidrs none = {0};
+	const struct config_cidrs *list = &none;
+	if (e)
+		list = is_proxied(e) ? &e->config->proxy_from : &e->config->allow_from;
+	a->listener.allow = list->p;
+	a->listener.allow_n = list->n;
 }
 
 static void acceptor_free(struct acceptor *a)

@@ -324,6 +324,8 @@ static void add_default_listener(struct config *c)
 	AUTO_BUF why = {0};
 	CHECK(conf_tree_set(c, place, CONF_KEY_listener_bind, STR("*:8883"),
 			    (struct conf_origin){0}, &why) == 0);
+	CHECK(conf_tree_set(c, place, CONF_KEY_listener_protocol, STR("auto"),
+			    (struct conf_origin){0}, &why) == 0);
 }
 
 int conf_load_texts(struct conf_text file, struct conf_text settings, const char *const *overrides,

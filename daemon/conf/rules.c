@@ -158,6 +158,20 @@ static void check_client_ca(const struct config *c, struct conf_place place,
 			"lint = strict, or device-from = fingerprint and register them");
 }
 
+static void check_proxy(const struct config *c, struct conf_place place,
+			const struct config_listener *l, struct config_errors *errors)
+{
+	const bool on = l->proxy_protocol != CONFIG_PROXY_OFF;
+	if (on && !l->proxy_from.n)
+		conf_error_at(errors, c, place, CONF_KEY_listener_proxy_protocol,
+			      "needs to know whose word counts; add proxy-from = the networks of "
+			      "your proxies");
+	if (!on && l->proxy_from.n)
+		conf_error_at(errors, c, place, CONF_KEY_listener_proxy_from,
+			      "means nothing with proxy-protocol = off; remove it or write "
+			      "proxy-protocol = v1, v2 or any");
+}
+
 static void check_listener(const struct config *c, size_t i, struct config_errors *errors)
 {
 	const struct config_listener *l = &c->listener[i];
@@ -165,6 +179,7 @@ static void check_listener(const struct config *c, size_t i, struct config_error
 	check_plain(c, place, l, errors);
 	check_certificates(c, place, l, errors);
 	check_client_ca(c, place, l, errors);
+	check_proxy(c, place, l, errors);
 	if (l->auth == CONFIG_AUTH_ANONYMOUS && !is_loopback_only(&l->bind) && !l->allow_from.n)
 		conf_error_at(errors, c, place, CONF_KEY_listener_auth,
 			      "lets everyone in who can reach the machine; bind to 127.0.0.1 or "

@@ -161,14 +161,14 @@ void limit_configure(struct limit *l, const struct limit_settings *set)
 	pthread_mutex_unlock(&l->lock);
 }
 
-static enum limit_refusal accept_locked(struct limit *l, uint64_t key)
+static enum limit_refusal accept_locked(struct limit *l, uint64_t key, bool is_proxy)
 {
 	const struct address *known = map_get(&l->addresses, MAP_KEY(key));
 	if (full(l->connections, l->set.connections))
 		return refuse(l, LIMIT_CONNECTIONS);
 	if (full(l->half_open, l->set.half_open))
 		return refuse(l, LIMIT_HALF_OPEN);
-	if (known && full(known->connections, l->set.connections_per_address))
+	if (known && !is_proxy && full(known->connections, l->set.connections_per_address))
 		return refuse(l, LIMIT_PER_ADDRESS);
 	address_attach(l, address_of(l, key));
 	l->connections++;
@@ -176,14 +176,47 @@ static enum limit_refusal accept_locked(struct limit *l, uint64_t key)
 	return LIMIT_OK;
 }
 
-enum limit_refusal limit_accept(struct limit *l, const struct addr *peer, struct limit_hold *hold)
+static enum limit_refusal accept_any(struct limit *l, const struct addr *peer, bool is_proxy,
+				     struct limit_hold *hold)
 {
 	const uint64_t key = addr_key(peer);
 	pthread_mutex_lock(&l->lock);
-	const enum limit_refusal r = accept_locked(l, key);
+	const enum limit_refusal r = accept_locked(l, key, is_proxy);
 	pthread_mutex_unlock(&l->lock);
 	if (r == LIMIT_OK)
 		*hold = (struct limit_hold){.address = key, .half_open = true};
+	return r;
+}
+
+enum limit_refusal limit_accept(struct limit *l, const struct addr *peer, struct limit_hold *hold)
+{
+	return accept_any(l, peer, false, hold);
+}
+
+enum limit_refusal limit_accept_proxy(struct limit *l, const struct addr *proxy,
+				      struct limit_hold *hold)
+{
+	return accept_any(l, proxy, true, hold);
+}
+
+/* Its own place under the old address is not counted against it. */
+static enum limit_refusal stated_locked(struct limit *l, uint64_t key, struct limit_hold *hold)
+{
+	const struct address *known = map_get(&l->addresses, MAP_KEY(key));
+	const uint32_t own = key == hold->address ? 1 : 0;
+	if (known && full(known->connections - own, l->set.connections_per_address))
+		return refuse(l, LIMIT_PER_ADDRESS);
+	address_attach(l, address_of(l, key));
+	address_detach(l, hold->address);
+	hold->address = key;
+	return LIMIT_OK;
+}
+
+enum limit_refusal limit_stated(struct limit *l, const struct addr *peer, struct limit_hold *hold)
+{
+	pthread_mutex_lock(&l->lock);
+	const enum limit_refusal r = stated_locked(l, addr_key(peer), hold);
+	pthread_mutex_unlock(&l->lock);
 	return r;
 }
 

@@ -59,6 +59,13 @@ void limit_configure(struct limit *l, const struct limit_settings *set);
 
 /* A peer was accepted: counts it in all, per address and half-open. On refusal nothing is held. */
 enum limit_refusal limit_accept(struct limit *l, const struct addr *peer, struct limit_hold *hold);
+/* A trusted proxy was accepted: as limit_accept, but its own address bounds nothing, since whom it
+ * speaks for is not known yet. */
+enum limit_refusal limit_accept_proxy(struct limit *l, const struct addr *proxy,
+				      struct limit_hold *hold);
+/* The proxy stated its peer (or that it speaks for itself): the count moves to that address. On
+ * refusal it stays where it was. */
+enum limit_refusal limit_stated(struct limit *l, const struct addr *peer, struct limit_hold *hold);
 /* Before a handshake is submitted; now_ms is monotonic. Spends one token of each bucket. */
 enum limit_refusal limit_handshake(struct limit *l, const struct limit_hold *hold, uint64_t now_ms);
 /* Before n more bytes of a packet are kept for a peer that has not been let in by CONNECT. */

@@ -39,10 +39,16 @@ DEFINE_AUTO(stream_scratch, stream_scratch_free)
 
 /* Takes the connected, nonblocking socket. */
 struct stream *stream_tcp_new(int fd, const struct addr *peer);
+/* The other way round: frees a TCP stream that has nothing unsent and gives its socket back. */
+int stream_tcp_release(struct stream *s);
 /* Server side of RFC 6455 over inner (TCP or TLS), which it takes: answers the HTTP upgrade, then
  * carries MQTT as one byte stream [MQTT-6.0.0-2]. Subprotocols mqtt and mqttv3.1. path: the only
  * one that is served ("/mqtt"; it outlives the stream), NULL for any. */
 struct stream *stream_ws_new(struct stream *inner, const char *path);
+/* What stream_read(inner) gave before the WebSocket was put around it: the same as a stream_read
+ * that reads these bytes. They must be the scratch's, as they were handed out. */
+int stream_ws_take(struct stream *ws, struct stream_scratch *scratch, struct str data,
+		   struct str *out);
 
 int stream_fd(const struct stream *s);
 const struct addr *stream_peer(const struct stream *s);

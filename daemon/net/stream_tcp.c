@@ -3,6 +3,7 @@
  * Streams over plain TCP (and unix sockets): see stream.h. The caller's slices go to the socket
  * without being copied; only what the socket refuses is.
  */
+#include "daemon/base/check.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "daemon/net/stream_ops.h"
@@ -76,6 +77,15 @@ static const struct stream_ops tcp_ops = {
 	.pending = stream_unsent,
 	.free = tcp_free,
 };
+
+int stream_tcp_release(struct stream *s)
+{
+	const int fd = s->fd;
+	CHECK(s->ops == &tcp_ops && s->unsent.n == 0);
+	buf_fini(&s->unsent);
+	free(s);
+	return fd;
+}
 
 struct stream *stream_tcp_new(int fd, const struct addr *peer)
 {

@@ -139,17 +139,9 @@ static int decode_frames(struct ws *w, struct str *data)
 	return w->state == WS_ENDED ? ERR_EOF : 0;
 }
 
-static int ws_read(struct stream *s, struct stream_scratch *scratch, struct str *out)
+static int take(struct ws *w, struct stream_scratch *scratch, struct str data, struct str *out)
 {
-	struct ws *w = ws_of(s);
-	struct str data;
-	if (w->state == WS_ENDED)
-		return ERR_EOF;
-	int e = stream_read(w->inner, scratch, &data);
-	if (e < 0)
-		return inner_failed(w, e);
-	if (w->state == WS_AWAIT_HEAD)
-		e = read_head(w, &data);
+	int e = w->state == WS_AWAIT_HEAD ? read_head(w, &data) : 0;
 	if (e == 0)
 		e = decode_frames(w, &data);
 	const int pushed = push_out(w, scratch);
@@ -158,11 +150,21 @@ static int ws_read(struct stream *s, struct stream_scratch *scratch, struct str 
 	/* Data in front of a close frame still counts; the next call tells the end. */
 	if ((e == 0 || e == ERR_EOF) && data.n) {
 		if (e == ERR_EOF)
-			stream_wake_reader(s);
+			stream_wake_reader(&w->base);
 		*out = data;
 		return 0;
 	}
 	return e == 0 ? ERR_AGAIN : e;
+}
+
+static int ws_read(struct stream *s, struct stream_scratch *scratch, struct str *out)
+{
+	struct ws *w = ws_of(s);
+	struct str data;
+	if (w->state == WS_ENDED)
+		return ERR_EOF;
+	const int e = stream_read(w->inner, scratch, &data);
+	return e < 0 ? inner_failed(w, e) : take(w, scratch, data, out);
 }
 
 /* Writing. */
@@ -280,4 +282,11 @@ struct stream *stream_ws_new(struct stream *inner, const char *path)
 	w->inner = inner;
 	w->path = path;
 	return &w->base;
+}
+
+int stream_ws_take(struct stream *ws, struct stream_scratch *scratch, struct str data,
+		   struct str *out)
+{
+	CHECK(ws->ops == &ws_ops);
+	return take(ws_of(ws), scratch, data, out);
 }

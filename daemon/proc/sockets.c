@@ -140,10 +140,13 @@ static const char *protocol_of(const struct sockets_entry *e, const struct confi
 		return "https";
 	for (size_t i = 0; i < c->listeners; i++) {
 		const struct config_listener *l = &c->listener[i];
+		static const char *const word[][2] = {
+			[CONFIG_PROTOCOL_MQTT] = {"mqtt", "mqtts"},
+			[CONFIG_PROTOCOL_WEBSOCKET] = {"ws", "wss"},
+			[CONFIG_PROTOCOL_AUTO] = {"mqtt+ws", "mqtts+wss"},
+		};
 		if (strcmp(l->name, e->name) == 0)
-			return l->protocol == CONFIG_PROTOCOL_WEBSOCKET
-				       ? (l->tls ? "wss" : "ws")
-				       : (l->tls ? "mqtts" : "mqtt");
+			return word[l->protocol][l->tls];
 	}
 	return "mqtt";
 }

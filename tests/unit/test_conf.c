@@ -101,6 +101,7 @@ static void without_a_listener_there_is_one_for_tls(void **state)
 	assert_true(c->listener[0].bind.p[0].dual_stack);
 	assert_int_equal(addr_port(&c->listener[0].bind.p[0]), 8883);
 	assert_true(c->listener[0].tls);
+	assert_int_equal(c->listener[0].protocol, CONFIG_PROTOCOL_AUTO);
 	assert_int_equal(c->listener[0].auth, CONFIG_AUTH_ANY);
 	assert_value(c, "listener.mqtts.bind", "*:8883", "default");
 }
@@ -347,6 +348,12 @@ static const struct wrong wrong_values[] = {
 	 "F:3: [listener a] allow-from = ::/0, 10.0.0.1/8: must be networks such as 192.168.1.0/24 "
 	 "or fd00::/8, separated by commas; \"10.0.0.1/8\" has bits set behind its prefix "
 	 "length\n"},
+	{LISTENER "proxy-protocol = v2\n",
+	 "F:3: [listener a] proxy-protocol = v2: needs to know whose word counts; add proxy-from = "
+	 "the networks of your proxies\n"},
+	{LISTENER "proxy-from = 10.0.0.1\n",
+	 "F:3: [listener a] proxy-from = 10.0.0.1: means nothing with proxy-protocol = off; remove "
+	 "it or write proxy-protocol = v1, v2 or any\n"},
 	{LISTENER "allow-from = home\n", "F:3: [listener a] allow-from = home: must be networks "
 					 "such as 192.168.1.0/24 or fd00::/8, "
 					 "separated by commas; \"home\" is not one\n"},
@@ -1050,7 +1057,7 @@ static void the_shipped_files_proposals_are_good(void **state)
 	}
 	fclose(f);
 	AUTO(config) c = good(buf_cstr(&text), NULL, NULL);
-	assert_int_equal(c->listeners, 3);
+	assert_int_equal(c->listeners, 4);
 }
 
 /* The schema's own rules: a row that breaks one would fail only when it is used. */

@@ -64,6 +64,34 @@ static void half_open_ends_with_connect(void **state)
 	assert_int_equal(s.half_open, 0);
 }
 
+static void a_proxy_counts_for_whom_it_speaks(void **state)
+{
+	(void)state;
+	const struct limit_settings set = {.connections = 4, .connections_per_address = 1};
+	AUTO(limit) l = limit_new(&set);
+	const struct addr proxy = peer("10.0.0.1"), a = peer("10.0.0.2"), b = peer("10.0.0.3");
+	struct limit_hold h[5] = {{0}};
+	struct limit_stats s;
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(limit_accept_proxy(l, &proxy, &h[i]), LIMIT_OK);
+	assert_int_equal(limit_accept_proxy(l, &proxy, &h[4]), LIMIT_CONNECTIONS);
+	assert_int_equal(limit_stated(l, &a, &h[0]), LIMIT_OK);
+	assert_int_equal(limit_stated(l, &a, &h[1]), LIMIT_PER_ADDRESS);
+	assert_int_equal(limit_stated(l, &b, &h[1]), LIMIT_OK);
+	/* For itself: its own place does not count, those that have not spoken yet do. */
+	assert_int_equal(limit_stated(l, &proxy, &h[2]), LIMIT_PER_ADDRESS);
+	limit_release(l, &h[3]);
+	assert_int_equal(limit_stated(l, &proxy, &h[2]), LIMIT_OK);
+	limit_release(l, &h[0]);
+	assert_int_equal(limit_accept(l, &a, &h[0]), LIMIT_OK);
+	for (size_t i = 0; i < 3; i++)
+		limit_release(l, &h[i]);
+	limit_stats(l, &s);
+	assert_int_equal(s.connections, 0);
+	assert_int_equal(s.half_open, 0);
+	assert_int_equal(s.refused[LIMIT_PER_ADDRESS], 2);
+}
+
 static void pre_connect_bytes_are_shared(void **state)
 {
 	(void)state;
@@ -224,6 +252,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connections_in_all_and_per_address),
 		cmocka_unit_test(half_open_ends_with_connect),
+		cmocka_unit_test(a_proxy_counts_for_whom_it_speaks),
 		cmocka_unit_test(pre_connect_bytes_are_shared),
 		cmocka_unit_test(identities_are_counted_and_moved),
 		cmocka_unit_test(handshakes_per_second),
