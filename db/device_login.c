@@ -4,7 +4,9 @@
  */
 #include "db/device_login.h"
 #include "daemon/base/err.h"
+#include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/secret.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +18,16 @@ struct login_ask {
 	uint64_t id;       /* of the LOGIN */
 	int64_t device_id; /* 0: no such device */
 	char verifier[VERIFIER_MAX];
+	struct buf password; /* kept while the verifier is an imported one, to replace that */
 };
+
+static void free_ask(struct login_ask *ask)
+{
+	list_remove(&ask->node);
+	secret_buf_fini(&ask->password);
+	secret_wipe(ask->verifier, sizeof(ask->verifier));
+	free(ask);
+}
 
 struct login_row {
 	int64_t id;
@@ -65,6 +76,21 @@ static enum login_verdict judge(struct login_ask *ask, enum login_result result)
 	return now.enabled ? LOGIN_OK : LOGIN_DISABLED;
 }
 
+/* In place of a verifier that is quick to break, unless a new password was set meanwhile. */
+static void hashed_anew(void *arg, const char *verifier)
+{
+	struct login_ask *ask = arg;
+	struct sql *db = ask->s->registry;
+	if (verifier) {
+		SQL_RUN(db, "UPDATE device SET verifier = ? WHERE id = ? AND verifier = ?",
+			sql_text(verifier), sql_int(ask->device_id), sql_text(ask->verifier));
+		if (sql_changes(db) > 0)
+			log_info("the imported password of device %lld was hashed anew",
+				 (long long)ask->device_id);
+	}
+	free_ask(ask);
+}
+
 static void judged(void *arg, enum login_result result)
 {
 	struct login_ask *ask = arg;
@@ -75,8 +101,10 @@ static void judged(void *arg, enum login_result result)
 					     known ? (uint64_t)ask->device_id : 0};
 	if (broker->link && broker->generation == ask->generation)
 		LINK_SEND(broker->link, LOGIN_DONE, login_done, ask->id, -1, &body);
-	list_remove(&ask->node);
-	free(ask);
+	if (verdict == LOGIN_OK && ask->password.n)
+		logins_make(ask->s->logins, buf_view(&ask->password), hashed_anew, ask);
+	else
+		free_ask(ask);
 }
 
 int device_login(struct store *s, struct record *r)
@@ -92,6 +120,8 @@ int device_login(struct store *s, struct record *r)
 	ask->id = r->id;
 	ask->device_id = row.id;
 	snprintf(ask->verifier, sizeof(ask->verifier), "%s", row.verifier);
+	if (password_is_imported(row.verifier))
+		buf_str(&ask->password, b.password);
 	list_append(&s->login_asks, &ask->node);
 	logins_check(s->logins, b.password, row.verifier, b.source, judged, ask);
 	return 0;
@@ -99,9 +129,6 @@ int device_login(struct store *s, struct record *r)
 
 void device_login_cancel_all(struct store *s)
 {
-	while (!list_empty(&s->login_asks)) {
-		struct login_ask *ask = list_entry(s->login_asks.next, struct login_ask, node);
-		list_remove(&ask->node);
-		free(ask);
-	}
+	while (!list_empty(&s->login_asks))
+		free_ask(list_entry(s->login_asks.next, struct login_ask, node));
 }

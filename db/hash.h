@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The hashes of the store: SHA-256 for fingerprints and codes, HMAC-SHA-256 for remembered
- * passwords. The only calls of GnuTLS here. Any thread.
+ * passwords, those of another broker for imported ones. The only calls of GnuTLS here. Any thread.
  */
 #pragma once
 
 #include "daemon/base/str.h"
 
-enum { SHA256_SIZE = 32 };
+enum { SHA256_SIZE = 32, SHA512_SIZE = 64 };
 
 void hash_sha256(struct str data, unsigned char out[SHA256_SIZE]);
+/* SHA-512 of one text behind the other. */
+void hash_sha512_of_two(struct str first, struct str second, unsigned char out[SHA512_SIZE]);
+/* PBKDF2 with HMAC-SHA-512 (RFC 8018, 5.2). False: GnuTLS refuses such parameters. */
+bool hash_pbkdf2_sha512(struct str password, struct str salt, unsigned iterations,
+			unsigned char *out, size_t n);
 void hash_hmac_sha256(struct str key, struct str data, unsigned char out[SHA256_SIZE]);

@@ -60,6 +60,24 @@ static struct str name_of(const struct op_call *c)
 	return arg_or(c, "name", "");
 }
 
+/* The argument password-hash. False: refused. */
+static bool take_hash(struct op_call *c)
+{
+	struct str hash;
+	struct str password;
+	struct why why;
+	if (!op_str(c, "password-hash", &hash))
+		return true;
+	if (op_str(c, "password", &password)) {
+		op_refuse(c, OP_INVALID, "password-hash", "give a password or its hash, not both");
+		return false;
+	}
+	if (password_import(hash, pending_of(c)->verifier, &why) == 0)
+		return true;
+	op_refuse(c, OP_INVALID, "password-hash", "%s", why.text);
+	return false;
+}
+
 /* ---- add ---- */
 
 static void insert_device(struct op_call *c, const struct body_issue_done *issued)
@@ -140,6 +158,8 @@ void op_device_add(struct op_call *c)
 	if (!issue_check(c, name, 0))
 		return;
 	make_uuid(pending_of(c)->uuid);
+	if (!take_hash(c))
+		return;
 	if (has_password && op_str(c, "password", &password))
 		logins_make(c->s->logins, password, add_hashed, c);
 	else
@@ -148,7 +168,8 @@ void op_device_add(struct op_call *c)
 
 /* ---- set ---- */
 
-static const char *const settable[] = {"enabled", "kind", "groups", "roles", "note", "password"};
+static const char *const settable[] = {"enabled", "kind",     "groups",       "roles",
+				       "note",    "password", "password-hash"};
 
 /* "enabled, groups": the arguments that are there. False when there is none. */
 static bool name_changes(const struct op_call *c, struct buf *out)
@@ -176,7 +197,7 @@ static void update_columns(struct op_call *c, int64_t id)
 		SQL_RUN(db, "UPDATE device SET kind = ? WHERE id = ?", sql_str(text), sql_int(id));
 	if (op_str(c, "note", &text))
 		SQL_RUN(db, "UPDATE device SET note = ? WHERE id = ?", sql_str(text), sql_int(id));
-	if (op_str(c, "password", &text))
+	if (op_str(c, "password", &text) || op_str(c, "password-hash", &text))
 		SQL_RUN(db, "UPDATE device SET verifier = ? WHERE id = ?",
 			p->verifier[0] ? sql_text(p->verifier) : sql_null(), sql_int(id));
 	SQL_RUN(db, "UPDATE device SET changed = ? WHERE id = ?",
@@ -222,6 +243,8 @@ void op_device_set(struct op_call *c)
 	int64_t id;
 	if (!op_find_device(c, "name", name_of(c), &id) || !device_check_lists(c) ||
 	    !device_check_password(c, &has_password))
+		return;
+	if (!take_hash(c))
 		return;
 	if (!name_changes(c, &changes)) {
 		op_refuse(c, OP_INVALID, NULL,

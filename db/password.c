@@ -49,16 +49,31 @@ int password_make(struct str password, char out[VERIFIER_MAX])
 	return err ? err : hash(password, setting, out);
 }
 
-bool password_check(struct str password, const char *verifier)
+/* Costs what a check costs. */
+static void waste(struct str password)
 {
 	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
 	char found[VERIFIER_MAX];
-	const bool real = verifier[0] == '$';
-	if (!real && make_setting(setting))
-		return false;
-	if (hash(password, real ? verifier : setting, found))
+	if (make_setting(setting) == 0 && hash(password, setting, found) == 0)
+		secret_wipe(found, sizeof(found));
+}
+
+static bool check_own(struct str password, const char *verifier)
+{
+	char found[VERIFIER_MAX];
+	if (hash(password, verifier, found))
 		return false;
 	const bool same = secret_equal(str_of(found), str_of(verifier));
 	secret_wipe(found, sizeof(found));
-	return real && same;
+	return same;
+}
+
+bool password_check(struct str password, const char *verifier)
+{
+	if (verifier[0] == '$')
+		return check_own(password, verifier);
+	if (password_is_imported(verifier) && password_check_imported(password, verifier))
+		return true;
+	waste(password);
+	return false;
 }

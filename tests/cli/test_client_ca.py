@@ -10,7 +10,7 @@ import ssl
 import pytest
 
 import pki
-from gateway import Gateway, wait_until
+from gateway import CliError, Gateway, wait_until
 
 STRICT = {"basicConstraints": "critical,CA:FALSE", "keyUsage": "critical,digitalSignature",
           "extendedKeyUsage": "clientAuth"}
@@ -165,3 +165,53 @@ def test_tls_sees_the_right_alert(gateway, works):
     with pytest.raises(ssl.SSLError) as e:
         pki.open_mqtt(gateway.listeners["cn"], gateway.root_ca, works.issue("pump-1", None))
     assert "bad certificate" in str(e.value).lower()
+
+
+@pytest.mark.parametrize("case, code, text", [
+    ("twice", 6, 'registered already, for device "pump-1"'),
+    ("revoked", 3, "cannot come back"),
+    ("key", 6, 'this key belongs to device'),
+    ("own", 3, "this gateway issued it"),
+    ("authority", 2, "CA:TRUE"),
+    ("rsa-1024", 2, "RSA with 1024 bits"),
+    ("no device", 5, 'no device "ghost"'),
+    ("no file", 2, "No such file"),
+    ("no certificate", 2, "neither DER nor PEM"),
+])
+def test_import_refuses(gateway, works, tmp_path, case, code, text):
+    leaf = works.issue("x", STRICT)
+    device, file = "pump-1", leaf.certificate
+    if case in ("twice", "revoked"):
+        gateway.cli("cert", "import", device, file)
+    if case == "revoked":
+        gateway.cli("cert", "revoke", leaf.fingerprint)
+    if case == "key":
+        gateway.cli("cert", "import", device, file)
+        device, file = "pump-2", works.issue("y", STRICT, key=leaf.key).certificate
+    if case == "own":
+        with Gateway() as other:  # another gateway's certificate is fine, one of this name is not
+            theirs = other.bundle("pump-9") / "device.crt"
+            gateway.cli("cert", "import", device, theirs)
+        file = tmp_path / "own.crt"
+        pki.forge(gateway.bundle("pump-8") / "device.crt", file)
+    if case == "authority":
+        file = works.certificate
+    if case == "rsa-1024":
+        file = works.issue("z", STRICT, algorithm=["rsa:1024"]).certificate
+    if case == "no device":
+        device = "ghost"
+    if case == "no file":
+        file = "/nowhere/x.crt"
+    if case == "no certificate":
+        file = tmp_path / "text"
+        file.write_text("hello")
+    with pytest.raises(CliError) as e:
+        gateway.cli("cert", "import", device, file)
+    assert (e.value.code, text in e.value.stderr) == (code, True), e.value
+
+
+def test_import_takes_der(gateway, works, tmp_path):
+    leaf = works.issue("x", STRICT)
+    pki.openssl("x509", "-in", leaf.certificate, "-outform", "DER", "-out", tmp_path / "x.der")
+    said = gateway.json("cert", "import", "pump-1", tmp_path / "x.der")
+    assert (said["fingerprint"], said["via"], said["status"]) == (leaf.fingerprint, "import", "good")

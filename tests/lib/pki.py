@@ -7,12 +7,29 @@ import socket
 import ssl
 import subprocess
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 
 def openssl(*words, cwd=None):
     done = subprocess.run(["openssl", *map(str, words)], stdin=subprocess.DEVNULL, cwd=cwd,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0, f"openssl {words}: {done.stderr}"
     return done.stdout
+
+
+P256 = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+
+
+def forge(certificate, to):
+    """A copy of the certificate, of the same issuer byte for byte, with a new key and signed by another."""
+    like = x509.load_pem_x509_certificate(pathlib.Path(certificate).read_bytes())
+    key = ec.generate_private_key(ec.SECP256R1())
+    forged = (x509.CertificateBuilder().subject_name(like.subject).issuer_name(like.issuer)
+              .serial_number(like.serial_number + 1).not_valid_before(like.not_valid_before)
+              .not_valid_after(like.not_valid_after).public_key(key.public_key()).sign(key, hashes.SHA256()))
+    pathlib.Path(to).write_bytes(forged.public_bytes(serialization.Encoding.PEM))
 
 
 class Leaf:
@@ -37,18 +54,17 @@ class Authority:
             made = parent.issue(name, {"basicConstraints": "critical,CA:TRUE", "keyUsage": "keyCertSign,cRLSign"})
             self.key, self.certificate, self.above = made.key, made.certificate, made.chain
         else:
-            openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                    self.key, "-out", self.certificate, "-subj", f"/CN={name}", "-days", 30, "-addext",
+            openssl("req", "-x509", "-newkey", *P256, "-nodes", "-keyout", self.key, "-out", self.certificate, "-subj", f"/CN={name}", "-days", 30, "-addext",
                     "keyUsage=critical,keyCertSign,cRLSign")
             self.above = None
 
-    def issue(self, name, extensions, days=30):
-        """A key and a certificate with CN = name. extensions: {name: value}; None: no extension at all,
-        which makes a certificate of version 1."""
+    def issue(self, name, extensions, days=30, key=None, algorithm=P256):
+        """A key, unless it is given, and a certificate with CN = name. extensions: {name: value}; None: no
+        extension at all, which makes a certificate of version 1."""
         self.n += 1
         stem = f"{self.stem}-{self.n}"
-        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={name}")
+        made = ["-key", key] if key else ["-newkey", *algorithm, "-nodes", "-keyout", f"{stem}.key"]
+        openssl("req", "-new", *made, "-out", f"{stem}.csr", "-subj", f"/CN={name}")
         words = []
         if extensions is not None:
             lines = [f"{k} = {v}" for k, v in extensions.items() if v is not None]
@@ -60,7 +76,7 @@ class Authority:
         if self.parent:
             chain += pathlib.Path(self.above).read_text()
         pathlib.Path(f"{stem}.chain").write_text(chain)
-        return Leaf(f"{stem}.key", f"{stem}.crt", f"{stem}.chain")
+        return Leaf(key or f"{stem}.key", f"{stem}.crt", f"{stem}.chain")
 
     def subordinate(self, name):
         return Authority(self.folder, name, parent=self)

@@ -91,6 +91,73 @@ static void no_plain_password_is_stored(void **state)
 			 0);
 }
 
+/* ---- verifiers of another broker: "correct horse" with the salt "saltsaltsalt" ---- */
+
+#define OWN_VERIFIERS "SELECT count(*) FROM device WHERE verifier LIKE '$y$%'"
+#define SHA512_ONCE                      \
+	"$6$c2FsdHNhbHRzYWx0$wubETsBLUk" \
+	"dA8YhllItOiVnq5vju3IomjkYfpjX2ElbiG8Z0MqfqXCSOtEODPK1eih3eRPQRJvZ/u5TFhojR6Q=="
+#define PBKDF2                           \
+	"$7$101$c2FsdHNhbHRzYWx0$VT6wIB" \
+	"Yrw6org2c5gu2idDv9QYP0fPEO2YGaoGrYDSKJeYTUANfsQBvu9AI3078np6CYOjHbzfz/elQBb7oxkA=="
+
+static void imported_ones_are_hashed_anew(void **state)
+{
+	static const char *const hashes[] = {SHA512_ONCE, PBKDF2};
+	struct rig *r = *state;
+	for (size_t i = 0; i < ARRAY_LEN(hashes); i++) {
+		char name[8];
+		snprintf(name, sizeof(name), "dev-%zu", i);
+		struct buf a = {0};
+		rec_text(&a, "name", name);
+		rec_text(&a, "password-hash", hashes[i]);
+		assert_true(rig_bool(rig_ok(r, OP_DEVICE_ADD, &a), "password"));
+		assert_int_equal(rig_login(r, name, "wrong horse", "10.0.0.1"), LOGIN_WRONG);
+		assert_int_equal(rig_sql(r, OWN_VERIFIERS), i);
+		assert_int_equal(rig_login(r, name, "correct horse", "10.0.0.1"), LOGIN_OK);
+		/* A thread hashes meanwhile; each wrong login takes as long. */
+		for (int k = 0; k < 20 && rig_sql(r, OWN_VERIFIERS) == (int64_t)i; k++)
+			assert_int_equal(rig_login(r, name, "wrong horse", "10.0.0.1"),
+					 LOGIN_WRONG);
+		assert_int_equal(rig_sql(r, OWN_VERIFIERS), i + 1);
+		assert_int_equal(rig_login(r, name, "correct horse", "10.0.0.1"), LOGIN_OK);
+	}
+}
+
+static void hashes_that_cannot_be_imported(void **state)
+{
+	static const struct {
+		const char *hash;
+		const char *text;
+	} table[] = {
+		{"correct horse", "no hash that can be taken over"},
+		{"", "no hash that can be taken over"},
+		{"$y$j9T$abc$def", "no hash that can be taken over"},
+		{"$argon2id$v=19$m=47104,t=1,p=1$abc$def", "no hash that can be taken over"},
+		{"$7$0$c2FsdHNhbHQ=$AAAA", "no hash that can be taken over"},
+		{"$7$1000001$c2FsdHNhbHQ=$AAAA", "must be 1 to 1000000"},
+		{"$7$x$c2FsdHNhbHQ=$AAAA", "must be 1 to 1000000"},
+		{"$6$c2FsdHNhbHQ=$AAAA", "damaged"},
+		{"$6$c2FsdHNhbHQ=", "damaged"},
+		{"$6$!$AAAA", "damaged"},
+	};
+	struct rig *r = *state;
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct buf a = {0};
+		rec_text(&a, "name", "panel");
+		rec_text(&a, "password-hash", table[i].hash);
+		rig_refused(r, OP_DEVICE_ADD, &a, OP_INVALID, "password-hash", table[i].text);
+	}
+	struct buf a = {0};
+	rec_text(&a, "name", "panel");
+	rec_text(&a, "password", "correct horse");
+	rec_text(&a, "password-hash", PBKDF2);
+	rig_refused(r, OP_DEVICE_ADD, &a, OP_INVALID, "password-hash", "not both");
+	rig_add_device(r, "panel");
+	set(r, "panel", "password-hash", PBKDF2);
+	assert_int_equal(rig_login(r, "panel", "correct horse", "10.0.0.1"), LOGIN_OK);
+}
+
 /* ---- a flood ---- */
 
 enum { FLOOD = 400 };
@@ -180,6 +247,8 @@ int main(void)
 		TEST(verdicts),
 		TEST(changes_act_at_once),
 		TEST(no_plain_password_is_stored),
+		TEST(imported_ones_are_hashed_anew),
+		TEST(hashes_that_cannot_be_imported),
 		TEST(a_flood_does_not_hold_the_right_ones_back),
 		TEST(a_verified_password_costs_no_token),
 		cmocka_unit_test(verifiers),
