@@ -58,5 +58,6 @@ void msg_expiry_left(const struct msg *m, uint64_t now_ms, struct publish_receiv
 	if (!m->expires_ms)
 		return;
 	r->has_message_expiry = true;
-	r->message_expiry = (uint32_t)((m->expires_ms - now_ms + 999) / 1000);
+	const uint64_t left = m->expires_ms > now_ms ? m->expires_ms - now_ms : 0;
+	r->message_expiry = (uint32_t)((left + 999) / 1000);
 }

@@ -42,7 +42,7 @@ static inline bool msg_expired(const struct msg *m, uint64_t now_ms)
 }
 
 /* Fills what a receiver is told of the expiry: the interval less the time that the message waited
- * [MQTT-3.3.2-6]. The message has not expired. */
+ * [MQTT-3.3.2-6]; 0 for one that expired while it was under way and is sent again. */
 void msg_expiry_left(const struct msg *m, uint64_t now_ms, struct publish_receiver *r);
 
 /* Bytes that a queue is charged for it. */

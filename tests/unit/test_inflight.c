@@ -166,6 +166,9 @@ static void test_expiry(void **state)
 	msg_expiry_left(lasting, 6000, &r);
 	assert_true(r.has_message_expiry);
 	assert_int_equal(r.message_expiry, 54);
+	/* One that was sent before it expired is sent again after a reconnect. */
+	msg_expiry_left(lasting, 10000000, &r);
+	assert_int_equal(r.message_expiry, 0);
 	inflight_fini(&f);
 }
 
