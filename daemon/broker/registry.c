@@ -386,7 +386,14 @@ static void purge(struct state *s)
 struct registry *registry_new(void)
 {
 	struct registry *r = mem_new(struct registry);
-	CHECK(pthread_rwlock_init(&r->lock, NULL) == 0);
+	pthread_rwlockattr_t attr;
+	CHECK(pthread_rwlockattr_init(&attr) == 0);
+	/* While all sessions are judged anew readers follow each other without a gap: the next
+	 * revocation must not wait for the end of that. */
+	CHECK(pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) ==
+	      0);
+	CHECK(pthread_rwlock_init(&r->lock, &attr) == 0);
+	pthread_rwlockattr_destroy(&attr);
 	CHECK(pthread_mutex_init(&r->cache, NULL) == 0);
 	atomic_init(&r->generation, 1);
 	r->anonymous.enabled = true;

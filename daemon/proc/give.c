@@ -108,6 +108,8 @@ static int open_copy(const struct config_listener *l, const struct file *f)
 	AUTO_FD fd = open_file(l, f);
 	if (fd < 0)
 		return fd;
+	if (f == &key_file) /* one block: growing would leave copies of a key behind */
+		buf_reserve(&bytes, (size_t)f->max + 2 * 4096);
 	while (bytes.n <= (size_t)f->max) {
 		char *at = buf_reserve(&bytes, 4096);
 		const ssize_t n = read(fd, at, 4096);

@@ -8,6 +8,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/secret.h"
 #include "daemon/net/addr.h"
 #include "daemon/web/http_tls.h"
 
@@ -86,7 +87,7 @@ static void end(void *cls, struct MHD_Connection *connection, void **context,
 		MHD_destroy_response(r->response);
 	free(r->method);
 	free(r->path);
-	buf_fini(&r->body);
+	secret_buf_fini(&r->body); /* a password may be in it */
 	free(r);
 	*context = NULL;
 }
