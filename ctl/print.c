@@ -271,6 +271,8 @@ void print_event(const json_t *event)
 	json_t *value;
 	buf_printf(&line, "%s  %-8s %-22s %s", field(event, "time"), field(event, "severity"),
 		   field(event, "event"), field(event, "actor")[0] ? field(event, "actor") : "-");
+	if (strcmp(field(event, "device"), field(event, "actor")) != 0)
+		append_pair(&line, "device", field(event, "device"));
 	append_pair(&line, "address", field(event, "address"));
 	append_pair(&line, "client_id", field(event, "client_id"));
 	append_pair(&line, "listener", field(event, "listener"));
