@@ -300,6 +300,47 @@ void hamt_each(struct hamt h, void (*fn)(void *ctx, void *value), void *ctx)
 	slot_each(h.root, fn, ctx);
 }
 
+static uintptr_t slot_first(uintptr_t slot)
+{
+	while (slot && !is_value(slot))
+		slot = node_of(slot)->slot[0];
+	return slot;
+}
+
+/* Is a behind b? Both took the same way down to this level. */
+static bool hash_behind(uint64_t a, uint64_t b, unsigned shift)
+{
+	while (shift <= LAST_SHIFT && (a >> shift & 31) == (b >> shift & 31))
+		shift += BITS;
+	return shift <= LAST_SHIFT && (a >> shift & 31) > (b >> shift & 31);
+}
+
+static uintptr_t slot_behind(uintptr_t slot, unsigned shift, const struct hamt_ops *ops,
+			     uint64_t hash)
+{
+	if (!slot || is_value(slot))
+		return slot && hash_behind(hash_of(ops, ops->key(value_of(slot))), hash, shift)
+			       ? slot
+			       : 0;
+	const struct node *node = node_of(slot);
+	if (shift > LAST_SHIFT)
+		return 0;
+	const uint32_t bit = bit_of(hash, shift);
+	unsigned at = index_of(node, bit);
+	if (node->map & bit) {
+		const uintptr_t found = slot_behind(node->slot[at++], shift + BITS, ops, hash);
+		if (found)
+			return found;
+	}
+	return at < node_count(node) ? slot_first(node->slot[at]) : 0;
+}
+
+void *hamt_next(struct hamt h, const struct hamt_ops *ops, const uint64_t *after)
+{
+	const uintptr_t slot = after ? slot_behind(h.root, 0, ops, *after) : slot_first(h.root);
+	return slot ? value_of(slot) : NULL;
+}
+
 struct hamt hamt_copy(struct hamt h, const struct hamt_ops *ops)
 {
 	slot_ref(h.root, ops);

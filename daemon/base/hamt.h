@@ -52,6 +52,11 @@ bool hamt_remove(struct hamt *h, const struct hamt_ops *ops, struct str key);
 /* Calls fn for every value, in no useful order. */
 void hamt_each(struct hamt h, void (*fn)(void *ctx, void *value), void *ctx);
 
+/* The values one by one, in an order that only the hashes of their keys decide, so that a walk goes
+ * on where it stopped although the map has changed: the first one behind *after, or the very first
+ * (after NULL); NULL at the end. Of keys with equal hashes one is met. */
+void *hamt_next(struct hamt h, const struct hamt_ops *ops, const uint64_t *after);
+
 struct hamt hamt_copy(struct hamt h, const struct hamt_ops *ops);
 void hamt_free(struct hamt *h, const struct hamt_ops *ops); /* h is empty afterwards */
 

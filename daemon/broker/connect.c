@@ -190,8 +190,9 @@ static enum reason check_offer(struct connecting *k)
 			       "enhanced authentication is not offered");
 	if (!p->has_will)
 		return REASON_SUCCESS;
-	if (p->will.retain && p->version == MQTT_5)
-		return because(k, REASON_RETAIN_NOT_SUPPORTED, "a retained will is not supported");
+	if (p->will.retain && p->version == MQTT_5 && !b->max_retained_messages)
+		return because(k, REASON_RETAIN_NOT_SUPPORTED,
+			       "max-retained-messages is 0: a retained will is not supported");
 	if (p->will.topic.n > b->max_topic_length ||
 	    topic_levels(p->will.topic) > b->max_topic_levels)
 		return because(k, REASON_TOPIC_NAME_INVALID, "the topic of the will is too long");
@@ -306,8 +307,10 @@ static void set_capabilities(const struct connecting *k, struct props *props)
 	const struct conn *c = k->conn;
 	props->receive_maximum = (uint16_t)c->settings->config->broker.max_inflight;
 	props_mark(props, PROPERTY_RECEIVE_MAXIMUM);
-	props->retain_available = 0;
-	props_mark(props, PROPERTY_RETAIN_AVAILABLE);
+	if (c->settings->config->broker.max_retained_messages == 0) {
+		props->retain_available = 0;
+		props_mark(props, PROPERTY_RETAIN_AVAILABLE);
+	}
 	props->shared_subscription_available = 0;
 	props_mark(props, PROPERTY_SHARED_SUBSCRIPTION_AVAILABLE);
 	props->maximum_packet_size =

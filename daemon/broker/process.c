@@ -322,6 +322,7 @@ static void make_shared(struct control *k)
 	b->limit = limit_new(&limits);
 	epoch_init(&b->epoch);
 	b->trie = trie_new(&b->epoch);
+	b->retain = retain_new();
 }
 
 static int on_start(struct child *p)

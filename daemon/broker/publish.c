@@ -3,6 +3,7 @@
  * PUBLISH from clients: see publish.h.
  */
 #include "daemon/broker/publish.h"
+#include "daemon/broker/replay.h"
 #include "daemon/broker/route.h"
 #include "daemon/broker/session.h"
 #include "daemon/ipc/rec.h"
@@ -61,6 +62,19 @@ static enum reason judge(struct conn *c, const struct packet_publish *p, struct 
 	return REASON_NOT_AUTHORIZED;
 }
 
+/* False: nothing is acknowledged as kept that is not. Where the answer cannot say so, the message
+ * goes to those who are there, and an older one does not stay in its place [MQTT-3.3.1-5]. */
+static bool keep(struct conn *c, struct msg *m)
+{
+	if (replay_keep(c->worker, m))
+		return true;
+	conn_event(c, EVENT_LIMIT_REACHED, "max-retained-messages or max-retained-bytes", NULL);
+	if (c->version == MQTT_5 && m->qos)
+		return false;
+	retain_drop(c->worker->broker->retain, m->shared.topic);
+	return true;
+}
+
 static enum reason route(struct conn *c, const struct packet *p, struct str topic)
 {
 	struct worker *w = c->worker;
@@ -78,6 +92,8 @@ static enum reason route(struct conn *c, const struct packet *p, struct str topi
 		w->stats.dropped_memory++;
 		return REASON_QUOTA_EXCEEDED;
 	}
+	if (m->retain && !keep(c, m))
+		return REASON_QUOTA_EXCEEDED;
 	return route_publish(w, m) ? REASON_SUCCESS : REASON_NO_MATCHING_SUBSCRIBERS;
 }
 
@@ -88,6 +104,11 @@ static void answer(struct conn *c, const struct packet_publish *p, enum reason r
 		conn_send_ack(c, PACKET_PUBACK, p->packet_id, reason);
 	else if (p->qos == 2)
 		conn_send_ack(c, PACKET_PUBREC, p->packet_id, reason);
+}
+
+static bool offers_retain(const struct conn *c)
+{
+	return c->settings->config->broker.max_retained_messages > 0;
 }
 
 static bool topic_too_large(const struct conn *c, struct str topic)
@@ -130,7 +151,7 @@ enum reason publish_received(struct conn *c, const struct packet *p)
 		conn_close(c, REASON_TOPIC_NAME_INVALID, "the topic is too long");
 		return REASON_SUCCESS;
 	}
-	if (p->publish.retain && c->version == MQTT_5)
+	if (p->publish.retain && c->version == MQTT_5 && !offers_retain(c))
 		return REASON_RETAIN_NOT_SUPPORTED;
 	if (p->publish.qos == 2)
 		return take_exactly_once(c, p, topic);

@@ -4,6 +4,7 @@
  */
 #include "daemon/broker/route.h"
 #include "daemon/broker/session.h"
+#include "daemon/broker/subscribe.h"
 #include "daemon/mqtt/topic.h"
 
 #include <stdlib.h>
@@ -35,20 +36,6 @@ bool route_congested(const struct worker *w)
 
 /* ---- delivery on one worker -------------------------------------------------------------------
  */
-
-static bool may_receive(const struct session *s, const struct subscription *sub,
-			const struct msg *m)
-{
-	const struct acl_who who = session_who(s);
-	const uint8_t qos = sub->options & SUB_QOS;
-	const struct acl_via via = {
-		.filter = subscription_filter(sub),
-		.grant = sub->options & SUB_PARTIAL ? ACL_PARTIAL : ACL_GRANTED,
-		.qos = qos,
-	};
-	const struct acl_how how = {MIN(qos, m->qos), false};
-	return acl_deliver(s->identity->acl, &who, via, m->shared.topic, how, NULL);
-}
 
 static void add_id(struct worker *w, struct pick *p, uint32_t id)
 {
@@ -97,7 +84,7 @@ static void pick_target(struct worker *w, const struct trie_sub *t, const struct
 		const struct subscription *sub = look(s, t, m);
 		if (!sub)
 			return;
-		if (sub->options & SUB_JUDGE && !may_receive(s, sub, m)) {
+		if (sub->options & SUB_JUDGE && !subscription_may_receive(s, sub, m, false)) {
 			w->stats.denied++;
 			return;
 		}

@@ -5,6 +5,7 @@
 #include "daemon/broker/session.h"
 #include "daemon/base/err.h"
 #include "daemon/broker/conn.h"
+#include "daemon/broker/replay.h"
 #include "daemon/broker/subscribe.h"
 #include "daemon/broker/will.h"
 
@@ -43,6 +44,7 @@ static void drop_subscriptions(struct session *s)
 		trie_edit_commit(&edit);
 		w->stats.subscriptions -= s->subscriptions.n;
 	}
+	replay_cancel_all(s);
 	map_fini(&s->subscriptions);
 	free(s->place);
 }
@@ -73,6 +75,7 @@ struct subscription *session_subscription(struct session *s, struct str filter)
 
 void session_unsubscribed(struct session *s, struct subscription *sub)
 {
+	replay_cancel(s, sub);
 	s->place[sub->place] = NULL;
 	map_remove(&s->subscriptions, subscription_filter(sub));
 	free(sub);
@@ -366,8 +369,12 @@ void session_pump(struct session *s)
 {
 	struct conn *c = s->conn;
 	struct worker *w = s->worker;
-	if (!c || list_empty(&s->out.waiting))
+	if (!c)
 		return;
+	if (list_empty(&s->out.waiting)) {
+		replay_run(s);
+		return;
+	}
 	const uint32_t before = s->out.waiting_n;
 	const uint64_t now = loop_now_ms(w->loop);
 	const uint32_t window = MIN(c->receive_maximum, c->settings->config->broker.max_inflight);
@@ -377,6 +384,7 @@ void session_pump(struct session *s)
 	       (d = inflight_next(&s->out, window, now, &w->stats.dropped_expired)))
 		send_delivery(s, d);
 	w->stats.queued -= before - s->out.waiting_n;
+	replay_run(s);
 }
 
 enum reason session_acknowledged(struct session *s, enum packet_type type, uint16_t packet_id,

@@ -12,6 +12,7 @@
 #include "daemon/broker/worker.h"
 
 struct conn;
+struct replay;
 struct will;
 
 /* Options of a subscription. Those of SUBSCRIBE are in the index of subscriptions as they are;
@@ -51,6 +52,8 @@ struct session {
 	struct inflight out;
 	uint16_t *received; /* identifiers of QoS 2 messages that wait for PUBREL */
 	size_t received_n;
+	struct replay *replay; /* retained messages for new subscriptions, NULL = none */
+	struct list replaying;
 	struct will *will;
 	struct loop_timer expiry;
 	uint32_t expiry_s; /* session expiry interval; UINT32_MAX = never */

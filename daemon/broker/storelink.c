@@ -227,6 +227,11 @@ static void second_run(struct worker *w, struct round *r)
 	struct second *s = container_of(r, struct second, round);
 	presence_collect(w, s->anew, &s->clients[w->index]);
 	w->stats.sessions = w->sessions.live;
+	if (w->index == 0) {
+		const struct retain_size retained = retain_size(w->broker->retain);
+		w->stats.retained = retained.messages;
+		w->stats.retained_bytes = retained.bytes;
+	}
 	w->stats.events_suppressed = w->journal.suppressed;
 	s->stats[w->index] = w->stats;
 }

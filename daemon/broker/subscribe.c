@@ -4,6 +4,7 @@
  */
 #include "daemon/broker/subscribe.h"
 #include "daemon/base/err.h"
+#include "daemon/broker/replay.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/mqtt/topic.h"
 
@@ -23,6 +24,20 @@ bool subscription_judge(const struct session *s, struct str filter, uint8_t *opt
 	else if (!acl_receive_covered(acl, &who, filter))
 		*options |= SUB_JUDGE;
 	return true;
+}
+
+bool subscription_may_receive(const struct session *s, const struct subscription *sub,
+			      const struct msg *m, bool retain)
+{
+	const struct acl_who who = session_who(s);
+	const uint8_t qos = sub->options & SUB_QOS;
+	const struct acl_via via = {
+		.filter = subscription_filter(sub),
+		.grant = sub->options & SUB_PARTIAL ? ACL_PARTIAL : ACL_GRANTED,
+		.qos = qos,
+	};
+	const struct acl_how how = {MIN(qos, m->qos), retain};
+	return acl_deliver(s->identity->acl, &who, via, m->shared.topic, how, NULL);
 }
 
 static void tell_denied(struct conn *c, struct str filter, uint64_t rule)
@@ -47,6 +62,12 @@ static bool filter_too_large(const struct conn *c, struct str filter)
 	       topic_levels(filter) > MIN(b->max_topic_levels, (uint32_t)TRIE_LEVELS_MAX);
 }
 
+/* Section 3.8.3.1; existed: the session had this subscription before. */
+static bool wants_retained(const struct packet_subscription *asked, bool existed)
+{
+	return asked->retain_handling == 0 || (asked->retain_handling == 1 && !existed);
+}
+
 /* Below 0x80: the QoS that was granted. */
 static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 				 const struct packet_subscription *asked, uint32_t identifier)
@@ -55,6 +76,7 @@ static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 	struct subscription *sub = map_get(&s->subscriptions, asked->filter);
 	struct acl_verdict verdict;
 	uint8_t options = options_of(asked);
+	const bool existed = sub != NULL;
 	bool replaced;
 	if (topic_is_shared(asked->filter))
 		return REASON_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
@@ -77,6 +99,8 @@ static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 		session_unsubscribed(s, sub);
 		return REASON_TOPIC_FILTER_INVALID;
 	}
+	if (wants_retained(asked, existed))
+		replay_start(s, sub); /* runs when SUBACK is on its way */
 	return (enum reason)(options & SUB_QOS);
 }
 
@@ -105,7 +129,10 @@ enum reason subscribe_received(struct conn *c, const struct packet *p)
 		.props = props_none,
 		.suback = {s->packet_id, str_make(codes, s->n)},
 	};
-	return conn_send(c, &answer) ? REASON_SUCCESS : REASON_PACKET_TOO_LARGE;
+	if (!conn_send(c, &answer))
+		return REASON_PACKET_TOO_LARGE;
+	replay_run(c->session);
+	return REASON_SUCCESS;
 }
 
 static enum reason unsubscribe_one(struct conn *c, struct trie_edit *edit, struct str filter)

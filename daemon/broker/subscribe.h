@@ -18,3 +18,7 @@ enum reason unsubscribe_received(struct conn *c, const struct packet *p);
  * clear. False: not granted. verdict may be NULL. */
 bool subscription_judge(const struct session *s, struct str filter, uint8_t *options,
 			struct acl_verdict *verdict);
+/* Whether a message may be delivered through a subscription with SUB_JUDGE; retain: with that flag.
+ */
+bool subscription_may_receive(const struct session *s, const struct subscription *sub,
+			      const struct msg *m, bool retain);

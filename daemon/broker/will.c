@@ -3,6 +3,7 @@
  * Wills: see will.h.
  */
 #include "daemon/broker/will.h"
+#include "daemon/broker/replay.h"
 #include "daemon/broker/route.h"
 #include "daemon/ipc/rec.h"
 
@@ -72,6 +73,13 @@ static void tell_denied(struct session *s, const struct msg *m, uint64_t rule)
 	journal_event(&s->worker->journal, EVENT_ACL_DENIED, e.device_id, &e, &detail);
 }
 
+static void route_will(struct worker *w, struct msg *m)
+{
+	if (m->retain && !replay_keep(w, m))
+		retain_drop(w->broker->retain, m->shared.topic);
+	route_publish(w, m);
+}
+
 void will_publish(struct session *s)
 {
 	struct worker *w = s->worker;
@@ -87,7 +95,7 @@ void will_publish(struct session *s)
 	if (will->expires)
 		m->expires_ms = loop_now_ms(w->loop) + will->expiry_s * UINT64_C(1000);
 	if (acl_check(s->identity->acl, &who, ACL_PUBLISH, m->shared.topic, how, &verdict))
-		route_publish(w, m);
+		route_will(w, m);
 	else
 		tell_denied(s, m, verdict.rule);
 	will_drop(s);

@@ -104,6 +104,8 @@ static void tick(struct loop_timer *t)
 	loop_timer_start(w->loop, t, "tick", TICK_MS, tick);
 	close_blocked(w);
 	tell_pauses(w);
+	if (w->index == 0)
+		retain_sweep(w->broker->retain, &w->sweep, loop_now_ms(w->loop));
 }
 
 /* ---- listeners --------------------------------------------------------------------------------
@@ -226,6 +228,7 @@ struct worker *worker_new(struct broker *b, unsigned index, struct settings *set
 	list_init(&w->dead);
 	list_init(&w->blocked);
 	list_init(&w->paused);
+	list_init(&w->replaying);
 	journal_init(&w->journal, w->loop, b->loop, b->report);
 	epoch_reader_add(&b->epoch, &w->reader);
 	loop_timer_start(w->loop, &w->tick, "tick", TICK_MS, tick);
@@ -304,6 +307,7 @@ void worker_free(struct worker *w)
 	sendq_store_fini(&w->store);
 	arena_fini(&w->arena);
 	buf_fini(&w->gone);
+	retain_cursor_fini(&w->sweep);
 	for (size_t i = 0; i < WORKERS_MAX; i++)
 		free(w->target[i]);
 	free(w->pick);

@@ -10,6 +10,7 @@
 #include "daemon/broker/directory.h"
 #include "daemon/broker/journal.h"
 #include "daemon/broker/registry.h"
+#include "daemon/broker/retain.h"
 #include "daemon/broker/round.h"
 #include "daemon/broker/sendq.h"
 #include "daemon/broker/settings.h"
@@ -38,6 +39,7 @@ struct broker {
 	struct limit *limit;
 	struct epoch epoch;
 	struct trie *trie;
+	struct retain *retain;
 	struct handshake_pool *handshakes;
 	struct report *report;
 	unsigned workers;
@@ -75,6 +77,10 @@ struct worker {
 	struct list blocked; /* connections whose socket is full, longest first */
 	struct list paused;  /* connections that are not read for a moment */
 	struct loop_timer resume;
+	struct list replaying; /* sessions that get the next piece of retained messages */
+	struct loop_note replay;
+	bool replay_posted;
+	struct retain_cursor sweep; /* of the first worker: expired retained messages */
 	struct loop_timer tick;
 	struct epoch_reader reader;
 	struct loop_task leave;

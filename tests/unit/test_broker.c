@@ -15,6 +15,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { PUB = 1, SUB = 2, RECV = 4, ALL = 7 };
@@ -359,15 +360,8 @@ static void test_capabilities(void **state)
 	assert_true(p.props.assigned_client_identifier.n > 0);
 	assert_int_equal(p.props.server_keep_alive, 3600);
 	assert_int_equal(p.props.receive_maximum, 4);
-	assert_int_equal(p.props.retain_available, 0);
+	assert_int_equal(p.props.retain_available, 1);
 	assert_int_equal(p.props.shared_subscription_available, 0);
-	struct packet retained = {.type = PACKET_PUBLISH, .props = props_none};
-	retained.publish = (struct packet_publish){.topic = STR("plant/1"), .retain = true};
-	client_send(&a, &retained);
-	const struct packet end = client_receive(&a);
-	assert_int_equal(end.type, PACKET_DISCONNECT);
-	assert_int_equal(end.disconnect.reason, REASON_RETAIN_NOT_SUPPORTED);
-	assert_true(client_closed(&a));
 	client_close(&a);
 	/* A CONNACK that fits a very small client. */
 	o = pump;
@@ -630,18 +624,51 @@ static void test_reload(void **state)
 	client_close(&b);
 }
 
-static void test_retained_for_old_clients(void **state)
+static enum reason publish_retained(struct client *c, const char *topic, const char *payload,
+				    uint8_t qos)
+{
+	struct packet p = {.type = PACKET_PUBLISH, .props = props_none};
+	p.publish = (struct packet_publish){.topic = str_of(topic),
+					    .payload = str_of(payload),
+					    .qos = qos,
+					    .packet_id = 77,
+					    .retain = true};
+	client_send(c, &p);
+	return qos ? client_receive(c).ack.reason : REASON_SUCCESS;
+}
+
+/* 100 messages for a client that takes 4 at a time and for whom no more than 5 wait. */
+static void test_retained(void **state)
 {
 	(void)state;
 	struct client a;
-	client_join(&a, &rig, V3, &pump);
-	assert_int_equal(client_subscribe(&a, "plant/#", 0), 0);
-	struct packet p = {.type = PACKET_PUBLISH, .props = props_none};
-	p.publish = (struct packet_publish){
-		.topic = STR("plant/1"), .payload = STR("r"), .retain = true};
-	client_send(&a, &p);
-	assert_false(client_expect(&a, "plant/1", "r", 0).publish.retain);
+	struct client b;
+	char topic[32];
+	bool seen[100] = {0};
+	client_join(&a, &rig, V5, &pump);
+	client_join(&b, &rig, V3, &panel);
+	for (int i = 0; i < 100; i++) {
+		snprintf(topic, sizeof(topic), "plant/kept/%d", i);
+		assert_false(reason_is_error(publish_retained(&a, topic, "r", 1)));
+	}
+	assert_int_equal(client_subscribe(&b, "plant/kept/#", 1), 1);
+	for (int i = 0; i < 100; i++) {
+		const struct packet p = client_receive(&b);
+		assert_int_equal(p.type, PACKET_PUBLISH);
+		assert_true(p.publish.retain);
+		const int n = atoi(p.publish.topic.p + 11);
+		assert_true(n >= 0 && n < 100 && !seen[n]);
+		seen[n] = true;
+		client_ack(&b, PACKET_PUBACK, p.publish.packet_id);
+	}
+	assert_true(client_quiet(&b));
+	for (int i = 0; i < 100; i++) {
+		snprintf(topic, sizeof(topic), "plant/kept/%d", i);
+		publish_retained(&a, topic, "", 0);
+	}
+	assert_true(client_quiet(&a));
 	client_close(&a);
+	client_close(&b);
 }
 
 static void test_two_workers(void **state)
@@ -777,7 +804,7 @@ int main(void)
 		ON(start_one, test_slow_reader),
 		ON(start_one, test_flood_of_events),
 		ON(start_one, test_reload),
-		ON(start_one, test_retained_for_old_clients),
+		ON(start_one, test_retained),
 		ON(start_two, test_two_workers),
 		ON(start_anonymous, test_anonymous),
 		ON(start_anonymous, test_too_large),

@@ -152,6 +152,42 @@ static void run(const struct hamt_ops *ops, unsigned keys, unsigned rounds)
 	assert_int_equal(live, 0);
 }
 
+/* A walk meets each key once although the map changes behind it; with equal hashes one of them. */
+static void walk(const struct hamt_ops *ops, unsigned keys, bool change)
+{
+	struct hamt h = {0};
+	unsigned *met = mem_array(unsigned, keys);
+	size_t n = 0;
+	uint64_t at;
+	for (unsigned k = 0; k < keys; k++)
+		hamt_put(&h, ops, value_new(k, 1));
+	const uint64_t *after = NULL;
+	for (struct value *v; (v = hamt_next(h, ops, after)) != NULL; n++) {
+		const struct str key = str_of(v->key);
+		const unsigned k = (unsigned)atoi(v->key + 1);
+		at = ops->hash ? ops->hash(key) : hash_str(key);
+		after = &at;
+		assert_int_equal(met[k]++, 0);
+		if (change)
+			hamt_remove(&h, ops, key);
+	}
+	assert_int_equal(n, ops->hash ? 4 : keys);
+	assert_true(!change || ops->hash || h.root == 0);
+	hamt_free(&h, ops);
+	free(met);
+}
+
+static void test_walk(void **state)
+{
+	(void)state;
+	walk(&good, KEYS, false);
+	walk(&good, KEYS, true);
+	walk(&bad, 24, false);
+	walk(&good, 1, true);
+	const struct hamt none = {0};
+	assert_null(hamt_next(none, &good, NULL));
+}
+
 static void test_random(void **state)
 {
 	(void)state;
@@ -235,10 +271,9 @@ static void test_edit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_collisions),
-		cmocka_unit_test(test_single),
-		cmocka_unit_test(test_edit),
+		cmocka_unit_test(test_random), cmocka_unit_test(test_collisions),
+		cmocka_unit_test(test_single), cmocka_unit_test(test_edit),
+		cmocka_unit_test(test_walk),
 	};
 	return cmocka_run_group_tests_name("hamt", tests, NULL, NULL);
 }

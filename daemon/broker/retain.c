@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Retained messages: see retain.h.
+ *
+ * A node is a level of topics; its children are in a hash map, whose order depends on their labels
+ * alone. That is what lets a walk go on behind a topic that may be gone by now.
+ */
+#include "daemon/broker/retain.h"
+#include "daemon/base/err.h"
+#include "daemon/base/hamt.h"
+#include "daemon/base/map.h"
+#include "daemon/base/mem.h"
+#include "daemon/mqtt/topic.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { STEP_NODES = 1024 /* looked at with the lock held */ };
+
+struct node {
+	struct hamt children;
+	struct msg *msg; /* NULL: only the way to longer topics */
+	uint16_t label_n;
+	char label[];
+};
+
+struct retain {
+	pthread_mutex_t lock;
+	struct node *root; /* has no label and no message */
+	atomic_size_t messages;
+	atomic_size_t bytes;
+	atomic_size_t mortal; /* messages that can expire */
+};
+
+static struct str node_key(const void *value)
+{
+	const struct node *n = value;
+	return str_make(n->label, n->label_n);
+}
+
+/* The tree is never shared: no node is in two maps. */
+static void node_retain(void *value)
+{
+	(void)value;
+}
+
+static void node_free(void *value);
+
+static const struct hamt_ops child_ops = {node_key, node_retain, node_free, NULL};
+
+static void node_free(void *value)
+{
+	struct node *n = value;
+	hamt_free(&n->children, &child_ops);
+	if (n->msg)
+		msg_unref(n->msg);
+	free(n);
+}
+
+static struct node *node_new(struct str label)
+{
+	struct node *n = mem_alloc(sizeof(*n) + label.n);
+	n->label_n = (uint16_t)label.n;
+	if (label.n)
+		memcpy(n->label, label.p, label.n);
+	return n;
+}
+
+static struct node *child_of(const struct node *n, struct str label)
+{
+	return hamt_get(n->children, &child_ops, label,
+			hamt_hashes(n->children) ? hash_str(label) : 0);
+}
+
+static bool is_bare(const struct node *n)
+{
+	return !n->msg && !n->children.root;
+}
+
+struct retain *retain_new(void)
+{
+	struct retain *r = mem_new(struct retain);
+	CHECK(pthread_mutex_init(&r->lock, NULL) == 0);
+	r->root = node_new(STR(""));
+	return r;
+}
+
+void retain_free(struct retain *r)
+{
+	node_free(r->root);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+static void count(struct retain *r, const struct msg *m, size_t sign)
+{
+	r->messages += sign;
+	r->bytes += sign * msg_size(m);
+	r->mortal += m->expires_ms ? sign : 0;
+}
+
+struct retain_size retain_size(const struct retain *r)
+{
+	return (struct retain_size){r->messages, r->bytes};
+}
+
+/* ---- changes ----------------------------------------------------------------------------------
+ */
+
+static struct node *find(const struct retain *r, struct str topic)
+{
+	struct node *n = r->root;
+	for (struct str level; n && topic_next(&topic, &level);)
+		n = child_of(n, level);
+	return n;
+}
+
+struct change {
+	struct str rest;
+	struct str level;
+	struct msg *msg; /* NULL: remove */
+};
+
+static void *change_child(void *ctx, void *old)
+{
+	struct change *c = ctx;
+	struct node *n = old ? old : node_new(c->level);
+	if (topic_next(&c->rest, &c->level))
+		hamt_edit(&n->children, &child_ops, c->level, hash_str(c->level), change_child, c);
+	else
+		n->msg = c->msg;
+	if (!is_bare(n))
+		return n;
+	node_free(n);
+	return NULL;
+}
+
+/* Puts msg where the topic is, NULL for nothing; what was there is the caller's. */
+static void put(struct retain *r, struct str topic, struct msg *msg)
+{
+	struct change c = {.rest = topic, .msg = msg};
+	topic_next(&c.rest, &c.level);
+	hamt_edit(&r->root->children, &child_ops, c.level, hash_str(c.level), change_child, &c);
+}
+
+static bool fits(const struct retain *r, const struct msg *m, const struct msg *old,
+		 const struct retain_limits *limits)
+{
+	const size_t bytes = r->bytes - (old ? msg_size(old) : 0) + msg_size(m);
+	return r->messages + !old <= limits->messages && bytes <= limits->bytes;
+}
+
+static int replace(struct retain *r, struct str topic, struct msg *m,
+		   const struct retain_limits *limits, struct msg **old)
+{
+	struct node *n = find(r, topic);
+	*old = n ? n->msg : NULL;
+	if (m && !fits(r, m, *old, limits)) {
+		*old = NULL;
+		return ERR_LIMIT;
+	}
+	if (*old)
+		count(r, *old, (size_t)-1);
+	if (m)
+		count(r, msg_ref(m), 1);
+	if (n && m)
+		n->msg = m;
+	else if (m || *old)
+		put(r, topic, m);
+	return 0;
+}
+
+int retain_set(struct retain *r, struct msg *m, const struct retain_limits *limits)
+{
+	struct msg *old;
+	pthread_mutex_lock(&r->lock);
+	const int err = replace(r, m->shared.topic, m->shared.payload.n ? m : NULL, limits, &old);
+	pthread_mutex_unlock(&r->lock);
+	if (old)
+		msg_unref(old);
+	return err;
+}
+
+void retain_drop(struct retain *r, struct str topic)
+{
+	struct msg *old;
+	pthread_mutex_lock(&r->lock);
+	CHECK(replace(r, topic, NULL, NULL, &old) == 0);
+	pthread_mutex_unlock(&r->lock);
+	if (old)
+		msg_unref(old);
+}
+
+/* ---- walks ------------------------------------------------------------------------------------
+ */
+
+/* One step of a walk. Where it stops, path is the node that is to be visited next. */
+struct walk {
+	struct retain *retain;
+	struct buf *path;
+	unsigned depth;
+	uint64_t now_ms;
+	struct retain_room room;
+	struct msg **out; /* NULL: none are taken */
+	size_t n;
+	size_t bytes;
+	unsigned nodes;
+	bool dollar; /* wildcards reach "$" topics */
+};
+
+/* The way to the node to go on with, below some node that lies on it: visited already are that node
+ * and all children before the first level. {NULL, 0}: nothing of the node was visited. */
+static const struct str fresh = {NULL, 0};
+
+/* False: there is no room for it, nothing was taken. */
+static bool take(struct walk *w, struct node *n)
+{
+	struct msg *m = n->msg;
+	if (m && msg_expired(m, w->now_ms)) {
+		count(w->retain, m, (size_t)-1);
+		msg_unref(TAKE(n->msg));
+		return true;
+	}
+	if (!m || !w->out)
+		return true;
+	if (w->n == w->room.messages || (w->n && w->bytes + msg_size(m) > w->room.bytes))
+		return false;
+	w->out[w->n++] = msg_ref(m);
+	w->bytes += msg_size(m);
+	return true;
+}
+
+static bool visit(struct walk *w, struct node *n, struct str rest, struct str way);
+
+/* Visits a child and takes it out when nothing is left of it. False: stop. */
+static bool visit_child(struct walk *w, struct node *n, struct node *child, struct str rest,
+			struct str way)
+{
+	const size_t length = w->path->n;
+	if (w->depth++)
+		buf_putc(w->path, '/');
+	buf_str(w->path, node_key(child));
+	if (!visit(w, child, rest, way))
+		return false;
+	w->path->n = length;
+	w->depth--;
+	if (is_bare(child))
+		hamt_remove(&n->children, &child_ops, node_key(child));
+	return true;
+}
+
+static bool visit_children(struct walk *w, struct node *n, struct str rest, struct str way)
+{
+	const bool skip = w->depth == 0 && !w->dollar; /* [MQTT-4.7.2-1] */
+	uint64_t at, *after = NULL;
+	struct str level;
+	struct node *child;
+	if (topic_next(&way, &level)) {
+		at = hash_str(level);
+		after = &at;
+		child = child_of(n, level);
+		if (child && !visit_child(w, n, child, rest, way))
+			return false;
+	}
+	while ((child = hamt_next(n->children, &child_ops, after)) != NULL) {
+		at = hash_str(node_key(child));
+		after = &at;
+		if (skip && str_prefix(node_key(child), STR("$")))
+			continue;
+		if (!visit_child(w, n, child, rest, fresh))
+			return false;
+	}
+	return true;
+}
+
+/* The node and what the rest of the filter matches below it, from the way on. */
+static bool visit(struct walk *w, struct node *n, struct str rest, struct str way)
+{
+	struct str level, on;
+	const bool here = !rest.p || str_is(rest, "#");
+	if (!way.p && (w->nodes++ == STEP_NODES || (here && !take(w, n))))
+		return false;
+	if (str_is(rest, "#"))
+		return visit_children(w, n, rest, way);
+	if (!topic_next(&rest, &level))
+		return true;
+	if (str_is(level, "+"))
+		return visit_children(w, n, rest, way);
+	struct node *child = child_of(n, level);
+	topic_next(&way, &on);
+	return !child || visit_child(w, n, child, rest, way);
+}
+
+/* The path goes on from where the cursor is, and is left where the next step begins. */
+static void step(struct walk *w, struct str filter, struct retain_cursor *c)
+{
+	struct buf path = {0};
+	const struct str way = c->begun ? str_make(c->path.p ? c->path.p : "", c->path.n) : fresh;
+	w->path = &path;
+	pthread_mutex_lock(&w->retain->lock);
+	c->over = visit(w, w->retain->root, filter, way);
+	pthread_mutex_unlock(&w->retain->lock);
+	buf_fini(&c->path);
+	c->path = path;
+	c->begun = true;
+}
+
+size_t retain_next(struct retain *r, struct str filter, struct retain_cursor *c, uint64_t now_ms,
+		   struct retain_room room, struct msg **out)
+{
+	struct walk w = {.retain = r, .now_ms = now_ms, .room = room, .out = out};
+	step(&w, filter, c);
+	return w.n;
+}
+
+void retain_sweep(struct retain *r, struct retain_cursor *c, uint64_t now_ms)
+{
+	struct walk w = {.retain = r, .now_ms = now_ms, .dollar = true};
+	if (r->mortal == 0)
+		return;
+	step(&w, STR("#"), c);
+	if (c->over)
+		retain_cursor_fini(c);
+}
+
+void retain_cursor_fini(struct retain_cursor *c)
+{
+	buf_fini(&c->path);
+	*c = (struct retain_cursor){0};
+}
+
+/* ---- for tests --------------------------------------------------------------------------------
+ */
+
+static void add_memory(void *ctx, void *value)
+{
+	size_t *sum = ctx;
+	const struct node *n = value;
+	*sum += sizeof(*n) + n->label_n + hamt_bytes(n->children);
+	*sum += n->msg ? msg_size(n->msg) : 0;
+	hamt_each(n->children, add_memory, sum);
+}
+
+size_t retain_memory(struct retain *r)
+{
+	size_t sum = sizeof(*r);
+	pthread_mutex_lock(&r->lock);
+	add_memory(&sum, r->root);
+	pthread_mutex_unlock(&r->lock);
+	return sum;
+}
