@@ -27,19 +27,24 @@ void inbox_fini(struct inbox *in)
 	in->fd = -1;
 }
 
-void inbox_post(struct inbox *in, struct inbox_node *node)
+void inbox_post_chain(struct inbox *in, struct inbox_node *newest, struct inbox_node *oldest)
 {
 	struct inbox_node *head = atomic_load_explicit(&in->head, memory_order_relaxed);
 	do
-		node->next = head;
-	while (!atomic_compare_exchange_weak_explicit(&in->head, &head, node, memory_order_release,
-						      memory_order_relaxed));
+		oldest->next = head;
+	while (!atomic_compare_exchange_weak_explicit(&in->head, &head, newest,
+						      memory_order_release, memory_order_relaxed));
 	/* Only the post that finds the queue empty has to wake the receiver. */
 	if (head == NULL) {
 		const uint64_t one = 1;
 		while (write(in->fd, &one, sizeof(one)) < 0 && errno == EINTR)
 			;
 	}
+}
+
+void inbox_post(struct inbox *in, struct inbox_node *node)
+{
+	inbox_post_chain(in, node, node);
 }
 
 struct inbox_node *inbox_drain(struct inbox *in)

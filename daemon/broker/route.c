@@ -140,8 +140,22 @@ static void arrived(struct loop_note *note)
 	free(c);
 }
 
-static void consign(struct worker *to, struct msg *m, const struct trie_sub *target, size_t n)
+/* One wake-up for all that this turn has for a worker. Nothing that a later packet causes can
+ * overtake: whatever else goes from worker to worker is a connection before its CONNECT is
+ * answered.
+ */
+static void dispatch(struct loop_task *task)
 {
+	struct worker *w = container_of(task, struct worker, dispatch);
+	for (unsigned i = 0; i < w->broker->workers; i++)
+		if (w->outgoing[i].newest)
+			loop_post_batch(w->broker->worker[i]->loop, &w->outgoing[i]);
+}
+
+static void consign(struct worker *w, unsigned index, struct msg *m, const struct trie_sub *target,
+		    size_t n)
+{
+	struct worker *to = w->broker->worker[index];
 	struct consignment *c = mem_grow(NULL, sizeof(*c) + n * sizeof(target[0]));
 	c->worker = to;
 	c->msg = msg_ref(m);
@@ -149,7 +163,8 @@ static void consign(struct worker *to, struct msg *m, const struct trie_sub *tar
 	c->bytes = sizeof(*c) + n * sizeof(target[0]) + msg_size(m);
 	memcpy(c->target, target, n * sizeof(target[0]));
 	charge(to, c->bytes);
-	loop_post(to->loop, &c->note, arrived);
+	loop_batch_add(&w->outgoing[index], &c->note, arrived);
+	loop_defer(w->loop, &w->dispatch, dispatch);
 }
 
 /* ---- matching ---------------------------------------------------------------------------------
@@ -189,7 +204,7 @@ size_t route_publish(struct worker *w, struct msg *m)
 		if (n && i == w->index)
 			deliver(w, m, w->target[i], n);
 		else if (n)
-			consign(w->broker->worker[i], m, w->target[i], n);
+			consign(w, i, m, w->target[i], n);
 	}
 	return sum;
 }

@@ -87,6 +87,8 @@ struct worker {
 	struct trie_sub *target[WORKERS_MAX]; /* of the message being routed */
 	size_t target_n[WORKERS_MAX];
 	size_t target_cap[WORKERS_MAX];
+	struct loop_batch outgoing[WORKERS_MAX]; /* messages to other workers, of this turn */
+	struct loop_task dispatch;
 	struct pick *pick; /* receivers of the message being delivered */
 	size_t pick_n;
 	size_t pick_cap;

@@ -134,6 +134,23 @@ void loop_post(struct loop *l, struct loop_note *note, void (*run)(struct loop_n
 	inbox_post(&l->inbox, &note->node);
 }
 
+void loop_batch_add(struct loop_batch *batch, struct loop_note *note,
+		    void (*run)(struct loop_note *))
+{
+	note->run = run;
+	note->node.next = batch->newest;
+	batch->newest = &note->node;
+	if (!batch->oldest)
+		batch->oldest = &note->node;
+}
+
+void loop_post_batch(struct loop *l, struct loop_batch *batch)
+{
+	if (batch->newest)
+		inbox_post_chain(&l->inbox, batch->newest, batch->oldest);
+	*batch = (struct loop_batch){0};
+}
+
 uint64_t loop_now_ms(const struct loop *l)
 {
 	return l->now_ms;

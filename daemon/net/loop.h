@@ -6,8 +6,8 @@
  * One turn: wait, run the ready descriptors, run the inbox, run expired timers, run deferred tasks
  * until none is left. All structs are intrusive and owned by the caller; removing or freeing one's
  * own struct inside its callback is allowed, and so is removing any other one.
- * Only the loop's own thread may call these functions, except loop_post. A handler that runs for
- * more than 100 ms is logged by name.
+ * Only the loop's own thread may call these functions, except those that post. A handler that runs
+ * for more than 100 ms is logged by name.
  */
 #pragma once
 
@@ -44,6 +44,12 @@ struct loop_note {
 	void (*run)(struct loop_note *note);
 };
 
+/* Messages that are posted together, so that they wake the other thread once. Zero is empty. */
+struct loop_batch {
+	struct inbox_node *newest;
+	struct inbox_node *oldest;
+};
+
 struct loop *loop_new(void);    /* aborts when the kernel gives no epoll or eventfd */
 void loop_free(struct loop *l); /* runs notes still in the inbox first */
 DEFINE_AUTO(loop, loop_free)
@@ -68,6 +74,10 @@ void loop_defer(struct loop *l, struct loop_task *task, void (*run)(struct loop_
 void loop_undefer(struct loop_task *task); /* nothing when not deferred */
 void loop_post(struct loop *l, struct loop_note *note,
 	       void (*run)(struct loop_note *)); /* any thread */
+void loop_batch_add(struct loop_batch *batch, struct loop_note *note,
+		    void (*run)(struct loop_note *));
+/* As loop_post of each, in the order in which they were added; empties the batch. Any thread. */
+void loop_post_batch(struct loop *l, struct loop_batch *batch);
 
 uint64_t loop_now_ms(const struct loop *l); /* monotonic, read once at the start of the turn */
 /* The handler that runs now is known to take long (start-up): the watchdog does not log it. */

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { SENDERS = 4, POSTS = 20000 };
+enum { SENDERS = 4, POSTS = 20000, CHAIN = 4 };
 
 struct post {
 	struct inbox_node node;
@@ -51,6 +51,34 @@ static void oldest_first(void **state)
 	inbox_fini(&in);
 }
 
+/* Links posts[0..n), oldest first, and posts them at once. */
+static void post_chain(struct inbox *in, struct post *p, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		p[i].node.next = &p[i - 1].node;
+	inbox_post_chain(in, &p[n - 1].node, &p[0].node);
+}
+
+static void chains_keep_the_order(void **state)
+{
+	(void)state;
+	struct inbox in;
+	struct post p[6] = {0};
+	assert_int_equal(inbox_init(&in), 0);
+	inbox_post(&in, &p[0].node);
+	post_chain(&in, p + 1, 4);
+	inbox_post(&in, &p[5].node);
+	const struct inbox_node *n = inbox_drain(&in);
+	for (size_t i = 0; i < ARRAY_LEN(p); i++, n = n->next)
+		assert_ptr_equal(n, &p[i].node);
+	assert_null(n);
+	assert_false(readable(&in));
+	post_chain(&in, p, 2);
+	assert_true(readable(&in));
+	assert_ptr_equal(inbox_drain(&in), &p[0].node);
+	inbox_fini(&in);
+}
+
 static void wakes_once_for_a_batch(void **state)
 {
 	(void)state;
@@ -72,8 +100,8 @@ static void wakes_once_for_a_batch(void **state)
 static void *send_all(void *arg)
 {
 	struct sender *s = arg;
-	for (int i = 0; i < POSTS; i++)
-		inbox_post(s->to, &s->post[i].node);
+	for (int i = 0; i < POSTS; i += CHAIN)
+		post_chain(s->to, s->post + i, CHAIN);
 	return NULL;
 }
 
@@ -110,6 +138,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(oldest_first),
+		cmocka_unit_test(chains_keep_the_order),
 		cmocka_unit_test(wakes_once_for_a_batch),
 		cmocka_unit_test(many_senders),
 	};
