@@ -255,8 +255,11 @@ def test_connections_of_a_listener(dial):
 
 
 def test_allow_from(dial):
-    c = dial(V5, listener="elsewhere")
-    c.send(mqtt.connect(name(), V5))
+    try:
+        c = dial(V5, listener="elsewhere")
+        c.send(mqtt.connect(name(), V5))
+    except ConnectionError:
+        return  # it was reset before we could say anything
     assert c.expect_closed() == []
 
 

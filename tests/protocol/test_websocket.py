@@ -200,8 +200,18 @@ def test_ping_is_answered_by_pong(connected):
     c = connected()
     for payload in (b"", b"x", b"y" * 125):
         c.wire.send_frame(PING, payload)
-    c.ping()
+        c.ping()
     assert c.wire.control == [(PONG, b""), (PONG, b"x"), (PONG, b"y" * 125)]
+
+
+def test_of_pings_together_the_last_one_is_answered(connected):
+    """RFC 6455 section 5.5.3: the others may be."""
+    c = connected()
+    for payload in (b"a", b"b", b"c"):
+        c.wire.send_frame(PING, payload)
+    c.ping()
+    assert c.wire.control[-1] == (PONG, b"c")
+    assert c.wire.control == sorted(set(c.wire.control))
 
 
 def test_unasked_pong_is_ignored(connected):
