@@ -50,11 +50,14 @@ void priv_reduce_parent(void)
 {
 	if (geteuid() != 0)
 		return;
+	/* A service manager that has cut the bounding set has taken the right to cut it as well. */
+	const bool bounding = capng_get_caps_process() == 0 &&
+			      capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
 	capng_clear(CAPNG_SELECT_BOTH);
 	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_SETUID,
 		      CAP_SETGID, CAP_KILL, CAP_CHOWN, CAP_FOWNER, CAP_DAC_OVERRIDE,
 		      CAP_NET_BIND_SERVICE, -1);
-	if (capng_apply(CAPNG_SELECT_BOTH))
+	if (capng_apply(bounding ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS))
 		log_warning("cannot reduce the capabilities of the parent process");
 }
 

@@ -54,8 +54,8 @@ class Authority:
             made = parent.issue(name, {"basicConstraints": "critical,CA:TRUE", "keyUsage": "keyCertSign,cRLSign"})
             self.key, self.certificate, self.above = made.key, made.certificate, made.chain
         else:
-            openssl("req", "-x509", "-newkey", *P256, "-nodes", "-keyout", self.key, "-out", self.certificate, "-subj", f"/CN={name}", "-days", 30, "-addext",
-                    "keyUsage=critical,keyCertSign,cRLSign")
+            openssl("req", "-x509", "-newkey", *P256, "-nodes", "-keyout", self.key, "-out", self.certificate,
+                    "-subj", f"/CN={name}", "-days", 30, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
             self.above = None
 
     def issue(self, name, extensions, days=30, key=None, algorithm=P256):

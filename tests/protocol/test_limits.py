@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bounds on what one client may send, keep and make the broker keep."""
 
+import contextlib
+
 import pytest
 
 import mqtt
@@ -255,12 +257,11 @@ def test_connections_of_a_listener(dial):
 
 
 def test_allow_from(dial):
-    try:
+    # Peers from elsewhere are reset, which may come before or after our CONNECT is on its way.
+    with contextlib.suppress(ConnectionError):
         c = dial(V5, listener="elsewhere")
         c.send(mqtt.connect(name(), V5))
-    except ConnectionError:
-        return  # it was reset before we could say anything
-    assert c.expect_closed() == []
+        assert c.expect_closed() == []
 
 
 def test_longest_session_expiry(dial):
