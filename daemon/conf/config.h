@@ -137,7 +137,7 @@ struct config_item {
 void config_each(const struct config *c, void (*fn)(void *arg, const struct config_item *item),
 		 void *arg);
 /* The effective configuration as a file that config_load reads; a comment above each value that is
- * not the default says where it was set. */
+ * not the default says where it was set, and keys that others make void are left out. */
 void config_print(const struct config *c, struct buf *out);
 /* One value and its origin, appended to the buffers; either may be NULL. 0 or ERR_NOT_FOUND. */
 int config_get(const struct config *c, struct str key, struct buf *value, struct buf *origin);

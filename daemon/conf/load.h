@@ -22,6 +22,8 @@ void conf_complete(struct config *c, struct config_errors *errors);
 
 /* How the values fit together, one error for each contradiction (rules.c). */
 void conf_rules(const struct config *c, struct config_errors *errors);
+/* Is the key one that other values of its section make void, and may it therefore not be set? */
+bool conf_means_nothing(const struct config *c, struct conf_place place, size_t key);
 
 /* Does a key of one section have another value in a than in b? */
 bool conf_differs(const struct config *a, struct conf_place in_a, const struct config *b,

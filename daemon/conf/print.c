@@ -47,6 +47,8 @@ void config_print(const struct config *c, struct buf *out)
 		print_header(c, place, out);
 		for (size_t k = s->first; k < s->last; k++) {
 			const struct conf_origin origin = *conf_tree_origin(c, place, k);
+			if (conf_means_nothing(c, place, k))
+				continue;
 			if (origin.source != CONFIG_SOURCE_DEFAULT) {
 				buf_puts(out, "# ");
 				conf_tree_print_origin(c, origin, out);

@@ -93,16 +93,25 @@ static const char *auth_word(const struct config_listener *l)
 	return "";
 }
 
+static const size_t tls_keys[] = {
+	CONF_KEY_listener_certificate,  CONF_KEY_listener_key,         CONF_KEY_listener_client_ca,
+	CONF_KEY_listener_tls_versions, CONF_KEY_listener_tickets,     CONF_KEY_listener_record_max,
+	CONF_KEY_listener_lint,         CONF_KEY_listener_device_from, CONF_KEY_listener_crl,
+};
+
+bool conf_means_nothing(const struct config *c, struct conf_place place, size_t key)
+{
+	if (place.section != CONF_SECTION_listener || c->listener[place.i].tls)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(tls_keys); i++)
+		if (tls_keys[i] == key)
+			return true;
+	return false;
+}
+
 static void check_plain(const struct config *c, struct conf_place place,
 			const struct config_listener *l, struct config_errors *errors)
 {
-	static const size_t tls_keys[] = {
-		CONF_KEY_listener_certificate, CONF_KEY_listener_key,
-		CONF_KEY_listener_client_ca,   CONF_KEY_listener_tls_versions,
-		CONF_KEY_listener_tickets,     CONF_KEY_listener_record_max,
-		CONF_KEY_listener_lint,        CONF_KEY_listener_device_from,
-		CONF_KEY_listener_crl,
-	};
 	if (l->tls)
 		return;
 	if (uses_certificates(l->auth))
