@@ -8,7 +8,7 @@
  *
  *   load flow  PORT PUBLISHERS SUBSCRIBERS QOS MESSAGES WINDOW BURST RATE
  *   load idle  PORT CLIENTS CERTIFICATES
- *   load storm PORT CONNECTS AT-A-TIME CERTIFICATES
+ *   load storm PORT CONNECTS AT-A-TIME CERTIFICATES RESUMED   full handshakes, or resumed (1)
  *
  * TLS with client certificates when BENCH_CERTS is set: a folder with NAME/device.crt and
  * NAME/device.key; else plain TCP with the login in BENCH_USER and BENCH_PASSWORD. Publisher n is
@@ -58,7 +58,7 @@ static uint32_t messages;
 static uint32_t *next; /* [subscriber][publisher]: the number that comes next */
 static uint64_t delivered, lost, duplicated, resent;
 static uint32_t *latency_ns; /* of each delivery, when there is a rate */
-static unsigned ready_n;
+static unsigned ready_n, resumed_n;
 static bool running;
 
 static uint64_t now_ns(clockid_t clock)
@@ -208,15 +208,14 @@ static void flow_published(struct client *c, const struct publish *m)
 			latency_ns[delivered] = (uint32_t)(now_ns(CLOCK_MONOTONIC) - p.sent_ns);
 		delivered++;
 	}
-	if (qos)
-		client_acknowledge(c, m->packet_id);
+	client_acknowledge(c, qos, m->packet_id);
 }
 
 static void flow_acknowledged(struct client *c, uint16_t packet_id)
 {
 	struct publisher *p = &publishers[c->number];
 	if (packet_id != p->acknowledged % UINT16_MAX + 1)
-		fail("%s: PUBACK %u out of order", c->name, packet_id);
+		fail("%s: acknowledgement of %u out of order", c->name, packet_id);
 	p->acknowledged++;
 }
 
@@ -315,7 +314,7 @@ static void flow_prepare(char **arg)
 	window = number_of(arg[4]);
 	burst = number_of(arg[5]);
 	rate = number_of(arg[6]);
-	if (!publishers_n || !subscribers_n || qos > 1 || !window || !burst)
+	if (!publishers_n || !subscribers_n || qos > 2 || !window || !burst)
 		fail("one of the numbers is out of range");
 	if (publishers_n > 1 && subscribers_n > 1 && publishers_n != subscribers_n)
 		fail("several publishers and several subscribers must be pairs");
@@ -381,7 +380,13 @@ static void run_flow(char **arg)
 static void only_connected(struct client *c)
 {
 	ready_n++;
-	if (running)
+	resumed_n += client_resumed(c);
+}
+
+/* In a storm a client leaves as soon as it has what it came for. */
+static void leave(struct client *c)
+{
+	if (running && c->state == CLIENT_CONNECTED && (!c->resumes || client_can_resume(c)))
 		client_close(c);
 }
 
@@ -393,7 +398,7 @@ static void unexpected_publish(struct client *c, const struct publish *m)
 
 static void unexpected_ack(struct client *c, uint16_t packet_id)
 {
-	fail("%s: PUBACK %u for nothing", c->name, packet_id);
+	fail("%s: acknowledgement of %u for nothing", c->name, packet_id);
 }
 
 static const struct client_events connects = {
@@ -401,7 +406,7 @@ static const struct client_events connects = {
 	.subscribed = only_connected,
 	.published = unexpected_publish,
 	.acknowledged = unexpected_ack,
-	.turn_over = flow_turn_over,
+	.turn_over = leave,
 };
 
 static struct client *idle_client(unsigned i)
@@ -427,16 +432,12 @@ static void run_idle(char **arg)
 	await_line();
 }
 
-static void run_storm(char **arg)
+/* n connects in all, by as many clients as there are places. */
+static void storm(unsigned n, unsigned places)
 {
-	const unsigned n = number_of(arg[0]), at_a_time = number_of(arg[1]);
-	make_clients(at_a_time, number_of(arg[2]));
-	say("{\"ready\": true}");
-	await_line();
-	const uint64_t wall = now_us(CLOCK_MONOTONIC), cpu = now_us(CLOCK_PROCESS_CPUTIME_ID);
-	running = true;
-	for (unsigned begun = 0; ready_n < n;) {
-		for (unsigned i = 0; i < at_a_time && begun < n; i++) {
+	ready_n = resumed_n = 0;
+	for (unsigned begun = 0, left = n; left;) {
+		for (unsigned i = 0; i < places && begun < n; i++) {
 			if (subscribers[i].state != CLIENT_CLOSED)
 				continue;
 			client_connect(&subscribers[i]);
@@ -444,10 +445,30 @@ static void run_storm(char **arg)
 		}
 		if (turn(stalled_ns, &connects) == 0)
 			fail("%u of %u connects are done, and nothing moves", ready_n, n);
+		left = n - begun;
+		for (unsigned i = 0; i < places; i++)
+			left += subscribers[i].state != CLIENT_CLOSED;
 	}
-	printf("{\"delivered\": %u, \"expected\": %u, \"lost\": 0, \"duplicated\": 0, "
+}
+
+static void run_storm(char **arg)
+{
+	const unsigned n = number_of(arg[0]), places = number_of(arg[1]);
+	const bool resumed = number_of(arg[3]);
+	make_clients(places, number_of(arg[2]));
+	running = true;
+	for (unsigned i = 0; i < places; i++)
+		subscribers[i].resumes = resumed;
+	if (resumed)
+		storm(places, places); /* for the tickets */
+	say("{\"ready\": true}");
+	await_line();
+	const uint64_t wall = now_us(CLOCK_MONOTONIC), cpu = now_us(CLOCK_PROCESS_CPUTIME_ID);
+	storm(n, places);
+	const unsigned lost_n = n - (resumed ? resumed_n : ready_n);
+	printf("{\"delivered\": %u, \"expected\": %u, \"lost\": %u, \"duplicated\": 0, "
 	       "\"wall_us\": %llu, \"load_cpu_us\": %llu}\n",
-	       ready_n, n, (unsigned long long)(now_us(CLOCK_MONOTONIC) - wall),
+	       n - lost_n, n, lost_n, (unsigned long long)(now_us(CLOCK_MONOTONIC) - wall),
 	       (unsigned long long)(now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu));
 	fflush(stdout);
 	await_line();
@@ -471,7 +492,7 @@ static const struct {
 } scenario[] = {
 	{"flow", 7, run_flow},
 	{"idle", 2, run_idle},
-	{"storm", 3, run_storm},
+	{"storm", 4, run_storm},
 };
 
 int main(int argc, char **argv)

@@ -25,6 +25,9 @@ enum {
 	CONNACK = 0x20,
 	PUBLISH = 0x30,
 	PUBACK = 0x40,
+	PUBREC = 0x50,
+	PUBREL = 0x62,
+	PUBCOMP = 0x70,
 	SUBSCRIBE = 0x82,
 	SUBACK = 0x90,
 	DISCONNECT = 0xe0,
@@ -159,7 +162,26 @@ static void tls_begin(struct client *c)
 	gnutls_transport_set_push_function(c->tls, push);
 	gnutls_transport_set_pull_function(c->tls, pull);
 	gnutls_transport_set_pull_timeout_function(c->tls, pull_timeout);
+	if (c->resumption.size)
+		gnutls_session_set_data(c->tls, c->resumption.data, c->resumption.size);
 	c->handshaking = true;
+}
+
+bool client_resumed(const struct client *c)
+{
+	return c->tls && gnutls_session_is_resumed(c->tls);
+}
+
+bool client_can_resume(const struct client *c)
+{
+	return c->tls && gnutls_session_get_flags(c->tls) & GNUTLS_SFLAGS_SESSION_TICKET;
+}
+
+static void keep_resumption(struct client *c)
+{
+	gnutls_free(c->resumption.data);
+	c->resumption = (gnutls_datum_t){NULL, 0};
+	gnutls_session_get_data2(c->tls, &c->resumption);
 }
 
 /* ---- packets to the broker --------------------------------------------------------------------
@@ -235,11 +257,17 @@ void client_publish(struct client *c, const char *topic, unsigned qos, uint16_t 
 	put(payload, n);
 }
 
-void client_acknowledge(struct client *c, uint16_t packet_id)
+static void answer(unsigned type, unsigned packet_id)
+{
+	put_header(type, 2);
+	put_u16(packet_id);
+}
+
+void client_acknowledge(struct client *c, unsigned qos, uint16_t packet_id)
 {
 	(void)c;
-	put_header(PUBACK, 2);
-	put_u16(packet_id);
+	if (qos)
+		answer(qos == 1 ? PUBACK : PUBREC, packet_id);
 }
 
 void client_flush(struct client *c)
@@ -284,6 +312,19 @@ static void publish_received(struct client *c, unsigned first, const unsigned ch
 	tell->published(c, &m);
 }
 
+static void acknowledgement_received(struct client *c, unsigned type, const unsigned char *p,
+				     size_t n, const struct client_events *tell)
+{
+	if (n != 2)
+		fail("%s: malformed acknowledgement", c->name);
+	if (type == PUBREC)
+		answer(PUBREL, u16(p));
+	else if (type == (PUBREL & 0xf0))
+		answer(PUBCOMP, u16(p));
+	else
+		tell->acknowledged(c, (uint16_t)u16(p));
+}
+
 static void packet_received(struct client *c, unsigned first, const unsigned char *p, size_t n,
 			    const struct client_events *tell)
 {
@@ -301,9 +342,10 @@ static void packet_received(struct client *c, unsigned first, const unsigned cha
 		tell->subscribed(c);
 		break;
 	case PUBACK:
-		if (n != 2)
-			fail("%s: malformed PUBACK", c->name);
-		tell->acknowledged(c, (uint16_t)u16(p));
+	case PUBREC:
+	case PUBREL & 0xf0:
+	case PUBCOMP:
+		acknowledgement_received(c, first & 0xf0, p, n, tell);
 		break;
 	case PUBLISH:
 		publish_received(c, first, p, n, tell);
@@ -449,6 +491,8 @@ void client_close(struct client *c)
 {
 	put_header(DISCONNECT, 0);
 	client_flush(c);
+	if (c->resumes && client_can_resume(c))
+		keep_resumption(c);
 	if (c->tls) {
 		gnutls_bye(c->tls, GNUTLS_SHUT_WR);
 		send_out(c);

@@ -38,6 +38,8 @@ struct client {
 	char name[NAME_MAX_BYTES];
 	int fd;
 	gnutls_session_t tls;
+	gnutls_datum_t resumption; /* of the last connection, for the next one; owned */
+	bool resumes;              /* wants to resume, and keeps what it needs for that */
 	bool handshaking;
 	bool readable;
 	bool wants_write;
@@ -60,7 +62,7 @@ struct client_events {
 	void (*connected)(struct client *c);
 	void (*subscribed)(struct client *c);
 	void (*published)(struct client *c, const struct publish *p);
-	void (*acknowledged)(struct client *c, uint16_t packet_id);
+	void (*acknowledged)(struct client *c, uint16_t packet_id); /* to the end, by its QoS */
 	void (*turn_over)(struct client *c); /* all that one recv brought was told; not yet sent */
 };
 
@@ -68,11 +70,16 @@ struct client_events {
 void client_connect(struct client *c);
 /* epoll reported it. */
 void client_ready(struct client *c, uint32_t events, const struct client_events *tell);
+/* Whether the last handshake resumed an earlier session. */
+bool client_resumed(const struct client *c);
+/* Whether a session ticket came, and the next connection can resume. */
+bool client_can_resume(const struct client *c);
 /* These queue a packet; client_flush sends what is queued, in one piece. */
 void client_subscribe(struct client *c, const char *filter, unsigned qos);
 void client_publish(struct client *c, const char *topic, unsigned qos, uint16_t packet_id,
 		    const unsigned char *payload, size_t n);
-void client_acknowledge(struct client *c, uint16_t packet_id);
+/* Answers a PUBLISH of this QoS; the client itself goes through the rest of QoS 2. */
+void client_acknowledge(struct client *c, unsigned qos, uint16_t packet_id);
 void client_flush(struct client *c);
 void client_close(struct client *c); /* DISCONNECT and FIN */
 
