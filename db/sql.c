@@ -295,8 +295,3 @@ void sql_rollback(struct sql *db)
 	if (!sqlite3_get_autocommit(db->handle))
 		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 }
-
-bool sql_in_transaction(const struct sql *db)
-{
-	return db->in_transaction;
-}

@@ -90,4 +90,3 @@ bool sql_get_int(struct sql *db, int64_t *out, const char *text, const struct sq
 void sql_begin(struct sql *db); /* transactions do not nest */
 int sql_commit(struct sql *db); /* 0, or the first error since sql_begin: all is rolled back */
 void sql_rollback(struct sql *db);
-bool sql_in_transaction(const struct sql *db);

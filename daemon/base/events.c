@@ -42,17 +42,6 @@ const char *severity_name(enum severity severity)
 	return severities[severity];
 }
 
-int event_by_name(struct str name, enum event *out)
-{
-	for (unsigned i = 0; i < EVENT_COUNT; i++) {
-		if (str_is(name, events[i].name)) {
-			*out = i;
-			return 0;
-		}
-	}
-	return ERR_NOT_FOUND;
-}
-
 int severity_by_name(struct str name, enum severity *out)
 {
 	for (unsigned i = 0; i < SEVERITY_COUNT; i++) {

@@ -28,5 +28,4 @@ enum severity event_severity(enum event event);
 const char *event_text(enum event event);
 const char *severity_name(enum severity severity); /* "info" */
 /* 0 or ERR_NOT_FOUND. */
-int event_by_name(struct str name, enum event *out);
 int severity_by_name(struct str name, enum severity *out);

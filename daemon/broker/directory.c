@@ -106,13 +106,3 @@ size_t directory_count(const struct directory *d)
 {
 	return atomic_load_explicit(&d->count, memory_order_relaxed);
 }
-
-bool directory_find(struct directory *d, struct str client_id, struct owner *out)
-{
-	struct shard *s = lock_shard(d, client_id);
-	const struct owner *owner = map_get(&s->owners, client_id);
-	if (owner)
-		*out = *owner;
-	pthread_mutex_unlock(&s->lock);
-	return owner != NULL;
-}

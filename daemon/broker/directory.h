@@ -35,5 +35,3 @@ enum claim directory_claim(struct directory *d, struct str client_id, uint64_t d
 void directory_set(struct directory *d, struct str client_id, uint64_t session);
 void directory_drop(struct directory *d, struct str client_id);
 size_t directory_count(const struct directory *d);
-/* False when nobody has it. */
-bool directory_find(struct directory *d, struct str client_id, struct owner *owner);

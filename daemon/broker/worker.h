@@ -107,7 +107,6 @@ struct worker {
 struct worker *worker_new(struct broker *b, unsigned index, struct settings *settings);
 int worker_start(struct worker *w); /* 0 or ERR_IO */
 void worker_join(struct worker *w);
-void worker_free(struct worker *w);
 
 /* Control thread. The worker accepts on the socket, which it takes, for the listener of that name.
  */

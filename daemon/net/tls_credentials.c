@@ -305,16 +305,6 @@ void tls_credentials_unref(struct tls_credentials *c)
 	free(c);
 }
 
-const char *tls_credentials_name(const struct tls_credentials *c)
-{
-	return c->name;
-}
-
-enum tls_client_certificate tls_credentials_client(const struct tls_credentials *c)
-{
-	return c->client_certificate;
-}
-
 void *tls_credentials_attached(const struct tls_credentials *c)
 {
 	return c->attached;

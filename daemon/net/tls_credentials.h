@@ -63,8 +63,6 @@ struct tls_credentials *tls_credentials_ref(struct tls_credentials *c); /* any t
 void tls_credentials_unref(struct tls_credentials *c);
 DEFINE_AUTO(tls_credentials, tls_credentials_unref)
 
-const char *tls_credentials_name(const struct tls_credentials *c);
-enum tls_client_certificate tls_credentials_client(const struct tls_credentials *c);
 void *tls_credentials_attached(const struct tls_credentials *c); /* NULL: nothing */
 
 /* Call once per process before any other tls_ function: from then on certificates and tickets are

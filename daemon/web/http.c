@@ -260,11 +260,6 @@ struct str http_body(const struct http_request *r)
 	return buf_view(&r->body);
 }
 
-const char *http_header(const struct http_request *r, const char *name)
-{
-	return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
-}
-
 struct query_walk {
 	bool (*fn)(void *, struct str, struct str);
 	void *arg;

@@ -39,7 +39,6 @@ const char *http_method(const struct http_request *r);
 struct str http_path(
 	const struct http_request *r); /* as sent: not percent-decoded, without query */
 struct str http_body(const struct http_request *r);
-const char *http_header(const struct http_request *r, const char *name); /* NULL when absent */
 /* Calls fn for each query parameter (decoded; value empty when there is none) until it returns
  * false. */
 void http_each_query(const struct http_request *r,
