@@ -311,8 +311,6 @@ static void set_capabilities(const struct connecting *k, struct props *props)
 		props->retain_available = 0;
 		props_mark(props, PROPERTY_RETAIN_AVAILABLE);
 	}
-	props->shared_subscription_available = 0;
-	props_mark(props, PROPERTY_SHARED_SUBSCRIPTION_AVAILABLE);
 	props->maximum_packet_size =
 		(uint32_t)MIN(c->endpoint->config->max_packet, (uint64_t)PACKET_SIZE_MAX);
 	props_mark(props, PROPERTY_MAXIMUM_PACKET_SIZE);

@@ -39,8 +39,8 @@ void inflight_fini(struct inflight *f)
 	inflight_init(f);
 }
 
-void inflight_push(struct inflight *f, struct msg *m, uint8_t qos, bool retain,
-		   struct subscription_ids ids)
+struct delivery *inflight_push(struct inflight *f, struct msg *m, uint8_t qos, bool retain,
+			       struct subscription_ids ids)
 {
 	struct delivery *d = mem_grow(NULL, sizeof(*d) + ids.n * sizeof(ids.p[0]));
 	*d = (struct delivery){
@@ -50,6 +50,7 @@ void inflight_push(struct inflight *f, struct msg *m, uint8_t qos, bool retain,
 	list_append(&f->waiting, &d->node);
 	f->waiting_n++;
 	f->waiting_bytes += msg_size(m);
+	return d;
 }
 
 static void leave_waiting(struct inflight *f, struct delivery *d)

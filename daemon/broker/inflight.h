@@ -25,7 +25,8 @@ struct delivery {
 	uint8_t qos;
 	bool retain;
 	bool dup;
-	bool received; /* PUBREC came: the message itself is never sent again */
+	bool received;  /* PUBREC came: the message itself is never sent again */
+	uint64_t share; /* key of the group that it was delivered for, 0 = none */
 	uint32_t ids_n;
 	uint32_t ids[]; /* subscription identifiers */
 };
@@ -46,8 +47,8 @@ void inflight_init(struct inflight *f);
 void inflight_fini(struct inflight *f);
 
 /* Puts a message behind those that wait; keeps a reference of its own. */
-void inflight_push(struct inflight *f, struct msg *m, uint8_t qos, bool retain,
-		   struct subscription_ids ids);
+struct delivery *inflight_push(struct inflight *f, struct msg *m, uint8_t qos, bool retain,
+			       struct subscription_ids ids);
 /* The next one to send while fewer than receive_maximum are under way: it is under way from now on
  * and has an identifier; the caller sends PUBLISH (with dup as it says), or PUBREL when received is
  * set. NULL: nothing waits, or the window is full. Messages that expired waiting are dropped and

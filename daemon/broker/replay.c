@@ -6,7 +6,6 @@
 #include "daemon/broker/conn.h"
 #include "daemon/broker/retain.h"
 #include "daemon/broker/subscribe.h"
-#include "daemon/mqtt/topic.h"
 
 #include <stdlib.h>
 
@@ -89,7 +88,7 @@ static void piece(struct session *s, struct retain_room room)
 	struct worker *w = s->worker;
 	struct replay *r = s->replay;
 	struct msg *m[REPLAY_MESSAGES];
-	const struct str filter = topic_share_split(subscription_filter(r->sub)).filter;
+	const struct str filter = subscription_filter(r->sub);
 	const size_t n = r->sub->active ? retain_next(w->broker->retain, filter, &r->cursor,
 						      loop_now_ms(w->loop), room, m)
 					: 0;

@@ -4,6 +4,7 @@
  */
 #include "daemon/broker/route.h"
 #include "daemon/broker/session.h"
+#include "daemon/broker/share.h"
 #include "daemon/broker/subscribe.h"
 #include "daemon/mqtt/topic.h"
 
@@ -25,6 +26,7 @@ struct consignment {
 	struct worker *worker;
 	struct msg *msg;
 	size_t bytes;
+	struct route_share share;
 	size_t n;
 	struct trie_sub target[];
 };
@@ -132,7 +134,11 @@ static void arrived(struct loop_note *note)
 {
 	struct consignment *c = container_of(note, struct consignment, note);
 	struct worker *w = c->worker;
-	if (!msg_expired(c->msg, loop_now_ms(w->loop)))
+	if (msg_expired(c->msg, loop_now_ms(w->loop)))
+		w->stats.dropped_expired++;
+	else if (c->share.key)
+		share_deliver(w, c->msg, c->target, c->share.key, c->share.hops);
+	else
 		deliver(w, c->msg, c->target, c->n);
 	arena_reset(&w->arena);
 	discharge(w, c->bytes);
@@ -152,13 +158,14 @@ static void dispatch(struct loop_task *task)
 			loop_post_batch(w->broker->worker[i]->loop, &w->outgoing[i]);
 }
 
-static void consign(struct worker *w, unsigned index, struct msg *m, const struct trie_sub *target,
-		    size_t n)
+void route_consign(struct worker *w, unsigned index, struct msg *m, const struct trie_sub *target,
+		   size_t n, struct route_share share)
 {
 	struct worker *to = w->broker->worker[index];
 	struct consignment *c = mem_grow(NULL, sizeof(*c) + n * sizeof(target[0]));
 	c->worker = to;
 	c->msg = msg_ref(m);
+	c->share = share;
 	c->n = n;
 	c->bytes = sizeof(*c) + n * sizeof(target[0]) + msg_size(m);
 	memcpy(c->target, target, n * sizeof(target[0]));
@@ -193,18 +200,22 @@ static void matched(void *ctx, const struct trie_sub *run, size_t n)
 size_t route_publish(struct worker *w, struct msg *m)
 {
 	const unsigned workers = w->broker->workers;
-	const struct trie_visitor visitor = {.subs = matched, .ctx = w};
+	const struct route_share none = {0, 0};
+	const struct trie_visitor visitor = {.subs = matched, .group = share_matched, .ctx = w};
+	w->share_n = 0;
 	memset(w->target_n, 0, workers * sizeof(w->target_n[0]));
 	worker_enter(w);
 	trie_match(trie_load(w->broker->trie), m->shared.topic, &visitor);
-	size_t sum = 0;
+	size_t sum = w->share_n;
 	for (unsigned i = 0; i < workers; i++) {
 		const size_t n = w->target_n[i];
 		sum += n;
 		if (n && i == w->index)
 			deliver(w, m, w->target[i], n);
 		else if (n)
-			consign(w, i, m, w->target[i], n);
+			route_consign(w, i, m, w->target[i], n, none);
 	}
+	if (w->share_n)
+		share_publish(w, m);
 	return sum;
 }

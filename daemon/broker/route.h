@@ -10,7 +10,15 @@
 #include "daemon/broker/msg.h"
 #include "daemon/broker/worker.h"
 
-/* Returns how many subscriptions matched. */
+/* Returns how many subscriptions matched; a group that shares one counts once. */
 size_t route_publish(struct worker *w, struct msg *m);
+/* A delivery to a member of a shared subscription (share.h); key 0: it is none. */
+struct route_share {
+	uint64_t key;
+	unsigned hops;
+};
+/* Sends the message to n subscribers on another worker, to one when it is a shared delivery. */
+void route_consign(struct worker *w, unsigned to, struct msg *m, const struct trie_sub *target,
+		   size_t n, struct route_share share);
 /* Whether publishers should not be read now, because some worker has too much on its way. */
 bool route_congested(const struct worker *w);

@@ -6,8 +6,10 @@
 #include "daemon/base/err.h"
 #include "daemon/broker/conn.h"
 #include "daemon/broker/replay.h"
+#include "daemon/broker/share.h"
 #include "daemon/broker/subscribe.h"
 #include "daemon/broker/will.h"
+#include "daemon/mqtt/topic.h"
 
 #include <stdlib.h>
 
@@ -67,6 +69,7 @@ struct subscription *session_subscription(struct session *s, struct str filter)
 	sub->place = at;
 	sub->filter_n = filter.n;
 	memcpy(sub->filter, filter.p, filter.n);
+	s->shared += topic_is_shared(filter);
 	s->place[at] = sub;
 	map_set(&s->subscriptions, filter, sub);
 	s->worker->stats.subscriptions++;
@@ -76,6 +79,7 @@ struct subscription *session_subscription(struct session *s, struct str filter)
 void session_unsubscribed(struct session *s, struct subscription *sub)
 {
 	replay_cancel(s, sub);
+	s->shared -= topic_is_shared(subscription_filter(sub));
 	s->place[sub->place] = NULL;
 	map_remove(&s->subscriptions, subscription_filter(sub));
 	free(sub);
@@ -84,13 +88,55 @@ void session_unsubscribed(struct session *s, struct subscription *sub)
 
 struct trie_sub session_index_entry(const struct session *s, const struct subscription *sub)
 {
-	const bool look = sub->identifier || sub->options & SUB_JUDGE;
+	const bool shared = topic_is_shared(subscription_filter(sub));
+	const bool look = sub->identifier || sub->options & SUB_JUDGE || shared;
+	const uint8_t away = shared && !s->conn ? SUB_AWAY : 0;
 	const uint8_t plain = SUB_QOS | SUB_NO_LOCAL | SUB_RETAIN_AS_PUBLISHED;
 	return (struct trie_sub){
 		.handle = s->handle,
 		.identifier = sub->place,
-		.options = (uint8_t)((sub->options & plain) | (look ? SUB_LOOK : 0)),
+		.options = (uint8_t)((sub->options & plain) | (look ? SUB_LOOK : 0) | away),
 	};
+}
+
+/* The index tells whoever chooses among the members of a group that this one is here, or is not. */
+static void mark_presence(struct session *s)
+{
+	struct worker *w = s->worker;
+	struct trie_edit edit;
+	size_t at = 0;
+	struct str filter;
+	if (s->shared == 0)
+		return;
+	worker_leave(w);
+	trie_edit_begin(w->broker->trie, &w->reader, &edit);
+	for (void *value; map_next(&s->subscriptions, &at, &filter, &value);) {
+		const struct subscription *sub = value;
+		const struct trie_sub entry = session_index_entry(s, sub);
+		bool replaced;
+		if (sub->active && topic_is_shared(filter))
+			CHECK(trie_subscribe(&edit, filter, &entry, &replaced) == 0);
+	}
+	trie_edit_commit(&edit);
+}
+
+static void hand_over_list(struct session *s, struct list *deliveries)
+{
+	list_each (it, deliveries) {
+		const struct delivery *d = list_entry(it, struct delivery, node);
+		/* Of QoS 2, what was sent once is sent to nobody else [MQTT-4.8.2-5]. */
+		if (d->share && !(d->qos == 2 && d->packet_id))
+			share_again(s->worker, d->msg, d->share, s->handle, 0);
+	}
+}
+
+/* The end of a member of groups: others get what it has not answered. */
+static void hand_over(struct session *s)
+{
+	if (s->worker->stopping)
+		return;
+	hand_over_list(s, &s->out.under_way);
+	hand_over_list(s, &s->out.waiting);
 }
 
 void session_end(struct session *s)
@@ -100,6 +146,7 @@ void session_end(struct session *s)
 	loop_timer_stop(w->loop, &s->expiry);
 	will_publish(s);
 	drop_subscriptions(s);
+	hand_over(s);
 	w->stats.queued -= s->out.waiting_n;
 	inflight_fini(&s->out);
 	directory_drop(w->broker->directory, session_client_id(s));
@@ -117,6 +164,7 @@ void session_attach(struct session *s, struct conn *c)
 	s->conn = c;
 	c->session = s;
 	s->address = c->peer;
+	mark_presence(s);
 	session_pump(s);
 }
 
@@ -137,6 +185,7 @@ void session_detach(struct session *s)
 	w->stats.queued -= s->out.waiting_n;
 	inflight_restart(&s->out);
 	w->stats.queued += s->out.waiting_n;
+	mark_presence(s);
 	if (s->expiry_s != UINT32_MAX)
 		loop_timer_start(w->loop, &s->expiry, "session expiry",
 				 s->expiry_s * UINT64_C(1000), expired);
@@ -309,7 +358,7 @@ static void deliver_now(struct session *s, struct msg *m, bool retain, struct su
 		stats->dropped_large++;
 }
 
-static bool queue_full(struct session *s, const struct msg *m)
+static bool queue_full(const struct session *s, const struct msg *m)
 {
 	const struct config_broker *b = &s->worker->settings->config->broker;
 	return s->out.waiting_n >= b->max_queued_messages ||
@@ -327,8 +376,22 @@ static void tell_full(struct session *s)
 	journal_event(&s->worker->journal, EVENT_LIMIT_REACHED, s->handle, &e, NULL);
 }
 
+bool session_takes(const struct session *s, const struct msg *m, uint8_t qos)
+{
+	if (qos)
+		return !queue_full(s, m);
+	return s->conn &&
+	       conn_backlog(s->conn) < s->conn->settings->config->broker.max_output_bytes;
+}
+
 void session_deliver(struct session *s, struct msg *m, uint8_t qos, bool retain,
 		     struct subscription_ids ids)
+{
+	session_deliver_shared(s, m, qos, retain, ids, 0);
+}
+
+void session_deliver_shared(struct session *s, struct msg *m, uint8_t qos, bool retain,
+			    struct subscription_ids ids, uint64_t share)
 {
 	struct stats *stats = &s->worker->stats;
 	if (qos == 0) {
@@ -341,7 +404,7 @@ void session_deliver(struct session *s, struct msg *m, uint8_t qos, bool retain,
 		tell_full(s);
 		return;
 	}
-	inflight_push(&s->out, m, qos, retain, ids);
+	inflight_push(&s->out, m, qos, retain, ids)->share = share;
 	stats->queued++;
 	session_pump(s);
 }

@@ -23,6 +23,7 @@ enum {
 	SUB_NO_LOCAL = 0x04,
 	SUB_RETAIN_AS_PUBLISHED = 0x08,
 	SUB_LOOK = 0x10,    /* in the index: it has an identifier, or deliveries are judged */
+	SUB_AWAY = 0x20,    /* in the index, of shared ones: the client is not connected */
 	SUB_JUDGE = 0x40,   /* ask the rules for every delivery */
 	SUB_PARTIAL = 0x80, /* the grant was partial */
 };
@@ -49,6 +50,7 @@ struct session {
 	struct map subscriptions; /* filter -> struct subscription */
 	struct subscription **place;
 	uint32_t places;
+	uint32_t shared; /* how many of the subscriptions are */
 	struct inflight out;
 	uint16_t *received; /* identifiers of QoS 2 messages that wait for PUBREL */
 	size_t received_n;
@@ -101,6 +103,11 @@ struct trie_sub session_index_entry(const struct session *s, const struct subscr
 /* One message for this session, its options merged from all matching subscriptions. */
 void session_deliver(struct session *s, struct msg *m, uint8_t qos, bool retain,
 		     struct subscription_ids ids);
+/* The same as a member of the group with this key (share.h). */
+void session_deliver_shared(struct session *s, struct msg *m, uint8_t qos, bool retain,
+			    struct subscription_ids ids, uint64_t share);
+/* Whether a message of this QoS would be sent or queued, not dropped. */
+bool session_takes(const struct session *s, const struct msg *m, uint8_t qos);
 /* Sends what waits, as far as the window and the client's reading allow. */
 void session_pump(struct session *s);
 /* PUBACK, PUBREC, PUBCOMP of the client. */

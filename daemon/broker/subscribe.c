@@ -59,12 +59,15 @@ static bool filter_too_large(const struct conn *c, struct str filter)
 {
 	const struct config_broker *b = &c->settings->config->broker;
 	return filter.n > b->max_topic_length ||
-	       topic_levels(filter) > MIN(b->max_topic_levels, (uint32_t)TRIE_LEVELS_MAX);
+	       topic_levels(topic_share_split(filter).filter) >
+		       MIN(b->max_topic_levels, (uint32_t)TRIE_LEVELS_MAX);
 }
 
-/* Section 3.8.3.1; existed: the session had this subscription before. */
+/* Sections 3.8.3.1 and 4.8.2; existed: the session had this subscription before. */
 static bool wants_retained(const struct packet_subscription *asked, bool existed)
 {
+	if (topic_is_shared(asked->filter))
+		return false;
 	return asked->retain_handling == 0 || (asked->retain_handling == 1 && !existed);
 }
 
@@ -78,8 +81,6 @@ static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 	uint8_t options = options_of(asked);
 	const bool existed = sub != NULL;
 	bool replaced;
-	if (topic_is_shared(asked->filter))
-		return REASON_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
 	if (filter_too_large(c, asked->filter))
 		return REASON_TOPIC_FILTER_INVALID;
 	if (!sub && s->subscriptions.n >= c->settings->config->broker.max_subscriptions) {

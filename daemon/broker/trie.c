@@ -38,7 +38,8 @@ struct group {
 	struct ref ref;
 	uint32_t id_n;
 	struct subs *members;
-	uint64_t key; /* as in struct trie_group */
+	uint64_t key;     /* as in struct trie_group */
+	atomic_uint turn; /* the same; goes on in the next version */
 	char id[];
 };
 
@@ -495,10 +496,11 @@ struct groups {
 static void visit_group(void *ctx, void *value)
 {
 	const struct groups *gs = ctx;
-	const struct group *g = value;
+	struct group *g = value;
 	if (g->id[0] != gs->mark)
 		return;
-	const struct trie_group out = {str_make(g->id + 1, g->id_n - 1), g->key, g->members};
+	const struct trie_group out = {str_make(g->id + 1, g->id_n - 1), g->key, g->members,
+				       &g->turn};
 	gs->visitor->group(gs->visitor->ctx, &out);
 }
 

@@ -72,6 +72,7 @@ struct trie_group {
 	struct str name;            /* share name */
 	uint64_t key;               /* hash of name and filter, for state kept beside the trie */
 	const struct subs *members; /* never empty */
+	atomic_uint *turn; /* starts at 0; for the reader who chooses: the only thing it changes */
 };
 
 struct trie_visitor {

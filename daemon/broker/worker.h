@@ -89,6 +89,9 @@ struct worker {
 	size_t target_cap[WORKERS_MAX];
 	struct loop_batch outgoing[WORKERS_MAX]; /* messages to other workers, of this turn */
 	struct loop_task dispatch;
+	struct share_choice *share; /* members of groups that get it */
+	size_t share_n;
+	size_t share_cap;
 	struct pick *pick; /* receivers of the message being delivered */
 	size_t pick_n;
 	size_t pick_cap;
