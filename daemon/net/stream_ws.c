@@ -85,7 +85,10 @@ static int read_head(struct ws *w, struct str *data)
 	size_t used = 0;
 	const size_t before = w->head.n;
 	buf_str(&w->head, *data);
-	const int e = ws_upgrade(buf_view(&w->head), w->path, &w->out, &used, &w->base.error);
+	struct stream_info peer;
+	stream_info(w->inner, &peer);
+	const int e = ws_upgrade(buf_view(&w->head), w->path, peer.has_certificate, &w->out, &used,
+				 &w->base.error);
 	if (e == ERR_AGAIN)
 		return e;
 	buf_fini(&w->head);

@@ -18,7 +18,10 @@ struct request {
 	struct str key;
 	struct str ws_version;
 	const char *protocol; /* the chosen one */
+	struct str host;
+	struct str origin;
 	unsigned hosts;
+	unsigned origins;
 	unsigned keys;
 	unsigned versions;
 	bool upgrade;
@@ -91,7 +94,11 @@ static const char *choose_protocol(struct str list)
 static void take_field(struct request *r, struct str name, struct str value)
 {
 	if (is_word(name, "host")) {
+		r->host = value;
 		r->hosts++;
+	} else if (is_word(name, "origin")) {
+		r->origin = value;
+		r->origins++;
 	} else if (is_word(name, "upgrade")) {
 		r->upgrade |= list_has(value, "websocket");
 	} else if (is_word(name, "connection")) {
@@ -163,6 +170,20 @@ static bool path_is(struct str target, const char *path)
 	return !path || str_is(str_split(&target, '?'), path);
 }
 
+/* Whether the page that opens this came from here: "https://HOST" (RFC 6454 section 6.2, RFC 6455
+ * section 10.2). Browsers send it, everything else need not. */
+static bool is_from_here(const struct request *r)
+{
+	const char *end = r->origin.n ? memmem(r->origin.p, r->origin.n, "://", 3) : NULL;
+	if (r->origins == 0)
+		return true;
+	if (r->origins > 1 || !end)
+		return false;
+	const size_t at = (size_t)(end - r->origin.p) + 3;
+	return r->origin.n - at == r->host.n &&
+	       strncasecmp(r->origin.p + at, r->host.p, r->host.n) == 0;
+}
+
 #define REFUSE_UNLESS(condition, error, line, text)                                \
 	do {                                                                       \
 		static const struct refusal refusal_ = {error, line "\r\n", text}; \
@@ -171,7 +192,7 @@ static bool path_is(struct str target, const char *path)
 	} while (0)
 
 /* RFC 6455 section 4.2.1 */
-static const struct refusal *judge(const struct request *r, const char *path)
+static const struct refusal *judge(const struct request *r, const char *path, bool from_here)
 {
 	REFUSE_UNLESS(str_is(r->version, "HTTP/1.1"), ERR_INVALID, "505 HTTP Version Not Supported",
 		      "the request is not HTTP/1.1");
@@ -190,6 +211,8 @@ static const struct refusal *judge(const struct request *r, const char *path)
 		      "the request has no \"Connection: Upgrade\"");
 	REFUSE_UNLESS(r->hosts == 1, ERR_INVALID, "400 Bad Request",
 		      "the request needs exactly one Host");
+	REFUSE_UNLESS(!from_here || is_from_here(r), ERR_DENIED, "403 Forbidden",
+		      "a page from elsewhere may not use the browser's client certificate");
 	REFUSE_UNLESS(!r->body, ERR_INVALID, "400 Bad Request", "the request must have no body");
 	REFUSE_UNLESS(r->keys == 1 && is_key(r->key), ERR_INVALID, "400 Bad Request",
 		      "Sec-WebSocket-Key must be the base64 of 16 bytes");
@@ -238,7 +261,7 @@ static int refuse(const struct refusal *refusal, struct buf *answer, const char 
 	return refusal->err;
 }
 
-int ws_upgrade(struct str bytes, const char *path, struct buf *answer, size_t *used,
+int ws_upgrade(struct str bytes, const char *path, bool from_here, struct buf *answer, size_t *used,
 	       const char **why)
 {
 	struct request r = {.protocol = NULL};
@@ -252,7 +275,7 @@ int ws_upgrade(struct str bytes, const char *path, struct buf *answer, size_t *u
 	const size_t head_n = (size_t)(end - bytes.p) + 4;
 	const struct refusal *refusal = parse_head(str_make(bytes.p, head_n), &r);
 	if (!refusal)
-		refusal = judge(&r, path);
+		refusal = judge(&r, path, from_here);
 	if (refusal)
 		return refuse(refusal, answer, why);
 	put_accept(answer, &r);

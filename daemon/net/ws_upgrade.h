@@ -2,7 +2,7 @@
  *
  * The HTTP/1.1 request that opens a WebSocket, and its answer (RFC 6455 section 4.2, RFC 9112).
  * Bytes in, bytes out: no I/O. Only what the upgrade needs is understood; everything else is
- * refused with an answer that says what is wrong. The Origin is not judged. Any thread.
+ * refused with an answer that says what is wrong. Any thread.
  */
 #pragma once
 
@@ -14,8 +14,10 @@ enum {
 };
 
 /* bytes: all received so far. path: the one that is served, or NULL for any (a query is ignored).
+ * from_here: a browser's page must have come from the same host and port: needed where the browser
+ * shows who it is by itself, by a client certificate, to whatever page asks.
  * 0: complete, *used is the length of the head. ERR_AGAIN: not yet complete, nothing is wrong so
- * far, nothing was written. ERR_MALFORMED, ERR_INVALID, ERR_LIMIT: refused; *why is a constant
- * English phrase. Except with ERR_AGAIN the answer to be sent is appended to *answer. */
-int ws_upgrade(struct str bytes, const char *path, struct buf *answer, size_t *used,
+ * far, nothing was written. ERR_MALFORMED, ERR_INVALID, ERR_DENIED, ERR_LIMIT: refused; *why is a
+ * constant English phrase. Except with ERR_AGAIN the answer to be sent is appended to *answer. */
+int ws_upgrade(struct str bytes, const char *path, bool from_here, struct buf *answer, size_t *used,
 	       const char **why);

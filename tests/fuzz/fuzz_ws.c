@@ -81,7 +81,7 @@ static size_t check_upgrade(struct str bytes)
 	AUTO_BUF answer = {0};
 	size_t used = 0;
 	const char *why = NULL;
-	const int e = ws_upgrade(bytes, "/mqtt", &answer, &used, &why);
+	const int e = ws_upgrade(bytes, "/mqtt", false, &answer, &used, &why);
 	if (e == ERR_AGAIN) {
 		CHECK(answer.n == 0 && bytes.n < WS_HEAD_MAX);
 		return 0;

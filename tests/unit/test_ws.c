@@ -24,7 +24,7 @@ static void accepts_the_upgrade(void **state)
 	size_t used = 0;
 	const char *why = "";
 	const struct str bytes = STR(GOOD "rest");
-	assert_int_equal(ws_upgrade(bytes, "/mqtt", &answer, &used, &why), 0);
+	assert_int_equal(ws_upgrade(bytes, "/mqtt", false, &answer, &used, &why), 0);
 	assert_int_equal(used, bytes.n - 4);
 	const char *text = buf_cstr(&answer);
 	assert_non_null(strstr(text, "HTTP/1.1 101 "));
@@ -41,8 +41,9 @@ static void waits_for_the_whole_head(void **state)
 		AUTO_BUF answer = {0};
 		size_t used = 0;
 		const char *why = "";
-		assert_int_equal(ws_upgrade(str_make(bytes.p, n), NULL, &answer, &used, &why),
-				 ERR_AGAIN);
+		assert_int_equal(
+			ws_upgrade(str_make(bytes.p, n), NULL, false, &answer, &used, &why),
+			ERR_AGAIN);
 		assert_int_equal(answer.n, 0);
 	}
 }
@@ -99,13 +100,42 @@ static void judges_requests(void **state)
 		AUTO_BUF answer = {0};
 		size_t used = 0;
 		const char *why = "";
-		const int e = ws_upgrade(str_of(row[i].head), "/mqtt", &answer, &used, &why);
+		const int e = ws_upgrade(str_of(row[i].head), "/mqtt", false, &answer, &used, &why);
 		const char *text = buf_cstr(&answer);
 		if (answer.n < 12 || strncmp(text + 9, row[i].status, 3) != 0)
 			fail_msg("row %zu: want %s, got: %s", i, row[i].status, text);
 		assert_int_equal(e == 0, strcmp(row[i].status, "101") == 0);
 		if (e < 0)
 			assert_non_null(strstr(text, why));
+	}
+}
+
+/* Where a certificate says who the browser is, any page that its user visits could speak for him.
+ */
+static void pages_from_elsewhere(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *head;
+		int from_here;
+	} row[] = {
+		{LINES(G, H, U, C, K, V, P), 0},
+		{LINES(G, H, U, C, K, V, P "Origin: https://gw\r\n"), 0},
+		{LINES(G, "Host: gw:8884\r\n", U, C, K, V, P "Origin: https://GW:8884\r\n"), 0},
+		{LINES(G, H, U, C, K, V, P "Origin: https://gw.example\r\n"), ERR_DENIED},
+		{LINES(G, H, U, C, K, V, P "Origin: https://gw:8443\r\n"), ERR_DENIED},
+		{LINES(G, H, U, C, K, V, P "Origin: null\r\n"), ERR_DENIED},
+		{LINES(G, H, U, C, K, V, P "Origin: https://gw\r\nOrigin: https://x\r\n"),
+		 ERR_DENIED},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		AUTO_BUF answer = {0};
+		size_t used = 0;
+		const char *why = "";
+		const struct str head = str_of(row[i].head);
+		assert_int_equal(ws_upgrade(head, "/mqtt", true, &answer, &used, &why),
+				 row[i].from_here);
+		assert_int_equal(ws_upgrade(head, "/mqtt", false, &answer, &used, &why), 0);
 	}
 }
 
@@ -118,16 +148,18 @@ static void bounds_the_head(void **state)
 	buf_puts(&long_head, "GET /mqtt HTTP/1.1\r\nX: ");
 	while (long_head.n < WS_HEAD_MAX)
 		buf_putc(&long_head, 'x');
-	assert_int_equal(ws_upgrade(buf_view(&long_head), NULL, &answer, &used, &why), ERR_LIMIT);
+	assert_int_equal(ws_upgrade(buf_view(&long_head), NULL, false, &answer, &used, &why),
+			 ERR_LIMIT);
 	assert_non_null(strstr(buf_cstr(&answer), " 431 "));
 	/* The end of the head behind the bound does not help. */
 	buf_puts(&long_head, "\r\n\r\n");
-	assert_int_equal(ws_upgrade(buf_view(&long_head), NULL, &answer, &used, &why), ERR_LIMIT);
+	assert_int_equal(ws_upgrade(buf_view(&long_head), NULL, false, &answer, &used, &why),
+			 ERR_LIMIT);
 	buf_puts(&many, "GET /mqtt HTTP/1.1\r\n");
 	for (int i = 0; i <= WS_HEADERS_MAX; i++)
 		buf_puts(&many, "X: y\r\n");
 	buf_puts(&many, "\r\n");
-	assert_int_equal(ws_upgrade(buf_view(&many), NULL, &answer, &used, &why), ERR_LIMIT);
+	assert_int_equal(ws_upgrade(buf_view(&many), NULL, false, &answer, &used, &why), ERR_LIMIT);
 }
 
 /* A masked client frame. */
@@ -301,10 +333,11 @@ static void headers_of_ours(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(accepts_the_upgrade),  cmocka_unit_test(waits_for_the_whole_head),
-		cmocka_unit_test(judges_requests),      cmocka_unit_test(bounds_the_head),
-		cmocka_unit_test(frames_in_any_pieces), cmocka_unit_test(refuses_bad_frames),
-		cmocka_unit_test(close_codes),          cmocka_unit_test(headers_of_ours),
+		cmocka_unit_test(accepts_the_upgrade), cmocka_unit_test(waits_for_the_whole_head),
+		cmocka_unit_test(judges_requests),     cmocka_unit_test(pages_from_elsewhere),
+		cmocka_unit_test(bounds_the_head),     cmocka_unit_test(frames_in_any_pieces),
+		cmocka_unit_test(refuses_bad_frames),  cmocka_unit_test(close_codes),
+		cmocka_unit_test(headers_of_ours),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
