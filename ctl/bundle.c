@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int bundle_check(const char *dir)
+enum { HOST_SIZE = 256 };
+
+static int check_empty(const char *dir)
 {
 	DIR *d = opendir(dir);
 	const struct dirent *e;
@@ -56,6 +58,39 @@ static int write_file(const char *dir, const char *name, mode_t mode, struct str
 	return EXIT_OK;
 }
 
+int bundle_begin(const char *dir, struct str key_pem, bool *made)
+{
+	*made = false;
+	int status = check_empty(dir);
+	if (status != EXIT_OK)
+		return status;
+	*made = mkdir(dir, 0700) == 0;
+	if (!*made && errno != EEXIST) {
+		fprintf(stderr, "gatehouse: cannot make %s: %s\n", dir, strerror(errno));
+		return EXIT_FAILED;
+	}
+	status = write_file(dir, "device.key", 0600, key_pem);
+	if (status != EXIT_OK)
+		bundle_abandon(dir, *made);
+	return status;
+}
+
+void bundle_abandon(const char *dir, bool made)
+{
+	AUTO_CHAR key = mem_printf("%s/device.key", dir);
+	unlink(key);
+	if (made)
+		rmdir(dir);
+}
+
+bool bundle_is_host(const char *host)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789.:_%-";
+	const size_t n = strlen(host);
+	return n > 0 && n < HOST_SIZE && host[0] != '-' && strspn(host, allowed) == n;
+}
+
 static const char *text_of(const json_t *object, const char *name)
 {
 	const char *s = json_string_value(json_object_get(object, name));
@@ -63,12 +98,12 @@ static const char *text_of(const json_t *object, const char *name)
 }
 
 /* "192.0.2.1:8883", "[::]:8883", "*:8883" in two parts. */
-static void split_address(const char *address, char host[128], char port[8])
+static void split_address(const char *address, char host[HOST_SIZE], char port[8])
 {
 	const char *colon = strrchr(address, ':');
 	const size_t n = colon ? (size_t)(colon - address) : strlen(address);
 	const bool brackets = n > 1 && address[0] == '[';
-	snprintf(host, 128, "%.*s", (int)(brackets ? n - 2 : n), address + brackets);
+	snprintf(host, HOST_SIZE, "%.*s", (int)(brackets ? n - 2 : n), address + brackets);
 	snprintf(port, 8, "%s", colon ? colon + 1 : "8883");
 }
 
@@ -79,25 +114,25 @@ static bool any_address(const char *host)
 
 /* Where the device connects: the first listener for MQTT over TLS, by the gateway's name if it
  * listens everywhere. */
-static void choose_address(const struct bundle *b, char host[128], char port[8])
+static void choose_address(const struct bundle *b, char host[HOST_SIZE], char port[8])
 {
 	size_t i;
 	const json_t *l;
-	snprintf(host, 128, "%s", text_of(b->status, "name"));
+	snprintf(host, HOST_SIZE, "%s", text_of(b->status, "name"));
 	snprintf(port, 8, "8883");
 	json_array_foreach(json_object_get(b->status, "listeners"), i, l)
 	{
-		char bound[128];
+		char bound[HOST_SIZE];
 		/* "mqtts", or "mqtts+wss" where both are spoken */
 		if (strncmp(text_of(l, "protocol"), "mqtts", 5) != 0)
 			continue;
 		split_address(text_of(l, "address"), bound, port);
 		if (!any_address(bound))
-			snprintf(host, 128, "%s", bound);
+			snprintf(host, HOST_SIZE, "%s", bound);
 		break;
 	}
 	if (b->host)
-		snprintf(host, 128, "%s", b->host);
+		snprintf(host, HOST_SIZE, "%s", b->host);
 }
 
 static const char connect_script[] =
@@ -113,8 +148,9 @@ static const char connect_script[] =
 	"mosquitto-clients)\" >&2\n"
 	"\texit 2\n"
 	"}\n"
-	"verb=${1:-}\n"
-	"shift || usage\n"
+	"[ $# -ge 1 ] || usage\n"
+	"verb=$1\n"
+	"shift\n"
 	"tls() {\n"
 	"\tprogram=$1\n"
 	"\tshift\n"
@@ -155,25 +191,34 @@ static void put_readme(struct buf *out, const struct bundle *b, const char *host
 		   b->device, host, port, text_of(b->certificate, "not_after"), b->device);
 }
 
+/* A line for a shell, whatever the value. */
+static void put_variable(struct buf *out, const char *name, const char *value)
+{
+	buf_printf(out, "%s='", name);
+	for (; *value; value++) {
+		if (*value == '\'')
+			buf_puts(out, "'\\''");
+		else
+			buf_putc(out, *value);
+	}
+	buf_puts(out, "'\n");
+}
+
 int bundle_write(const struct bundle *b)
 {
-	char host[128], port[8];
+	char host[HOST_SIZE], port[8];
 	AUTO_BUF env = {0};
 	AUTO_BUF readme = {0};
-	if (mkdir(b->dir, 0700) < 0 && errno != EEXIST) {
-		fprintf(stderr, "gatehouse: cannot make %s: %s\n", b->dir, strerror(errno));
-		return EXIT_FAILED;
-	}
 	choose_address(b, host, port);
-	buf_printf(&env, "MQTT_HOST='%s'\nMQTT_PORT='%s'\nMQTT_CLIENT_ID='%s'\n", host, port,
-		   b->device);
+	put_variable(&env, "MQTT_HOST", host);
+	put_variable(&env, "MQTT_PORT", port);
+	put_variable(&env, "MQTT_CLIENT_ID", b->device);
 	put_readme(&readme, b, host, port);
 	const struct {
 		const char *name;
 		mode_t mode;
 		struct str bytes;
 	} files[] = {
-		{"device.key", 0600, b->key_pem},
 		{"device.crt", 0644, str_of(text_of(b->certificate, "pem"))},
 		{"ca.crt", 0644, str_of(text_of(b->certificate, "roots_pem"))},
 		{"connect.sh", 0755, str_of(connect_script)},

@@ -2,8 +2,10 @@
  *
  * gatehouse device add and set, cert add: passwords from the terminal, keys made here, bundles.
  */
+#include "certs/pem.h"
 #include "certs/request.h"
 #include "ctl/ctl.h"
+#include "ctl/file.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
@@ -15,16 +17,15 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { PASSWORD_MIN = 8, PASSWORD_MAX = 1024, CSR_FILE_MAX = 16 * KiB };
+enum { PASSWORD_MIN = 8, PASSWORD_MAX = 511, CSR_FILE_MAX = 16 * KiB };
 
 static bool read_line(struct buf *line)
 {
 	char c;
 	ssize_t n;
 	while ((n = read(STDIN_FILENO, &c, 1)) == 1 && c != '\n') {
-		if (line->n > PASSWORD_MAX)
-			return false;
-		buf_putc(line, c);
+		if (line->n <= PASSWORD_MAX) /* one more than allowed tells enough */
+			buf_putc(line, c);
 	}
 	return n >= 0;
 }
@@ -58,7 +59,13 @@ static int take_password(struct invocation *in)
 		fprintf(stderr, "gatehouse: the two are not the same; nothing was changed\n");
 		return EXIT_USAGE;
 	}
-	if (first.n < PASSWORD_MIN || first.n > PASSWORD_MAX) {
+	if (first.n > PASSWORD_MAX) {
+		fprintf(stderr,
+			"gatehouse: the password has more than %d bytes; %d to %d are allowed\n",
+			PASSWORD_MAX, PASSWORD_MIN, PASSWORD_MAX);
+		return EXIT_USAGE;
+	}
+	if (first.n < PASSWORD_MIN) {
 		fprintf(stderr, "gatehouse: the password has %zu bytes; %d to %d are allowed\n",
 			first.n, PASSWORD_MIN, PASSWORD_MAX);
 		return EXIT_USAGE;
@@ -72,32 +79,26 @@ static int take_password(struct invocation *in)
 	return EXIT_OK;
 }
 
+/* PEM as it is; DER becomes PEM, which JSON can carry. The gateway judges what is inside. */
 static int read_csr(struct invocation *in, const char *path)
 {
 	AUTO_BUF bytes = {0};
-	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = -1;
-	while (fd >= 0 && bytes.n <= CSR_FILE_MAX &&
-	       (n = read(fd, buf_reserve(&bytes, 4096), 4096)) > 0)
-		bytes.n += (size_t)n;
-	if (n < 0) {
-		fprintf(stderr, "gatehouse: --csr %s: %s\n", path, strerror(errno));
+	AUTO_BUF text = {0};
+	const char *why;
+	if (file_read(path, CSR_FILE_MAX, &bytes, &why)) {
+		fprintf(stderr, "gatehouse: --csr %s: %s\n", path, why);
 		return EXIT_USAGE;
 	}
-	if (bytes.n > CSR_FILE_MAX) {
-		fprintf(stderr, "gatehouse: --csr %s: larger than 16 KiB, so no signing request\n",
-			path);
+	if (bytes.n && memmem(bytes.p, bytes.n, "-----BEGIN", 10))
+		buf_str(&text, buf_view(&bytes));
+	else
+		pem_put("CERTIFICATE REQUEST", buf_view(&bytes), &text);
+	json_t *csr = json_stringn(text.p, text.n);
+	if (!csr) {
+		fprintf(stderr, "gatehouse: --csr %s: neither PEM nor DER\n", path);
 		return EXIT_USAGE;
 	}
-	json_t *text = json_stringn(bytes.p, bytes.n);
-	if (!text) {
-		fprintf(stderr,
-			"gatehouse: --csr %s: give it as PEM: openssl req -inform DER -in %s -out "
-			"FILE.pem\n",
-			path, path);
-		return EXIT_USAGE;
-	}
-	json_object_set_new(in->args, "csr", text);
+	json_object_set_new(in->args, "csr", csr);
 	return EXIT_OK;
 }
 
@@ -119,8 +120,7 @@ static const char *text_of(const json_t *object, const char *name)
 	return s ? s : "";
 }
 
-static int write_bundle(struct invocation *in, const char *name, const struct buf *key,
-			const json_t *answer)
+static int write_bundle(struct invocation *in, const char *name, const json_t *answer)
 {
 	json_t *status = NULL;
 	if (request_send(in, "GET", "/api/v1/status", NULL, &status) != 200) {
@@ -131,7 +131,6 @@ static int write_bundle(struct invocation *in, const char *name, const struct bu
 		.dir = invocation_local(in, "bundle"),
 		.device = name,
 		.host = invocation_local(in, "host"),
-		.key_pem = buf_view(key),
 		.certificate = json_object_get(answer, "certificate"),
 		.status = status,
 	};
@@ -151,15 +150,14 @@ static int write_chain(const char *path, const char *chain)
 	return EXIT_OK;
 }
 
-static int finish_add(struct invocation *in, const char *name, const struct buf *key,
-		      const json_t *answer)
+static int finish_add(struct invocation *in, const char *name, const json_t *answer)
 {
 	const char *bundle = invocation_local(in, "bundle");
 	const json_t *certificate = json_object_get(answer, "certificate");
 	const char *chain = text_of(certificate, "pem");
 	int status = EXIT_OK;
 	if (bundle)
-		status = write_bundle(in, name, key, answer);
+		status = write_bundle(in, name, answer);
 	else if (chain[0] && invocation_local(in, "out"))
 		status = write_chain(invocation_local(in, "out"), chain);
 	if (status != EXIT_OK)
@@ -176,31 +174,50 @@ static int finish_add(struct invocation *in, const char *name, const struct buf 
 	return EXIT_OK;
 }
 
+static int check_options(const struct invocation *in)
+{
+	const char *host = invocation_local(in, "host");
+	if (invocation_local(in, "bundle") && invocation_local(in, "csr")) {
+		fprintf(stderr, "gatehouse: give either --bundle or --csr\n");
+		return EXIT_USAGE;
+	}
+	if (host && !bundle_is_host(host)) {
+		fprintf(stderr, "gatehouse: --host %s: not a host name or an address\n", host);
+		return EXIT_USAGE;
+	}
+	return EXIT_OK;
+}
+
+static int begin_bundle(struct invocation *in, const char *name, const char *dir, bool *made)
+{
+	AUTO_SECRET key = {0};
+	const int status = make_request(in, name, &key);
+	return status == EXIT_OK ? bundle_begin(dir, buf_view(&key), made) : status;
+}
+
 /* Asks for a device or a certificate; whose key is made here when a bundle is wanted. */
 static int add(struct invocation *in, const char *name)
 {
 	const char *bundle = invocation_local(in, "bundle");
 	const char *csr = invocation_local(in, "csr");
-	AUTO_SECRET key = {0};
 	AUTO_CHAR own_name = mem_strdup(name);
 	json_t *answer = NULL;
-	int status = EXIT_OK;
-	if (bundle && csr) {
-		fprintf(stderr, "gatehouse: give either --bundle or --csr\n");
-		return EXIT_USAGE;
-	}
-	if (bundle)
-		status = bundle_check(bundle);
-	if (status == EXIT_OK && bundle)
-		status = make_request(in, own_name, &key);
+	bool made = false;
+	int status = check_options(in);
 	if (status == EXIT_OK && csr)
 		status = read_csr(in, csr);
 	if (status == EXIT_OK && invocation_switch(in, "password"))
 		status = take_password(in);
+	if (status == EXIT_OK && bundle)
+		status = begin_bundle(in, own_name, bundle, &made);
+	if (status != EXIT_OK)
+		return status;
+	status = request_command(in, &answer);
 	if (status == EXIT_OK)
-		status = request_command(in, &answer);
-	if (status == EXIT_OK)
-		status = finish_add(in, own_name, &key, answer);
+		status = finish_add(in, own_name, answer);
+	else if (bundle &&
+		 status != EXIT_UNREACHABLE) /* an answer that was lost may have been yes */
+		bundle_abandon(bundle, made);
 	json_decref(answer);
 	return status;
 }

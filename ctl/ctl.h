@@ -91,13 +91,17 @@ int print_problem(unsigned status, const json_t *problem);
 struct bundle {
 	const char *dir;
 	const char *device;
-	const char *host; /* NULL: chosen from the listeners in status */
-	struct str key_pem;
+	const char *host;          /* NULL: chosen from the listeners in status */
 	const json_t *certificate; /* object of the answer: pem, roots_pem, not_after */
 	const json_t *status;
 };
-int bundle_check(const char *dir);        /* empty or absent? Message and EXIT_* otherwise */
-int bundle_write(const struct bundle *b); /* EXIT_* */
+/* Makes the directory, which must be empty or absent, with the key in it: before the gateway is
+ * asked, so that no certificate is issued for a key that cannot be kept. EXIT_* after a message. */
+int bundle_begin(const char *dir, struct str key_pem, bool *made);
+void bundle_abandon(const char *dir, bool made); /* takes the key, and what was made, away again */
+int bundle_write(const struct bundle *b);        /* the other files. EXIT_* */
+/* A name or an address, and nothing that a shell or a URL would take for something else. */
+bool bundle_is_host(const char *host);
 
 int run_plain(struct invocation *in);
 int run_device_add(struct invocation *in);

@@ -135,11 +135,15 @@ static void put_completion(void)
 {
 	printf("# bash completion for gatehouse; made from the table of commands\n"
 	       "_gatehouse()\n{\n"
-	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=() w\n"
-	       "\tfor w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-	       "\t\t[[ $w == --socket || $w == --json ]] || words+=(\"$w\")\n"
+	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=() i w\n"
+	       "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+	       "\t\tcase ${COMP_WORDS[i]} in\n"
+	       "\t\t--socket) i=$((i + 1)) ;;\n"
+	       "\t\t--json | --socket=*) ;;\n"
+	       "\t\t*) words+=(\"${COMP_WORDS[i]}\") ;;\n"
+	       "\t\tesac\n"
 	       "\tdone\n"
-	       "\tcase \"${words[0]} ${words[1]}\" in\n");
+	       "\tcase \"${words[0]-} ${words[1]-}\" in\n");
 	for (size_t i = 0; i < ctl_commands_n; i++) {
 		const struct ctl_command *c = &ctl_commands[i];
 		printf("\t\"%s %s\"*) w='--json --help", c->noun, c->verb);
@@ -164,7 +168,7 @@ static void put_completion(void)
 			printf("%s ", ctl_commands[i].noun);
 	printf("--socket --json --help --version' ;;\n\tesac\n"
 	       "\tmapfile -t COMPREPLY < <(compgen -W \"$w\" -- \"$cur\")\n"
-	       "\t[[ $cur == [./~]* ]] && mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+	       "\t[[ $cur != [./~]* ]] || mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
 	       "}\n"
 	       "complete -o filenames -F _gatehouse gatehouse\n");
 }
