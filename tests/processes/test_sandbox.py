@@ -5,12 +5,14 @@ gateway whose filter kills does its whole work."""
 
 import os
 import pathlib
+import re
 import stat
 
 import pytest
 
 from conftest import NAMES, Plant, Traffic
 from daemon import Daemon
+from gateway import TESTS
 
 FILES = ["store", "vault"]  # those with a directory
 PROBES = ["open-file", "open-key", "write-own", "write-outside", "exec", "fork", "inet-socket", "unix-socket",
@@ -126,6 +128,18 @@ def test_the_parent_keeps_what_it_needs(gateway):
     kept = int(status_field(gateway.pid, "CapEff"), 16)
     # chown, dac_override, fowner, kill, setgid, setuid, net_bind_service
     assert kept == sum(1 << n for n in (0, 1, 3, 5, 6, 7, 10))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="systemd starts the service as root")
+def test_the_units_capabilities_suffice(daemon):
+    """Within the bounding set of the shipped unit everything starts, and nothing is complained of."""
+    unit = (TESTS.parent / "packaging" / "systemd" / "gatehouse.service.in").read_text()
+    names = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.M).group(1).lower().replace("cap_", "+").split()
+    daemon.start(wrapper=["setpriv", "--bounding-set=-all," + ",".join(names)])
+    daemon.await_ready()
+    assert sorted(daemon.processes()) == sorted(NAMES)
+    assert daemon.stop() == 0
+    assert daemon.log_lines(" warning | error ") == []
 
 
 def test_modes_of_what_is_kept(gateway):

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Help, manual pages and completion: complete, the same, and without faults."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from gateway import TESTS, build
+
+ROOT = TESTS.parent
+
+
+def gatehouse(*words):
+    return subprocess.run([build() / "gatehouse", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+def commands():
+    """(noun, verb) of every command, from the help of the whole."""
+    text = gatehouse("--help").stdout
+    body = text.split("\n\n")[2]
+    return [tuple((line[2:18].split() + [""])[:2]) for line in body.splitlines()]
+
+
+COMMANDS = commands()
+
+
+def test_there_are_commands():
+    nouns = {noun for noun, _ in COMMANDS}
+    assert {"status", "device", "cert", "role", "acl", "client", "event", "config", "setup-code"} <= nouns
+
+
+@pytest.mark.parametrize("noun, verb", COMMANDS)
+def test_every_command_has_help(noun, verb):
+    words = [noun, verb] if verb else [noun]
+    done = gatehouse(*words, "--help")
+    assert done.returncode == 0 and done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"Usage: gatehouse {' '.join(words)}")
+    assert len(lines[2]) > 10
+    for placeholder in re.findall(r" \[?([A-Z-]+)\]?(?= |$)", lines[0].replace("[OPTION]...", "")):
+        assert any(line.startswith(f"  {placeholder} ") for line in lines[3:]), placeholder
+
+
+@pytest.mark.parametrize("noun", sorted({n for n, v in COMMANDS if v}))
+def test_every_noun_has_help(noun):
+    done = gatehouse(noun, "--help")
+    assert done.returncode == 0
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [[n, v] for n, v in COMMANDS if n == noun]
+
+
+def test_no_command_is_a_question_for_help():
+    done = gatehouse()
+    assert done.returncode == 2 and done.stdout.startswith("Usage: gatehouse")
+
+
+# -- manual pages
+
+PAGES = {"gatehouse.1": build() / "packaging" / "man" / "gatehouse.1",
+         "gatehoused.8": ROOT / "packaging" / "man" / "gatehoused.8",
+         "gatehouse.conf.5": build() / "packaging" / "man" / "gatehouse.conf.5"}
+
+
+def man(name):
+    found = [p for p in (PAGES[name], *build().rglob(name)) if p.exists()]
+    assert found, f"{name} is not built"
+    return found[0]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_manual_page_renders_without_warnings(name):
+    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-P-cbou", man(name)], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+    assert re.search(r"^NAME\n", done.stdout, re.M) and len(done.stdout) > 2000
+    assert "\\f" not in done.stdout
+
+
+def page(name):
+    return subprocess.run(["groff", "-man", "-Tascii", "-P-cbou", "-rLL=200n", man(name)], capture_output=True,
+                          text=True).stdout
+
+
+def test_the_page_of_the_command_line_has_every_command():
+    text = re.sub(r"\s+", " ", page("gatehouse.1"))
+    for noun, verb in COMMANDS:
+        assert f"gatehouse {noun} {verb}".strip() in text
+        for option in re.findall(r"^  (--[a-z-]+)", gatehouse(noun, verb, "--help").stdout if verb
+                                 else gatehouse(noun, "--help").stdout, re.M):
+            assert option in text
+
+
+def test_the_page_of_the_daemon_has_every_option_and_process():
+    text = page("gatehoused.8")
+    done = subprocess.run([build() / "gatehoused", "--help"], capture_output=True, text=True)
+    for option in re.findall(r"(--[a-z-]+)", done.stdout):
+        assert option in text, option
+    for word in ("SIGTERM", "SIGHUP", "NOTIFY_SOCKET", "LISTEN_FDS", "WATCHDOG_USEC", "EXIT STATUS", "FILES",
+                 "broker", "admin", "enrol", "ctl", "store", "vault"):
+        assert word in text, word
+    probes = subprocess.run([build() / "gatehoused", "--config", "/dev/null", "--probe", "list"], capture_output=True,
+                            text=True).stdout
+    assert probes == "" or all(line.split()[0] in text for line in probes.splitlines())
+
+
+# -- completion
+
+def complete(*words):
+    """What bash offers behind these words, the last of which is being typed."""
+    script = build() / "packaging" / "completion" / "gatehouse"
+    code = ('source "$1"; shift; COMP_WORDS=(gatehouse "$@"); COMP_CWORD=$(($# )); _gatehouse; '
+            'printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-uc", code, "bash", script, *words], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == "", done
+    return done.stdout.split()
+
+
+def test_completion_of_nouns_and_verbs():
+    assert set(complete("")) >= {noun for noun, _ in COMMANDS} | {"--json", "--socket"}
+    assert complete("dev") == ["device"]
+    assert complete("device", "") == [v for n, v in COMMANDS if n == "device"]
+    assert complete("acl", "al") == ["allow"]
+
+
+@pytest.mark.parametrize("noun, verb", COMMANDS)
+def test_completion_of_options(noun, verb):
+    words = [noun, verb] if verb else [noun]
+    offered = set(complete(*words, "--"))
+    options = set(re.findall(r"^  (--[a-z-]+)", gatehouse(*words, "--help").stdout, re.M))
+    assert options | {"--json", "--help"} <= offered
+
+
+def test_completion_with_options_in_between(tmp_path):
+    assert "add" in complete("--json", "device", "")
+    assert "add" in complete("--socket", "/x", "device", "")
+    assert complete("device", "add", "--bun") == ["--bundle"]
+    (tmp_path / "folder").mkdir()
+    assert complete("device", "add", "x", "--bundle", f"{tmp_path}/fol") == [f"{tmp_path}/folder"]
+
+
+def test_completion_is_valid_bash():
+    script = pathlib.Path(build() / "packaging" / "completion" / "gatehouse")
+    assert subprocess.run(["bash", "-n", script]).returncode == 0
