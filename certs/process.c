@@ -28,6 +28,7 @@ enum {
 
 struct early_link {
 	enum process peer;
+	unsigned index;
 	int fd;
 };
 
@@ -125,11 +126,14 @@ static void collect_names(const struct config *c, struct san_set *names)
 static int renew_for(const struct config *c, struct why *why)
 {
 	static struct san_set names;
-	unsigned made;
+	unsigned made = 0;
 	names = (struct san_set){0};
 	collect_names(c, &names);
-	return servers_renew(vault.servers, vault.issuer, c->gateway.name, &names, now(), &made,
-			     why);
+	const int err = servers_renew(vault.servers, vault.issuer, c->gateway.name, &names, now(),
+				      &made, why);
+	if (made)
+		tls_service_renewed(&vault.tls);
+	return err;
 }
 
 static int parse_config(struct str text, struct config **out, struct buf *why)
@@ -211,22 +215,21 @@ static void connect_store(int fd)
 	report_set_link(&vault.report, vault.store);
 }
 
-static void connect_peer(enum process peer, int fd)
+static void connect_peer(enum process peer, unsigned index, int fd)
 {
 	if (peer == PROCESS_STORE)
 		connect_store(fd);
 	else
-		tls_service_link(&vault.tls, peer, fd);
+		tls_service_link(&vault.tls, peer, index, fd);
 }
 
 static void on_link(struct child *p, enum process peer, unsigned index, int fd)
 {
 	(void)p;
-	(void)index;
 	if (vault.started)
-		connect_peer(peer, fd);
+		connect_peer(peer, index, fd);
 	else if (vault.links < LINKS_MAX)
-		vault.link[vault.links++] = (struct early_link){peer, fd};
+		vault.link[vault.links++] = (struct early_link){peer, index, fd};
 	else
 		close(fd);
 }
@@ -290,7 +293,8 @@ static int on_listener_key(struct record *r)
 		keep_key(b.listener, key);
 		return 0;
 	}
-	add_key(b.listener, key);
+	if (add_key(b.listener, key) == 0)
+		tls_service_renewed(&vault.tls);
 	key_unref(key);
 	return 0;
 }
@@ -376,7 +380,7 @@ static int serve_early(void)
 	}
 	vault.keys = 0;
 	for (size_t i = 0; i < vault.links && err == 0; i++)
-		connect_peer(vault.link[i].peer, vault.link[i].fd);
+		connect_peer(vault.link[i].peer, vault.link[i].index, vault.link[i].fd);
 	vault.links = 0;
 	return err;
 }

@@ -24,6 +24,7 @@ struct link_thread {
 	bool joined;
 	struct tls_service *service;
 	enum process peer;
+	unsigned index; /* of the link */
 	struct rpc rpc;
 	bool warned;      /* one line for a link: who asks for what it may not could fill the log */
 	const char *what; /* the peer did wrong; NULL = nothing */
@@ -168,11 +169,12 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-void tls_service_link(struct tls_service *s, enum process peer, int fd)
+void tls_service_link(struct tls_service *s, enum process peer, unsigned index, int fd)
 {
 	struct link_thread *t = mem_new(struct link_thread);
 	t->service = s;
 	t->peer = peer;
+	t->index = index;
 	rpc_init(&t->rpc, fd, PROCESS_VAULT, peer);
 	list_append(&s->threads, &t->node);
 	pthread_attr_t attr;
@@ -180,6 +182,16 @@ void tls_service_link(struct tls_service *s, enum process peer, int fd)
 	CHECK(pthread_attr_setstacksize(&attr, STACK) == 0);
 	CHECK(pthread_create(&t->thread, &attr, serve, t) == 0);
 	pthread_attr_destroy(&attr);
+}
+
+/* Who does not hear it now asks again by itself within the hour. */
+void tls_service_renewed(struct tls_service *s)
+{
+	list_each (it, &s->threads) {
+		const struct link_thread *t = list_entry(it, struct link_thread, node);
+		if (t->index == 0)
+			(void)rpc_tell(&t->rpc, MSG_TLS_RENEWED, (struct str){NULL, 0});
+	}
 }
 
 void tls_service_stop(struct tls_service *s)

@@ -24,8 +24,10 @@ struct tls_service {
 /* Gives the server keys of servers their numbers. All fields but id are set before. 0 or what
  * signer_add says. */
 int tls_service_init(struct tls_service *s, struct why *why);
-/* Serves one link in a thread of its own until it ends; takes fd. s must live as long as the
- * process. */
-void tls_service_link(struct tls_service *s, enum process peer, int fd);
+/* Serves one link in a thread of its own until it ends; takes fd. index counts the links to this
+ * peer. s must live as long as the process. */
+void tls_service_link(struct tls_service *s, enum process peer, unsigned index, int fd);
+/* Chains are other ones than before: tells everyone who asks for chains (links of index 0). */
+void tls_service_renewed(struct tls_service *s);
 /* Ends all links and waits for their threads: none may be in GnuTLS while the process exits. */
 void tls_service_stop(struct tls_service *s);

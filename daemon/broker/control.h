@@ -20,6 +20,7 @@ struct chain_ask {
 	char *name;        /* of the listener; "" = the gateway's own certificate */
 	struct buf chains; /* records of struct body_chain, empty until it answered */
 	bool asked;
+	bool again; /* asked for while it was asked: the answer under way may be the old one */
 	bool failed;
 	bool unfit; /* its key is not that of the listener's certificate; told once */
 };

@@ -22,11 +22,15 @@ static const char *chain_name(const struct config_listener *l)
 	return l->certificate[0] ? l->name : "";
 }
 
+static void ask_chain(struct control *k, const char *name);
+
 static void chain_arrived(struct link_call *call, int err, struct record *reply)
 {
 	struct chain_ask *a = container_of(call, struct chain_ask, call);
 	struct body_tls_chain_done done;
 	a->asked = false;
+	if (a->again && !err)
+		ask_chain(a->control, a->name);
 	if (err) {
 		control_retry(a->control); /* the vault is away or slow */
 		return;
@@ -67,6 +71,7 @@ static struct chain_ask *chain_of(struct control *k, const char *name)
 static void ask_chain(struct control *k, const char *name)
 {
 	struct chain_ask *a = chain_of(k, name);
+	a->again = a->asked;
 	if (a->asked || !k->vault)
 		return;
 	a->asked = true;

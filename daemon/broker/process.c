@@ -19,7 +19,8 @@ enum {
 	RETRY_MS = 1000,
 	SETTLE_MS = 300,
 	VERIFIED_MAX = 4096,
-	CHAINS_S = 600, /* how often the vault is asked whether it has renewed a certificate */
+	CHAINS_S =
+		600, /* the vault tells when it has renewed a certificate, and is asked as well */
 };
 
 /* Made by whichever call of the parent comes first. */
@@ -52,13 +53,22 @@ static void vault_broken(struct link *l, const char *why, bool misbehaved)
 	child_link_broken(k->child, l, why, misbehaved);
 }
 
+static int on_renewed(struct link *l, struct record *r)
+{
+	struct body_tls_renewed b;
+	if (body_tls_renewed_get(r->body, &b))
+		return ERR_MALFORMED;
+	endpoints_ask(link_owner(l));
+	return 0;
+}
+
 static void use_vault(struct control *k, int fd)
 {
-	static const link_handler none[MSG_COUNT] = {0};
+	static const link_handler handlers[MSG_COUNT] = {[MSG_TLS_RENEWED] = on_renewed};
 	const struct link_config config = {
 		.self = PROCESS_BROKER,
 		.peer = PROCESS_VAULT,
-		.handler = none,
+		.handler = handlers,
 		.owner = k,
 		.broken = vault_broken,
 	};

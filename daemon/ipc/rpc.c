@@ -158,3 +158,10 @@ int rpc_reply(struct rpc *r, enum message type, uint64_t id, struct str body)
 	const struct record reply = {type, id, 0, body, -1};
 	return send_until(r, &reply, FOREVER);
 }
+
+int rpc_tell(const struct rpc *r, enum message type, struct str body)
+{
+	const struct record record = {type, 0, 0, body, -1};
+	CHECK(frame_permitted(type, r->self, r->peer) && frame_rule(type)->kind == TELL);
+	return frame_send(r->sock, &record);
+}

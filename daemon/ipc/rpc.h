@@ -32,6 +32,10 @@ enum { RPC_REST_MS = 3000 };
 int rpc_ask(struct rpc *r, enum message type, struct str body, uint32_t timeout_ms,
 	    struct record *reply);
 
+/* Tells without waiting; any thread, as long as the rpc lives. 0, ERR_AGAIN (the peer does not
+ * read), ERR_EOF or ERR_IO. */
+int rpc_tell(const struct rpc *r, enum message type, struct str body);
+
 /* The answering side: waits for the next permitted ASK (HELLO is handled inside). 0, ERR_EOF,
  * ERR_IO, or ERR_DENIED or ERR_MALFORMED when the peer broke the rules. */
 int rpc_next(struct rpc *r, struct record *ask);

@@ -211,10 +211,10 @@ void give_gateway(struct unit *store)
 		unit_tell_state(&p->unit[i]);
 }
 
-static void give_machine(struct unit *vault)
+void give_machine(struct unit *vault)
 {
 	AUTO_BUF names = {0};
-	machine_names(vault->parent->running, &names);
+	machine_names(&names);
 	const struct body_machine b = {buf_view(&names)};
 	LINK_SEND(vault->link, MACHINE, machine, 0, -1, &b);
 }

@@ -4,6 +4,7 @@
  */
 #include "daemon/proc/machine.h"
 #include "daemon/ipc/frame.h"
+#include "daemon/net/addr.h"
 
 #include <ifaddrs.h>
 #include <stdio.h>
@@ -47,12 +48,9 @@ static void add_interfaces(struct buf *list)
 	freeifaddrs(all);
 }
 
-void machine_names(const struct config *c, struct buf *list)
+void machine_names(struct buf *list)
 {
 	char host[256] = "", local[300];
-	add(list, str_of(c->gateway.name));
-	for (size_t i = 0; i < c->gateway.names.n; i++)
-		add(list, str_of(c->gateway.names.p[i]));
 	if (gethostname(host, sizeof(host) - 1) == 0 && host[0]) {
 		add(list, str_of(host));
 		if (!strchr(host, '.')) {

@@ -75,6 +75,7 @@ void give_config(struct unit *u, void (*done)(struct link_call *, int, struct re
  * line each. */
 int give_listener_files(struct unit *u);
 int give_check_files(const struct config *c); /* are they there, readable, and the keys private? */
+void give_machine(struct unit *vault);        /* addresses may be others than before */
 void give_ticket_secret(struct unit *u);
 void give_gateway(struct unit *store); /* GATEWAY and all PROCESS_STATEs */
 

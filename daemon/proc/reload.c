@@ -67,6 +67,8 @@ void reload_give(struct unit *u)
 {
 	give_listener_files(u);
 	give_config(u, child_took);
+	if (u->self == PROCESS_VAULT)
+		give_machine(u);
 }
 
 /* Makes c the configuration of the running gateway, as far as it can be while it runs. */

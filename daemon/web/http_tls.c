@@ -97,6 +97,9 @@ int http_tls_set_chains(struct str chains)
 	struct identities *now = atomic_load(&current);
 	if (now && str_eq(chains, buf_view(&now->chains)))
 		return 0;
+	static struct buf known;
+	if (str_eq(buf_view(&known), chains))
+		return 0;
 	struct identities *set = mem_new(struct identities);
 	struct cur c = cur_of(chains);
 	struct str record;
@@ -115,6 +118,8 @@ int http_tls_set_chains(struct str chains)
 	set->before = now;
 	buf_str(&set->chains, chains);
 	atomic_store(&current, set);
+	known.n = 0;
+	buf_str(&known, chains);
 	return 0;
 }
 

@@ -14,7 +14,10 @@
 #include <unistd.h>
 
 enum { VAULT_CHAINS, VAULT_SIGN }; /* indices of the links to the vault */
-enum { CHAINS_TIMEOUT_MS = 5000 };
+enum {
+	CHAINS_TIMEOUT_MS = 5000,
+	CHAINS_AGAIN_MS = 60 * 60 * 1000, /* the vault tells of new ones, and is asked as well */
+};
 
 /* admin and enrol answer health checks only as yet; the API needs a caller that the store knows. */
 static void handle(void *owner, struct http_request *r)
@@ -59,7 +62,19 @@ static void vault_broken(struct link *l, const char *why, bool misbehaved)
 	child_link_broken(w->child, l, why, misbehaved);
 }
 
-static const link_handler no_handlers[MSG_COUNT];
+static void ask_chains(struct web *w);
+
+static int on_renewed(struct link *l, struct record *r)
+{
+	struct body_tls_renewed b;
+	if (body_tls_renewed_get(r->body, &b))
+		return ERR_MALFORMED;
+	ask_chains(link_owner(l));
+	return 0;
+}
+
+static const link_handler store_handlers[MSG_COUNT];
+static const link_handler vault_handlers[MSG_COUNT] = {[MSG_TLS_RENEWED] = on_renewed};
 
 static struct link *peer_link(struct web *w, enum process peer, int fd,
 			      void (*broken)(struct link *, const char *, bool))
@@ -67,7 +82,7 @@ static struct link *peer_link(struct web *w, enum process peer, int fd,
 	const struct link_config config = {
 		.self = child_self(w->child),
 		.peer = peer,
-		.handler = no_handlers,
+		.handler = peer == PROCESS_STORE ? store_handlers : vault_handlers,
 		.owner = w,
 		.broken = broken,
 	};
@@ -114,9 +129,20 @@ static void got_chains(struct link_call *call, int err, struct record *reply)
 		child_ready(w->child);
 }
 
+static void ask_again(struct loop_timer *t)
+{
+	struct web *w = container_of(t, struct web, chains_again);
+	if (w->vault)
+		ask_chains(w);
+	else
+		loop_timer_start(w->loop, t, "chains", CHAINS_AGAIN_MS, ask_again);
+}
+
+/* What was asked before may be answered with the chains of before. */
 static void ask_chains(struct web *w)
 {
 	link_call_cancel(&w->chains);
+	loop_timer_start(w->loop, &w->chains_again, "chains", CHAINS_AGAIN_MS, ask_again);
 	LINK_ASK(w->vault, &w->chains, TLS_CHAIN, tls_chain, -1, &(struct body_tls_chain){},
 		 CHAINS_TIMEOUT_MS, got_chains);
 }

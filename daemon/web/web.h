@@ -17,6 +17,7 @@ struct web {
 	struct link *store; /* NULL while the store is away */
 	struct link *vault; /* chains; NULL while away, and always in ctl */
 	struct link_call chains;
+	struct loop_timer chains_again;
 	struct report report;
 	struct http_server *server[WEB_SERVERS_MAX];
 	size_t servers;
