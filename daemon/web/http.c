@@ -192,6 +192,19 @@ static void PRINTF_LIKE(2, 0) log_library(void *cls, const char *fmt, va_list ap
 	log_debug("http: %s", line);
 }
 
+static void connection_notice(void *cls, struct MHD_Connection *connection, void **context,
+			      enum MHD_ConnectionNotificationCode code)
+{
+	(void)context;
+	(void)cls;
+	if (code != MHD_CONNECTION_NOTIFY_STARTED)
+		return;
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (info)
+		http_tls_use(info->tls_session);
+}
+
 static bool is_local(int fd)
 {
 	struct sockaddr_storage ss = {0};
@@ -209,6 +222,7 @@ struct http_server *http_start(const struct http_config *config, int fd)
 	struct MHD_OptionItem tls[] = {
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)http_tls_priority()},
 		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)http_tls_retrieve},
+		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_notice, s},
 		{MHD_OPTION_END, 0, NULL},
 	};
 	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};

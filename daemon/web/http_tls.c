@@ -12,20 +12,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SIGN_TIMEOUT_MS = 2000, CHAINS_MAX = 4, CHAIN_LENGTH_MAX = 8 };
-
-struct identity {
-	gnutls_pcert_st certificate[CHAIN_LENGTH_MAX];
-	unsigned n;
-	gnutls_privkey_t key;
-	gnutls_pk_algorithm_t algorithm;
-};
+enum { SIGN_TIMEOUT_MS = 2000, CHAIN_LENGTH_MAX = 8 };
 
 struct identities {
 	struct identities *before; /* a handshake may still use it */
 	struct buf chains;         /* what it was made of */
-	struct identity identity[CHAINS_MAX];
-	size_t n;
+	gnutls_certificate_credentials_t credentials;
 };
 
 static _Atomic(struct identities *) current;
@@ -74,52 +66,61 @@ static int sign(void *context, uint32_t key_id, int scheme, const void *data, si
 	return err;
 }
 
-static int take_chain(const struct body_chain *chain, struct identity *out)
+/* One chain with its key, taken into the credentials. */
+static int take_chain(const struct body_chain *chain, gnutls_certificate_credentials_t out)
 {
+	gnutls_pcert_st certificate[CHAIN_LENGTH_MAX];
+	gnutls_privkey_t key;
+	int n = 0;
 	struct cur c = cur_of(chain->certificates);
 	struct str der, leaf = {NULL, 0};
-	while (out->n < CHAIN_LENGTH_MAX && entries_next(&c, &der)) {
+	while (n < CHAIN_LENGTH_MAX && entries_next(&c, &der)) {
 		const gnutls_datum_t datum = {(unsigned char *)(uintptr_t)der.p, (unsigned)der.n};
-		if (gnutls_pcert_import_x509_raw(&out->certificate[out->n], &datum,
-						 GNUTLS_X509_FMT_DER, 0))
+		if (gnutls_pcert_import_x509_raw(&certificate[n], &datum, GNUTLS_X509_FMT_DER, 0))
 			return ERR_CRYPTO;
-		if (out->n++ == 0)
+		if (n++ == 0)
 			leaf = der;
 	}
-	if (out->n == 0 || tls_key_new(leaf, chain->key, sign, &vault, &out->key))
+	if (n == 0 || tls_key_new(leaf, chain->key, sign, &vault, &key))
 		return ERR_CRYPTO;
-	out->algorithm = (gnutls_pk_algorithm_t)gnutls_privkey_get_pk_algorithm(out->key, NULL);
-	return 0;
+	return gnutls_certificate_set_key(out, NULL, 0, certificate, n, key) ? ERR_CRYPTO : 0;
+}
+
+static int take_chains(struct str chains, gnutls_certificate_credentials_t out)
+{
+	struct cur c = cur_of(chains);
+	struct str record;
+	struct body_chain chain;
+	int err = ERR_NOT_FOUND;
+	while (entries_next(&c, &record)) {
+		err = body_chain_get(record, &chain) ? ERR_MALFORMED : take_chain(&chain, out);
+		if (err)
+			return err;
+	}
+	return err;
 }
 
 int http_tls_set_chains(struct str chains)
 {
+	gnutls_certificate_credentials_t made;
 	struct identities *now = atomic_load(&current);
 	if (now && str_eq(chains, buf_view(&now->chains)))
 		return 0;
-	static struct buf known;
-	if (str_eq(buf_view(&known), chains))
-		return 0;
+	if (gnutls_certificate_allocate_credentials(&made))
+		return ERR_NOMEM;
+	/* GnuTLS would test the match with a signature; the vault has checked its own keys. */
+	gnutls_certificate_set_flags(made, GNUTLS_CERTIFICATE_SKIP_KEY_CERT_MATCH);
+	const int err = take_chains(chains, made);
+	if (err) {
+		log_error("the certificates from the vault cannot be used: %s", err_text(err));
+		gnutls_certificate_free_credentials(made);
+		return err;
+	}
 	struct identities *set = mem_new(struct identities);
-	struct cur c = cur_of(chains);
-	struct str record;
-	struct body_chain chain;
-	while (set->n < CHAINS_MAX && entries_next(&c, &record)) {
-		if (body_chain_get(record, &chain) || take_chain(&chain, &set->identity[set->n])) {
-			log_error("a certificate chain from the vault cannot be used");
-			return ERR_CRYPTO;
-		}
-		set->n++;
-	}
-	if (set->n == 0) {
-		log_error("the vault has no certificate for this process");
-		return ERR_NOT_FOUND;
-	}
 	set->before = now;
+	set->credentials = made;
 	buf_str(&set->chains, chains);
 	atomic_store(&current, set);
-	known.n = 0;
-	buf_str(&known, chains);
 	return 0;
 }
 
@@ -130,31 +131,23 @@ const char *http_tls_priority(void)
 	       "+GROUP-SECP384R1:%SERVER_PRECEDENCE";
 }
 
-static bool client_accepts(const gnutls_pk_algorithm_t *algorithms, int n,
-			   gnutls_pk_algorithm_t own)
+void http_tls_use(gnutls_session_t session)
 {
-	for (int i = 0; i < n; i++)
-		if (algorithms[i] == own)
-			return true;
-	return n == 0;
+	const struct identities *set = atomic_load(&current);
+	gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, set->credentials);
 }
 
 int http_tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_n,
 		      const gnutls_pk_algorithm_t *algorithms, int algorithms_n,
 		      gnutls_pcert_st **chain, unsigned *chain_n, gnutls_privkey_t *key)
 {
-	struct identities *set = atomic_load(&current);
 	(void)session;
 	(void)ca;
 	(void)ca_n;
-	for (size_t i = 0; set && i < set->n; i++) {
-		struct identity *id = &set->identity[i];
-		if (!client_accepts(algorithms, algorithms_n, id->algorithm) && i + 1 < set->n)
-			continue;
-		*chain = id->certificate;
-		*chain_n = id->n;
-		*key = id->key;
-		return 0;
-	}
+	(void)algorithms;
+	(void)algorithms_n;
+	(void)chain;
+	(void)chain_n;
+	(void)key;
 	return -1;
 }

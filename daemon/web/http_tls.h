@@ -19,6 +19,10 @@ void http_tls_set_vault(int fd, unsigned self);
 int http_tls_set_chains(struct str chains);
 
 const char *http_tls_priority(void);
+/* Before its handshake: the session shows the chains of now. GnuTLS then chooses between them by
+ * what the client knows, which a retrieve function is not told. */
+void http_tls_use(gnutls_session_t session);
+/* The library wants to be given one; it is never asked, as http_tls_use replaces it. */
 int http_tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_n,
 		      const gnutls_pk_algorithm_t *algorithms, int algorithms_n,
 		      gnutls_pcert_st **chain, unsigned *chain_n, gnutls_privkey_t *key);
