@@ -46,7 +46,8 @@ def test_the_key_is_nowhere_else(gateway):
     command = [build() / "gatehouse", "--socket", gateway.socket, "device", "add", "secret", "--bundle", folder]
     subprocess.run(["strace", "-f", "-e", "trace=sendto,sendmsg,write", "-s", "100000", "-xx", "-o", trace, *command],
                    check=True, capture_output=True)
-    scalar = re.search(rb"priv:\n([0-9a-f:\s]+)pub:", openssl("pkey", "-in", folder / "device.key", "-text", "-noout").stdout)
+    shown = openssl("pkey", "-in", folder / "device.key", "-text", "-noout").stdout
+    scalar = re.search(rb"priv:\n([0-9a-f:\s]+)pub:", shown)
     secret = bytes.fromhex(re.sub(rb"[^0-9a-f]", b"", scalar.group(1)).decode())[-32:]
     text = (folder / "device.key").read_bytes()
     line = text.splitlines()[1]
@@ -66,7 +67,8 @@ def test_a_device_connects_with_its_script(gateway):
     sub = subprocess.Popen([folder / "connect.sh", "sub", "script/#", "-C", "1", "-W", "30"], stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True)
     wait_until(lambda: gateway.json("client", "list", "--device", "script") or sub.poll(), what="the subscriber")
-    wait_until(lambda: gateway.json("client", "list", "--device", "script")[0]["subscriptions"], what="its subscription")
+    wait_until(lambda: gateway.json("client", "list", "--device", "script")[0]["subscriptions"],
+               what="its subscription")
     pub = subprocess.run([folder / "connect.sh", "pub", "script/x", "hello world", "-i", "other"], capture_output=True,
                          text=True)
     assert pub.returncode == 0, pub

@@ -248,7 +248,8 @@ def test_requests_that_are_wrong(plant, method, path, body, status, detail):
 def test_a_body_too_large(plant):
     assert api(plant.gw, "POST", "/api/v1/devices", b"x" * 70000)[0] == 413
     chunks = b"".join(b"1000\r\n" + b"x" * 4096 + b"\r\n" for _ in range(20)) + b"0\r\n\r\n"
-    answer = exchange(plant.gw, b"POST /api/v1/devices HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+    head = b"POST /api/v1/devices HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = exchange(plant.gw, head + chunks)
     assert answer.startswith(b"HTTP/1.1 413")
 
 
