@@ -6,6 +6,7 @@
 #include "daemon/base/build.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
+#include "daemon/broker/alias.h"
 #include "daemon/broker/connect.h"
 #include "daemon/broker/presence.h"
 #include "daemon/broker/proxied.h"
@@ -351,10 +352,25 @@ bool conn_send(struct conn *c, struct packet *p)
 	return true;
 }
 
+void packet_explain(struct packet *p, const char *why)
+{
+	if (!why || !why[0])
+		return;
+	p->props.reason_string = str_of(why);
+	props_mark(&p->props, PROPERTY_REASON_STRING);
+}
+
 void conn_send_ack(struct conn *c, enum packet_type type, uint16_t packet_id, enum reason reason)
+{
+	conn_send_ack_why(c, type, packet_id, reason, NULL);
+}
+
+void conn_send_ack_why(struct conn *c, enum packet_type type, uint16_t packet_id,
+		       enum reason reason, const char *why)
 {
 	if (reason != REASON_SUCCESS && c->version == MQTT_5) {
 		struct packet p = {.type = type, .props = props_none, .ack = {packet_id, reason}};
+		packet_explain(&p, why);
 		conn_send(c, &p);
 		return;
 	}
@@ -713,6 +729,7 @@ char *conn_common_name(const struct conn *c)
 
 static void free_aliases(struct conn *c)
 {
+	alias_free(c);
 	for (size_t i = 0; c->alias && i < CONN_ALIASES; i++)
 		free(c->alias[i]);
 	free(c->alias);
@@ -739,13 +756,15 @@ static void leave_worker(struct conn *c)
 	worker_schedule_reap(w);
 }
 
-static void say_goodbye(struct conn *c, enum reason reason)
+static void say_goodbye(struct conn *c, enum reason reason, const char *why)
 {
 	if (!c->stream)
 		return;
 	if (reason_is_error(reason) && c->state == CONN_OPEN && c->version == MQTT_5) {
 		struct packet p = {
 			.type = PACKET_DISCONNECT, .props = props_none, .disconnect = {reason}};
+		if (strcmp(why, reason_text(reason)) != 0)
+			packet_explain(&p, why);
 		conn_send(c, &p);
 	}
 	write_out(c);
@@ -763,7 +782,7 @@ void conn_close(struct conn *c, enum reason reason, const char *why)
 {
 	if (c->state == CONN_CLOSED)
 		return;
-	say_goodbye(c, reason);
+	say_goodbye(c, reason, why);
 	if (c->state == CONN_OPEN) {
 		tell_disconnected(c, reason, why);
 		presence_gone(c);

@@ -63,7 +63,9 @@ struct conn {
 	uint64_t proved_device;
 	int64_t certificate_until; /* seconds since 1970; 0 = no certificate */
 	unsigned char fingerprint[STREAM_FINGERPRINT];
-	char **alias; /* CONN_ALIASES topics, or NULL */
+	char **alias;                  /* CONN_ALIASES topics, or NULL */
+	struct alias_topic *alias_out; /* aliases_out of them, or NULL (alias.h) */
+	uint16_t aliases_out;          /* 0: the client takes none */
 	uint64_t messages_in;
 	uint64_t messages_out;
 	uint64_t bytes_in;
@@ -99,6 +101,11 @@ void conn_vanish(struct conn *c);
  * even without its reason string and user properties. */
 bool conn_send(struct conn *c, struct packet *p);
 void conn_send_ack(struct conn *c, enum packet_type type, uint16_t packet_id, enum reason reason);
+/* The same with a reason string for clients of MQTT 5 that want one; NULL: none. */
+void conn_send_ack_why(struct conn *c, enum packet_type type, uint16_t packet_id,
+		       enum reason reason, const char *why);
+/* Adds a reason string. */
+void packet_explain(struct packet *p, const char *why);
 /* Something was appended to c->out: it will be written at the end of the turn. */
 void conn_wrote(struct conn *c);
 /* Bytes that wait for the client. */

@@ -6,6 +6,7 @@
 #include "daemon/base/build.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
+#include "daemon/broker/alias.h"
 #include "daemon/broker/login.h"
 #include "daemon/broker/session.h"
 #include "daemon/broker/will.h"
@@ -35,9 +36,10 @@ struct connecting {
 /* ---- refusal ----------------------------------------------------------------------------------
  */
 
-static void answer_refusal(struct conn *c, enum reason reason)
+static void answer_refusal(struct conn *c, enum reason reason, const char *why)
 {
 	struct packet p = {.type = PACKET_CONNACK, .props = props_none, .connack = {false, reason}};
+	packet_explain(&p, why);
 	conn_send(c, &p);
 	c->worker->stats.connects_refused++;
 }
@@ -49,7 +51,7 @@ static void refuse(struct connecting *k, enum reason reason)
 	rec_text(&detail, "reason_code", reason_text(reason));
 	const struct str user = k->k->has_user_name ? k->k->user_name : STR("");
 	conn_event_claimed(c, EVENT_LOGIN_REFUSED, k->why, user, k->k->client_id, &detail);
-	answer_refusal(c, reason);
+	answer_refusal(c, reason, k->why);
 	conn_close(c, REASON_NORMAL_DISCONNECTION, k->why);
 }
 
@@ -63,7 +65,7 @@ void connect_refuse_bytes(struct conn *c, const void *p, size_t n, enum reason r
 	rec_text(&detail, "packet", c->version ? "CONNECT" : "not MQTT");
 	conn_event(c, event, reason_text(reason), &detail);
 	if (c->version)
-		answer_refusal(c, reason);
+		answer_refusal(c, reason, NULL);
 	conn_close(c, REASON_NORMAL_DISCONNECTION, reason_text(reason));
 }
 
@@ -322,11 +324,45 @@ static void set_capabilities(const struct connecting *k, struct props *props)
 	}
 }
 
+/* A level of response-information with the value of its variable. False: that cannot be a level. */
+static bool response_level(const struct connecting *k, const struct identity *id, struct str *level)
+{
+	if (str_is(*level, "${device}"))
+		*level = str_of(id->name);
+	else if (str_is(*level, "${clientid}"))
+		*level = k->client_id;
+	else
+		return true;
+	return topic_name_valid(*level) && topic_levels(*level) == 1;
+}
+
+/* What the client may use as the beginning of its response topics; text holds it [MQTT-3.1.2-28].
+ */
+static void set_response_information(const struct connecting *k, const struct identity *id,
+				     struct buf *text, struct props *props)
+{
+	struct str rest = str_of(k->conn->settings->config->broker.response_information);
+	if (rest.n == 0 || !k->packet->props.request_response_information)
+		return;
+	for (struct str level; topic_next(&rest, &level);) {
+		if (!response_level(k, id, &level))
+			return;
+		if (text->n)
+			buf_putc(text, '/');
+		buf_str(text, level);
+	}
+	props->response_information = buf_view(text);
+	props_mark(props, PROPERTY_RESPONSE_INFORMATION);
+}
+
 static bool send_connack(struct conn *c, struct packet *p)
 {
 	if (conn_send(c, p))
 		return true;
-	/* A client with very little room is not offered aliases then. */
+	/* A client with very little room is not offered what it can do without. */
+	props_drop(&p->props, PROPERTY_RESPONSE_INFORMATION);
+	if (conn_send(c, p))
+		return true;
 	props_drop(&p->props, PROPERTY_TOPIC_ALIAS_MAXIMUM);
 	return conn_send(c, p);
 }
@@ -355,6 +391,7 @@ static void tell_connected(struct connecting *k)
 static void open_session(struct connecting *k, struct session *s, struct identity *id)
 {
 	struct conn *c = k->conn;
+	AUTO_BUF response = {0};
 	struct packet connack = {
 		.type = PACKET_CONNACK,
 		.props = props_none,
@@ -364,6 +401,7 @@ static void open_session(struct connecting *k, struct session *s, struct identit
 	c->device_id = id->device_id;
 	c->connected_ms = clock_wall_ms();
 	c->receive_maximum = k->packet->props.receive_maximum;
+	alias_offer(c, k->packet->props.topic_alias_maximum);
 	s->address = c->peer;
 	s->conn = c;
 	s->cn_known = false;
@@ -373,6 +411,7 @@ static void open_session(struct connecting *k, struct session *s, struct identit
 	set_keep_alive(k, &connack.props);
 	set_expiry(k, s, &connack.props);
 	set_capabilities(k, &connack.props);
+	set_response_information(k, id, &response, &connack.props);
 	if (k->k->has_will)
 		will_set(s, &k->k->will);
 	tell_connected(k);

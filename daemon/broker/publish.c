@@ -42,8 +42,14 @@ static void tell_denied(struct conn *c, const char *why, struct str topic, uint6
 	conn_event(c, EVENT_ACL_DENIED, why, &detail);
 }
 
-/* May this message be taken? SUCCESS, or what the publisher is told. */
-static enum reason judge(struct conn *c, const struct packet_publish *p, struct str topic)
+/* What the publisher is told. */
+struct answer {
+	enum reason reason;
+	const char *why; /* or NULL */
+};
+
+/* May this message be taken? */
+static struct answer judge(struct conn *c, const struct packet_publish *p, struct str topic)
 {
 	const struct session *s = c->session;
 	const struct acl_who who = session_who(s);
@@ -53,13 +59,13 @@ static enum reason judge(struct conn *c, const struct packet_publish *p, struct 
 	if (max_payload && p->payload.n > max_payload) {
 		c->worker->stats.dropped_large++;
 		conn_event(c, EVENT_LIMIT_REACHED, "max-payload", NULL);
-		return REASON_QUOTA_EXCEEDED;
+		return (struct answer){REASON_QUOTA_EXCEEDED, "max-payload"};
 	}
 	if (acl_check(s->identity->acl, &who, ACL_PUBLISH, topic, how, &verdict))
-		return REASON_SUCCESS;
-	tell_denied(c, verdict.rule ? "denied by a rule" : "no rule allows it", topic,
-		    verdict.rule);
-	return REASON_NOT_AUTHORIZED;
+		return (struct answer){REASON_SUCCESS, NULL};
+	const char *why = verdict.rule ? "denied by a rule" : "no rule allows it";
+	tell_denied(c, why, topic, verdict.rule);
+	return (struct answer){REASON_NOT_AUTHORIZED, why};
 }
 
 /* False: nothing is acknowledged as kept that is not. Where the answer cannot say so, the message
@@ -75,7 +81,7 @@ static bool keep(struct conn *c, struct msg *m)
 	return true;
 }
 
-static enum reason route(struct conn *c, const struct packet *p, struct str topic)
+static struct answer route(struct conn *c, const struct packet *p, struct str topic)
 {
 	struct worker *w = c->worker;
 	const struct msg_parts parts = {
@@ -90,20 +96,27 @@ static enum reason route(struct conn *c, const struct packet *p, struct str topi
 	AUTO(msg) m = msg_new(&parts);
 	if (!m) {
 		w->stats.dropped_memory++;
-		return REASON_QUOTA_EXCEEDED;
+		return (struct answer){REASON_QUOTA_EXCEEDED, "no memory"};
 	}
 	if (m->retain && !keep(c, m))
-		return REASON_QUOTA_EXCEEDED;
-	return route_publish(w, m) ? REASON_SUCCESS : REASON_NO_MATCHING_SUBSCRIBERS;
+		return (struct answer){REASON_QUOTA_EXCEEDED, "no room for retained messages"};
+	const bool matched = route_publish(w, m) > 0;
+	return (struct answer){matched ? REASON_SUCCESS : REASON_NO_MATCHING_SUBSCRIBERS, NULL};
+}
+
+static struct answer take(struct conn *c, const struct packet *p, struct str topic)
+{
+	const struct answer a = judge(c, &p->publish, topic);
+	return reason_is_error(a.reason) ? a : route(c, p, topic);
 }
 
 /* MQTT 3 cannot say no to a message: what is refused is acknowledged, dropped and logged. */
-static void answer(struct conn *c, const struct packet_publish *p, enum reason reason)
+static void send_answer(struct conn *c, const struct packet_publish *p, struct answer a)
 {
 	if (p->qos == 1)
-		conn_send_ack(c, PACKET_PUBACK, p->packet_id, reason);
+		conn_send_ack_why(c, PACKET_PUBACK, p->packet_id, a.reason, a.why);
 	else if (p->qos == 2)
-		conn_send_ack(c, PACKET_PUBREC, p->packet_id, reason);
+		conn_send_ack_why(c, PACKET_PUBREC, p->packet_id, a.reason, a.why);
 }
 
 static bool offers_retain(const struct conn *c)
@@ -129,19 +142,17 @@ static enum reason take_exactly_once(struct conn *c, const struct packet *p, str
 	}
 	if (s->received_n >= c->settings->config->broker.max_inflight)
 		return REASON_RECEIVE_MAXIMUM_EXCEEDED;
-	enum reason reason = judge(c, &p->publish, topic);
-	if (!reason_is_error(reason))
-		reason = route(c, p, topic);
-	if (!reason_is_error(reason) || c->version != MQTT_5)
+	const struct answer a = take(c, p, topic);
+	if (!reason_is_error(a.reason) || c->version != MQTT_5)
 		session_receive(s, id);
-	answer(c, &p->publish, reason);
+	send_answer(c, &p->publish, a);
 	return REASON_SUCCESS;
 }
 
 enum reason publish_received(struct conn *c, const struct packet *p)
 {
 	struct str topic;
-	enum reason reason = resolve_alias(c, p, &topic);
+	const enum reason reason = resolve_alias(c, p, &topic);
 	if (reason != REASON_SUCCESS)
 		return reason;
 	c->messages_in++;
@@ -155,10 +166,7 @@ enum reason publish_received(struct conn *c, const struct packet *p)
 		return REASON_RETAIN_NOT_SUPPORTED;
 	if (p->publish.qos == 2)
 		return take_exactly_once(c, p, topic);
-	reason = judge(c, &p->publish, topic);
-	if (!reason_is_error(reason))
-		reason = route(c, p, topic);
-	answer(c, &p->publish, reason);
+	send_answer(c, &p->publish, take(c, p, topic));
 	return REASON_SUCCESS;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "daemon/broker/session.h"
 #include "daemon/base/err.h"
+#include "daemon/broker/alias.h"
 #include "daemon/broker/conn.h"
 #include "daemon/broker/replay.h"
 #include "daemon/broker/share.h"
@@ -275,7 +276,7 @@ static bool send_cached(struct conn *c, const struct msg *m, const struct publis
 	struct worker *w = c->worker;
 	const struct encoded *e = &w->encoded;
 	if (e->msg != m || e->version != r->version || e->qos != r->qos || e->retain != r->retain ||
-	    r->ids.n)
+	    r->ids.n || r->topic_alias)
 		return false;
 	if (e->n > c->packet_max)
 		return false;
@@ -291,7 +292,7 @@ static void cache(struct worker *w, const struct msg *m, const struct publish_re
 		  const unsigned char *p, size_t n)
 {
 	struct encoded *e = &w->encoded;
-	if (n > sizeof(e->bytes) || r->ids.n || r->has_message_expiry)
+	if (n > sizeof(e->bytes) || r->ids.n || r->has_message_expiry || r->topic_alias)
 		return;
 	memcpy(e->bytes, p, n);
 	e->msg = m;
@@ -327,13 +328,25 @@ static bool send_fresh(struct conn *c, struct msg *m, const struct publish_recei
 	return true;
 }
 
+/* A new alias may be what makes it too large. */
+static bool send_without_alias(struct conn *c, struct msg *m, struct publish_receiver *r)
+{
+	if (!r->topic_alias || r->topic_omitted)
+		return false;
+	r->topic_alias = 0;
+	return send_fresh(c, m, r);
+}
+
 static bool send_publish(struct conn *c, struct msg *m, struct publish_receiver *r)
 {
 	struct worker *w = c->worker;
 	r->version = c->version;
 	msg_expiry_left(m, loop_now_ms(w->loop), r);
-	if (!send_cached(c, m, r) && !send_fresh(c, m, r))
+	if (c->aliases_out)
+		alias_choose(c, m->shared.topic, r);
+	if (!send_cached(c, m, r) && !send_fresh(c, m, r) && !send_without_alias(c, m, r))
 		return false;
+	alias_sent(c, m->shared.topic, r);
 	c->messages_out++;
 	w->stats.messages_out++;
 	conn_wrote(c);

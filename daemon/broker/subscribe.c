@@ -40,13 +40,13 @@ bool subscription_may_receive(const struct session *s, const struct subscription
 	return acl_deliver(s->identity->acl, &who, via, m->shared.topic, how, NULL);
 }
 
-static void tell_denied(struct conn *c, struct str filter, uint64_t rule)
+static void tell_denied(struct conn *c, const char *why, struct str filter, uint64_t rule)
 {
 	AUTO_BUF detail = {0};
 	rec_text(&detail, "action", "subscribe");
 	journal_topic(&detail, filter);
 	rec_int(&detail, "rule", (int64_t)rule);
-	conn_event(c, EVENT_ACL_DENIED, rule ? "denied by a rule" : "no rule allows it", &detail);
+	conn_event(c, EVENT_ACL_DENIED, why, &detail);
 }
 
 static uint8_t options_of(const struct packet_subscription *asked)
@@ -71,9 +71,10 @@ static bool wants_retained(const struct packet_subscription *asked, bool existed
 	return asked->retain_handling == 0 || (asked->retain_handling == 1 && !existed);
 }
 
-/* Below 0x80: the QoS that was granted. */
+/* Below 0x80: the QoS that was granted. Otherwise *why may say more. */
 static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
-				 const struct packet_subscription *asked, uint32_t identifier)
+				 const struct packet_subscription *asked, uint32_t identifier,
+				 const char **why)
 {
 	struct session *s = c->session;
 	struct subscription *sub = map_get(&s->subscriptions, asked->filter);
@@ -81,14 +82,18 @@ static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 	uint8_t options = options_of(asked);
 	const bool existed = sub != NULL;
 	bool replaced;
-	if (filter_too_large(c, asked->filter))
+	if (filter_too_large(c, asked->filter)) {
+		*why = "max-topic-length or max-topic-levels";
 		return REASON_TOPIC_FILTER_INVALID;
+	}
 	if (!sub && s->subscriptions.n >= c->settings->config->broker.max_subscriptions) {
 		conn_event(c, EVENT_LIMIT_REACHED, "max-subscriptions", NULL);
+		*why = "max-subscriptions";
 		return REASON_QUOTA_EXCEEDED;
 	}
 	if (!subscription_judge(s, asked->filter, &options, &verdict)) {
-		tell_denied(c, asked->filter, verdict.rule);
+		*why = verdict.rule ? "denied by a rule" : "no rule allows it";
+		tell_denied(c, *why, asked->filter, verdict.rule);
 		return REASON_NOT_AUTHORIZED;
 	}
 	sub = session_subscription(s, asked->filter);
@@ -119,17 +124,20 @@ enum reason subscribe_received(struct conn *c, const struct packet *p)
 	const uint32_t identifier =
 		p->props.subscription_ids.n ? p->props.subscription_ids.p[0] : 0;
 	char *codes = arena_alloc(&w->arena, s->n);
+	const char *why = NULL;
 	struct trie_edit edit;
 	worker_leave(w);
 	trie_edit_begin(w->broker->trie, &w->reader, &edit);
 	for (size_t i = 0; i < s->n; i++)
-		codes[i] = code_of(c, subscribe_one(c, &edit, &s->subscriptions[i], identifier));
+		codes[i] =
+			code_of(c, subscribe_one(c, &edit, &s->subscriptions[i], identifier, &why));
 	trie_edit_commit(&edit);
 	struct packet answer = {
 		.type = PACKET_SUBACK,
 		.props = props_none,
 		.suback = {s->packet_id, str_make(codes, s->n)},
 	};
+	packet_explain(&answer, why);
 	if (!conn_send(c, &answer))
 		return REASON_PACKET_TOO_LARGE;
 	replay_run(c->session);
