@@ -81,6 +81,10 @@ static int add_partial(scmp_filter_ctx filter, enum process process, uint32_t fa
 	const struct scmp_arg_cmp own = {0, SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)getpid()};
 	/* clone3 hides its flags from the filter: the C library then falls back to clone. */
 	int err = add_rule(filter, SCMP_ACT_ERRNO(ENOSYS), fallback, SCMP_SYS(clone3));
+	/* The C library asks /proc how to give memory of a thread back and can do without an
+	 * answer: a file is refused and never a reason to die. */
+	if (err == 0 && ON_NETWORK >> process & 1)
+		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);
 	if (err == 0)
 		err = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &own);
 	for (size_t i = 0; i < ARRAY_LEN(partial) && err == 0; i++) {
