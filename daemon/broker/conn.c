@@ -149,6 +149,7 @@ static void broken_packet(struct conn *c, const void *p, size_t n, enum reason r
 static bool one_packet(struct conn *c, const unsigned char *p, size_t n)
 {
 	struct worker *w = c->worker;
+	w->stats.packets_in++;
 	if (c->state == CONN_WAITING) {
 		connect_received(c, p, n);
 		arena_reset(&w->arena);
@@ -348,6 +349,7 @@ bool conn_send(struct conn *c, struct packet *p)
 		sendq_put(&c->out, &c->worker->store, bytes, n);
 		free(bytes);
 	}
+	c->worker->stats.packets_out++;
 	conn_wrote(c);
 	return true;
 }
@@ -380,6 +382,7 @@ void conn_send_ack_why(struct conn *c, enum packet_type type, uint16_t packet_id
 		(unsigned char)(type << 4 | (type == PACKET_PUBREL ? 2 : 0)), 2,
 		(unsigned char)(packet_id >> 8), (unsigned char)packet_id};
 	sendq_put(&c->out, &c->worker->store, bytes, sizeof(bytes));
+	c->worker->stats.packets_out++;
 	conn_wrote(c);
 }
 
@@ -786,6 +789,7 @@ void conn_close(struct conn *c, enum reason reason, const char *why)
 	if (c->state == CONN_OPEN) {
 		tell_disconnected(c, reason, why);
 		presence_gone(c);
+		c->worker->stats.clients--;
 	}
 	struct session *s = TAKE(c->session);
 	leave_worker(c);

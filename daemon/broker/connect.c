@@ -416,6 +416,7 @@ static void open_session(struct connecting *k, struct session *s, struct identit
 		will_set(s, &k->k->will);
 	tell_connected(k);
 	c->worker->stats.connects++;
+	c->worker->stats.clients++;
 	if (!send_connack(c, &connack)) {
 		conn_close(c, REASON_NORMAL_DISCONNECTION, "CONNACK does not fit the client");
 		return;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "daemon/base/map.h"
+#include "daemon/broker/sys.h"
 #include "daemon/broker/vaultlink.h"
 #include "daemon/broker/worker.h"
 #include "daemon/ipc/child.h"
@@ -66,7 +67,8 @@ struct control {
 	struct loop_timer second;
 	uint64_t seconds;
 	struct loop_timer settle; /* between the last goodbye and the end */
-	struct stats told;        /* figures as last sent */
+	struct sys sys;
+	struct stats told; /* figures as last sent */
 	bool collecting;
 	bool presence_anew; /* the store knows of no client */
 	bool registry_loaded;

@@ -157,6 +157,7 @@ enum reason publish_received(struct conn *c, const struct packet *p)
 		return reason;
 	c->messages_in++;
 	c->worker->stats.messages_in++;
+	c->worker->stats.payload_in += p->publish.payload.n;
 	if (topic_too_large(c, topic)) {
 		conn_event(c, EVENT_LIMIT_REACHED, "max-topic-length or max-topic-levels", NULL);
 		conn_close(c, REASON_TOPIC_NAME_INVALID, "the topic is too long");

@@ -31,6 +31,13 @@ struct session *session_new(struct worker *w, struct str client_id, struct ident
 	return s;
 }
 
+/* Adds (1) or takes away (-1) what waits in the figures. */
+static void count_waiting(struct session *s, uint64_t sign)
+{
+	s->worker->stats.queued += sign * s->out.waiting_n;
+	s->worker->stats.queued_bytes += sign * s->out.waiting_bytes;
+}
+
 static void drop_subscriptions(struct session *s)
 {
 	struct worker *w = s->worker;
@@ -46,6 +53,7 @@ static void drop_subscriptions(struct session *s)
 		}
 		trie_edit_commit(&edit);
 		w->stats.subscriptions -= s->subscriptions.n;
+		w->stats.shared -= s->shared;
 	}
 	replay_cancel_all(s);
 	map_fini(&s->subscriptions);
@@ -71,6 +79,7 @@ struct subscription *session_subscription(struct session *s, struct str filter)
 	sub->filter_n = filter.n;
 	memcpy(sub->filter, filter.p, filter.n);
 	s->shared += topic_is_shared(filter);
+	s->worker->stats.shared += topic_is_shared(filter);
 	s->place[at] = sub;
 	map_set(&s->subscriptions, filter, sub);
 	s->worker->stats.subscriptions++;
@@ -81,6 +90,7 @@ void session_unsubscribed(struct session *s, struct subscription *sub)
 {
 	replay_cancel(s, sub);
 	s->shared -= topic_is_shared(subscription_filter(sub));
+	s->worker->stats.shared -= topic_is_shared(subscription_filter(sub));
 	s->place[sub->place] = NULL;
 	map_remove(&s->subscriptions, subscription_filter(sub));
 	free(sub);
@@ -148,7 +158,7 @@ void session_end(struct session *s)
 	will_publish(s);
 	drop_subscriptions(s);
 	hand_over(s);
-	w->stats.queued -= s->out.waiting_n;
+	count_waiting(s, (uint64_t)-1);
 	inflight_fini(&s->out);
 	directory_drop(w->broker->directory, session_client_id(s));
 	slab_remove(&w->sessions, s->handle);
@@ -171,7 +181,9 @@ void session_attach(struct session *s, struct conn *c)
 
 static void expired(struct loop_timer *t)
 {
-	session_end(container_of(t, struct session, expiry));
+	struct session *s = container_of(t, struct session, expiry);
+	s->worker->stats.expired++;
+	session_end(s);
 }
 
 void session_detach(struct session *s)
@@ -183,9 +195,9 @@ void session_detach(struct session *s)
 		session_end(s);
 		return;
 	}
-	w->stats.queued -= s->out.waiting_n;
+	count_waiting(s, (uint64_t)-1);
 	inflight_restart(&s->out);
-	w->stats.queued += s->out.waiting_n;
+	count_waiting(s, 1);
 	mark_presence(s);
 	if (s->expiry_s != UINT32_MAX)
 		loop_timer_start(w->loop, &s->expiry, "session expiry",
@@ -260,9 +272,9 @@ void session_use_identity(struct session *s, struct identity *now)
 		return;
 	if (s->subscriptions.n)
 		rejudge_subscriptions(s);
-	w->stats.queued -= s->out.waiting_n;
+	count_waiting(s, (uint64_t)-1);
 	const size_t dropped = inflight_filter(&s->out, may_receive, s);
-	w->stats.queued += s->out.waiting_n;
+	count_waiting(s, 1);
 	w->stats.denied += dropped;
 	s->dropped += dropped;
 }
@@ -349,6 +361,8 @@ static bool send_publish(struct conn *c, struct msg *m, struct publish_receiver 
 	alias_sent(c, m->shared.topic, r);
 	c->messages_out++;
 	w->stats.messages_out++;
+	w->stats.packets_out++;
+	w->stats.payload_out += m->shared.payload.n;
 	conn_wrote(c);
 	return true;
 }
@@ -419,6 +433,7 @@ void session_deliver_shared(struct session *s, struct msg *m, uint8_t qos, bool 
 	}
 	inflight_push(&s->out, m, qos, retain, ids)->share = share;
 	stats->queued++;
+	stats->queued_bytes += msg_size(m);
 	session_pump(s);
 }
 
@@ -451,15 +466,15 @@ void session_pump(struct session *s)
 		replay_run(s);
 		return;
 	}
-	const uint32_t before = s->out.waiting_n;
 	const uint64_t now = loop_now_ms(w->loop);
 	const uint32_t window = MIN(c->receive_maximum, c->settings->config->broker.max_inflight);
 	const size_t enough = c->settings->config->broker.max_output_bytes / 2;
 	struct delivery *d;
+	count_waiting(s, (uint64_t)-1);
 	while (conn_backlog(c) < enough &&
 	       (d = inflight_next(&s->out, window, now, &w->stats.dropped_expired)))
 		send_delivery(s, d);
-	w->stats.queued -= before - s->out.waiting_n;
+	count_waiting(s, 1);
 	replay_run(s);
 }
 

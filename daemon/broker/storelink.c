@@ -218,6 +218,7 @@ struct second {
 	struct round round;
 	struct control *control;
 	bool anew;
+	bool sys; /* somebody subscribes to a topic below $SYS */
 	struct buf clients[WORKERS_MAX];
 	struct stats stats[WORKERS_MAX];
 };
@@ -231,6 +232,8 @@ static void second_run(struct worker *w, struct round *r)
 		const struct retain_size retained = retain_size(w->broker->retain);
 		w->stats.retained = retained.messages;
 		w->stats.retained_bytes = retained.bytes;
+		worker_enter(w);
+		s->sys = trie_begins_with(trie_load(w->broker->trie), STR("$SYS"));
 	}
 	w->stats.events_suppressed = w->journal.suppressed;
 	s->stats[w->index] = w->stats;
@@ -291,12 +294,14 @@ static void second_done(struct round *r)
 	} else {
 		k->presence_anew = true;
 	}
+	if (!k->stopping)
+		sys_second(k, &sum, s->sys);
 	free(s);
 }
 
 void storelink_second(struct control *k)
 {
-	if (!k->store || k->collecting)
+	if (k->collecting)
 		return;
 	struct second *s = mem_new(struct second);
 	s->control = k;

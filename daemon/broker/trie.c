@@ -557,6 +557,11 @@ const struct trie_sub *trie_find(const struct trie_version *v, struct str filter
 	return parts_of(filter, &parts) ? NULL : find(v->root, &parts, handle);
 }
 
+bool trie_begins_with(const struct trie_version *v, struct str level)
+{
+	return v->root && child_get(v->root, level);
+}
+
 static void group_size(void *ctx, void *value)
 {
 	const struct group *g = value;

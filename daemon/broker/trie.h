@@ -88,5 +88,8 @@ struct trie_visitor {
 void trie_match(const struct trie_version *v, struct str topic, const struct trie_visitor *visitor);
 /* The subscription of this handle with exactly this filter (shared or not), or NULL. */
 const struct trie_sub *trie_find(const struct trie_version *v, struct str filter, uint64_t handle);
+/* Whether any filter, shared or not, begins with exactly this level. */
+bool trie_begins_with(const struct trie_version *v, struct str level);
+
 /* Memory of the version in bytes, as asked from the allocator. Walks all of it: for tests. */
 size_t trie_version_bytes(const struct trie_version *v);
