@@ -85,6 +85,34 @@ static void put_events(void)
 	}
 }
 
+static void put_metrics(void)
+{
+	static const struct {
+		const char *name;
+		const char *label;
+		const char *text;
+	} metrics[] = {
+#define METRIC(type, name, label, figure, text) {name, label, text},
+#include "daemon/base/metrics.def"
+	};
+	printf(".SH METRICS\nFor Prometheus and others that read its format, GET /metrics on the "
+	       "control socket:\n.PP\n.nf\n"
+	       "curl \\-\\-unix\\-socket /run/gatehouse/control.sock "
+	       "http://localhost/metrics\n.fi\n"
+	       ".PP\nThe caller needs the level for \\fBgatehouse status\\fR. The figures of the "
+	       "broker are at most a second old, and begin anew when it is started again.\n");
+	for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
+		printf(".TP\n\\fB");
+		put(metrics[i].name);
+		printf("\\fR");
+		if (metrics[i].label[0])
+			printf(" {%s}", metrics[i].label);
+		printf("\n");
+		put(metrics[i].text);
+		printf("\n");
+	}
+}
+
 static void put_man(const char *version)
 {
 	printf(".TH GATEHOUSE 1 \"\" \"Gatehouse %s\" \"Gatehouse\"\n"
@@ -108,6 +136,7 @@ static void put_man(const char *version)
 	for (size_t i = 0; i < ctl_commands_n; i++)
 		put_command(&ctl_commands[i]);
 	put_events();
+	put_metrics();
 	printf(".SH EXIT STATUS\n"
 	       ".TP\n0\nDone.\n.TP\n1\nThe gateway could not do it.\n"
 	       ".TP\n2\nWrong usage, or an argument that is not allowed.\n"

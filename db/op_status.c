@@ -7,7 +7,7 @@
  *   started                 time or null;  uptime: int, seconds
  *   processes               list of {name, state (down, starting, serving, stopping), pid: int,
  *                           since: time, restarts: int, last_exit: str, "" when it never ended}
- *   listeners               list of {name, address, protocol}
+ *   listeners               list of {name, address, protocol, connections: int, of this name}
  *   devices                 {total, enabled, connected: int}
  *   certificates            {good, revoked, expired, expiring: int, within 30 days}
  *   connections             int
@@ -67,6 +67,7 @@ static void put_listeners(struct store *s, struct buf *out)
 		rec_str(out, "name", name);
 		rec_str(out, "address", address.p ? address : STR(""));
 		rec_str(out, "protocol", item.p ? item : STR(""));
+		rec_int(out, "connections", (int64_t)presence_of_listener(&s->presence, name));
 		rec_end(out);
 	}
 	rec_end(out);

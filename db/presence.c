@@ -111,6 +111,15 @@ size_t presence_of_device(const struct presence *p, uint64_t device_id)
 	return (uintptr_t)map_get(&p->devices, MAP_KEY(device_id));
 }
 
+size_t presence_of_listener(const struct presence *p, struct str listener)
+{
+	size_t at = 0, n = 0;
+	void *value;
+	while (map_next(&p->clients, &at, NULL, &value))
+		n += str_eq(((const struct presence_client *)value)->body.listener, listener);
+	return n;
+}
+
 const struct presence_client *presence_by_client_id(const struct presence *p, struct str client_id)
 {
 	size_t at = 0;

@@ -28,6 +28,7 @@ int presence_take_counters(struct presence *p, const struct body_counters *body)
 
 size_t presence_count(const struct presence *p);
 size_t presence_of_device(const struct presence *p, uint64_t device_id);
+size_t presence_of_listener(const struct presence *p, struct str listener);
 const struct presence_client *presence_by_client_id(const struct presence *p, struct str client_id);
 /* Connections with a handle above `after` (and of this device unless 0), ascending, at most max of
  * them. Returns how many were written to out. */

@@ -7,7 +7,9 @@
 #include "daemon/base/log.h"
 #include "daemon/broker/presence.h"
 #include "daemon/broker/revoke.h"
+#include "daemon/ipc/rec.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { SNAPSHOT_MAX = 1024 * MiB, SNAPSHOT_TIMEOUT_MS = 10000, PRESENCE_MAX = 60000 };
@@ -265,6 +267,32 @@ static void send_presence(struct control *k, struct str clients, bool anew)
 	} while (clients.n);
 }
 
+/* What is counted once for all workers. */
+static void put_shared(struct control *k, struct buf *rec)
+{
+	const struct config_broker *b = &k->settings->config->broker;
+	struct limit_stats limit;
+	struct handshake_stats handshakes;
+	char name[64];
+	limit_stats(k->broker.limit, &limit);
+	handshake_pool_stats(k->broker.handshakes, &handshakes);
+	rec_int(rec, "connections.half-open", limit.half_open);
+	rec_int(rec, "limit.connections", b->max_connections);
+	rec_int(rec, "limit.half-open", b->max_half_open);
+	rec_int(rec, "limit.sessions", b->max_sessions);
+	for (unsigned i = LIMIT_OK + 1; i < LIMIT_REFUSALS; i++) {
+		snprintf(name, sizeof(name), "limits.refused.%s",
+			 limit_refusal_name((enum limit_refusal)i));
+		rec_int(rec, name, (int64_t)limit.refused[i]);
+	}
+	rec_int(rec, "handshakes.resumed", (int64_t)handshakes.resumed);
+	for (unsigned i = 0; i < HANDSHAKE_OUTCOMES; i++) {
+		snprintf(name, sizeof(name), "handshakes.outcome.%s",
+			 handshake_outcome_name((enum handshake_outcome)i));
+		rec_int(rec, name, (int64_t)handshakes.outcome[i]);
+	}
+}
+
 static void send_counters(struct control *k, const struct stats *sum)
 {
 	AUTO_BUF rec = {0};
@@ -272,6 +300,8 @@ static void send_counters(struct control *k, const struct stats *sum)
 		return;
 	k->told = *sum;
 	stats_put(sum, &rec);
+	if (!k->stopping)
+		put_shared(k, &rec);
 	const struct body_counters b = {buf_view(&rec)};
 	LINK_SEND(k->store, COUNTERS, counters, 0, -1, &b);
 }

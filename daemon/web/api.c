@@ -11,6 +11,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
 #include "daemon/web/json.h"
+#include "daemon/web/metrics.h"
 #include "daemon/web/router.h"
 #include "daemon/web/web.h"
 
@@ -25,7 +26,8 @@ struct api_call {
 	struct link_call call;
 	struct web *web;
 	struct http_request *request;
-	unsigned status; /* when it works */
+	unsigned status;                                        /* when it works */
+	void (*render)(struct http_request *r, json_t *result); /* NULL: as JSON */
 };
 
 static const char *title_of(unsigned status)
@@ -114,12 +116,16 @@ static struct http_request *finish(struct api_call *a)
 static void send_result(struct api_call *a, struct str result)
 {
 	const unsigned status = a->status;
+	void (*const render)(struct http_request *, json_t *) = a->render;
 	struct http_request *r = finish(a);
 	if (!rec_valid(result)) {
 		api_problem(r, 500, NULL, "the store's answer cannot be read", NULL);
 		return;
 	}
-	send_json(r, status, "application/json", json_from_rec(result), NULL);
+	if (render)
+		render(r, json_from_rec(result));
+	else
+		send_json(r, status, "application/json", json_from_rec(result), NULL);
 }
 
 static void store_answered(struct link_call *call, int err, struct record *reply)
@@ -164,7 +170,7 @@ static struct str credentials(const struct http_request *r, unsigned char bytes[
 }
 
 static void ask_store(struct web *w, struct http_request *r, const struct router_match *m,
-		      const struct buf *args)
+		      const struct buf *args, void (*render)(struct http_request *, json_t *))
 {
 	unsigned char bytes[8];
 	struct body_op b = {
@@ -180,6 +186,7 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 	a->web = w;
 	a->request = r;
 	a->status = m->status;
+	a->render = render;
 	list_append(&w->pending, &a->node);
 	LINK_ASK(w->store, &a->call, OP, op, -1, &b, ASK_TIMEOUT_MS + (uint32_t)wait_ms,
 		 store_answered);
@@ -321,6 +328,27 @@ static bool too_large(const struct buf *args, struct json_problem *problem)
 	return true;
 }
 
+static void print_metrics(struct http_request *r, json_t *status)
+{
+	AUTO_BUF text = {0};
+	metrics_print(status, &text);
+	json_decref(status);
+	http_reply(r, 200, METRICS_TYPE, buf_view(&text), NULL);
+}
+
+bool api_metrics(struct web *w, struct http_request *r)
+{
+	const struct router_match m = {.op = OP_STATUS, .status = 200};
+	const struct buf none = {0};
+	if (!str_is(http_path(r), "/metrics"))
+		return false;
+	if (strcmp(http_method(r), "GET") != 0)
+		api_problem(r, 405, NULL, "this resource is only read", "GET");
+	else
+		ask_store(w, r, &m, &none, print_metrics);
+	return true;
+}
+
 void api_handle(struct web *w, struct http_request *r)
 {
 	struct router_match m;
@@ -340,7 +368,7 @@ void api_handle(struct web *w, struct http_request *r)
 		api_problem(r, 400, problem.field, problem.why, NULL);
 		return;
 	}
-	ask_store(w, r, &m, &args);
+	ask_store(w, r, &m, &args, NULL);
 }
 
 void api_stop(struct web *w)

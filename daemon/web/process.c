@@ -27,6 +27,8 @@ static void handle(void *owner, struct http_request *r)
 		api_problem(r, 503, NULL, "the gateway stops", NULL);
 	else if (health_handle(w, r))
 		return;
+	else if (child_self(w->child) == PROCESS_CTL && api_metrics(w, r))
+		return;
 	else if (child_self(w->child) == PROCESS_CTL)
 		api_handle(w, r);
 	else

@@ -29,6 +29,9 @@ struct web {
 
 /* api.c: answers /api/v1/... by asking the store. */
 void api_handle(struct web *w, struct http_request *r);
+/* True when the path was /metrics, which is answered with the figures of status (metrics.h); the
+ * caller needs the level for that operation. */
+bool api_metrics(struct web *w, struct http_request *r);
 /* Answers every open request with 503. */
 void api_stop(struct web *w);
 /* A problem document (RFC 9457): one sentence, and the field it is about or NULL. */
