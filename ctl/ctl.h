@@ -112,4 +112,5 @@ int run_cert_revoke(struct invocation *in);
 int run_acl(struct invocation *in);
 int run_acl_check(struct invocation *in);
 int run_event_list(struct invocation *in);
+int run_migrate(struct invocation *in);
 int run_setup_code(struct invocation *in);

@@ -28,6 +28,7 @@ NOT_LINKED(run_cert_revoke)
 NOT_LINKED(run_acl)
 NOT_LINKED(run_acl_check)
 NOT_LINKED(run_event_list)
+NOT_LINKED(run_migrate)
 NOT_LINKED(run_setup_code)
 
 /* Text for roff: no escapes, no requests by accident. */
