@@ -322,6 +322,32 @@ static bool has_arg(const json_t *d, const char *word)
 	return false;
 }
 
+/* A load balancer in front that states the client's address: only from the networks that
+ * set_real_ip_from names. */
+static void take_proxy(struct making *l, const json_t *server, const json_t *listen)
+{
+	AUTO_BUF list = {0};
+	size_t i;
+	const json_t *d;
+	if (!has_arg(listen, "proxy_protocol"))
+		return;
+	json_array_foreach(json_object_get(server, "block"), i, d)
+	{
+		if (strcmp(json_string_value(json_object_get(d, "name")), "set_real_ip_from") == 0)
+			buf_printf(&list, "%s%s", list.n ? ", " : "", arg(d, 0));
+	}
+	if (!list.n) {
+		migration_say(l->m, REFUSED, where_of(listen), "proxy_protocol",
+			      "no set_real_ip_from says whom to believe: name the networks of the "
+			      "load balancer in proxy-from");
+		return;
+	}
+	set(l, "proxy-protocol", "any");
+	set(l, "proxy-from", buf_cstr(&list));
+	migration_say(l->m, TAKEN, where_of(listen), "proxy_protocol", "proxy-from = %s",
+		      buf_cstr(&list));
+}
+
 /* "443", "*:443", "127.0.0.1:443", "[::]:443". */
 static void take_listen(struct making *l, const json_t *d)
 {
@@ -342,9 +368,6 @@ static void take_listen(struct making *l, const json_t *d)
 	else
 		bind_to(l, host, port);
 	l->tls = has_arg(d, "ssl");
-	if (has_arg(d, "proxy_protocol"))
-		migration_say(l->m, REFUSED, where_of(d), "proxy_protocol",
-			      "addresses come from the connection itself");
 }
 
 static void take_server_file(struct making *l, const json_t *server, const char *name,
@@ -513,10 +536,10 @@ static void tell_rest(struct migration *m, const json_t *server)
 					   "limit_conn",
 					   "allow",
 					   "deny",
-					   "ssl_protocols"};
-	static const char *const never[] = {"ssl_preread",     "proxy_bind",     "proxy_ssl",
-					    "return",          "proxy_protocol", "js_access",
-					    "set_real_ip_from"};
+					   "ssl_protocols",
+					   "set_real_ip_from"};
+	static const char *const never[] = {"ssl_preread", "proxy_bind", "proxy_ssl", "return",
+					    "js_access"};
 	size_t i;
 	const json_t *d;
 	json_array_foreach(json_object_get(server, "block"), i, d)
@@ -552,6 +575,7 @@ static const json_t *convert_server(struct migration *m, const json_t *server)
 		return NULL;
 	}
 	take_listen(&l, listen);
+	take_proxy(&l, server, listen);
 	const char *protocol = option_get(section, "protocol", NULL);
 	if (protocol && strcmp(protocol, "websockets") == 0)
 		set(&l, "protocol", "websocket");

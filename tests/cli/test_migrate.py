@@ -428,20 +428,22 @@ def passwd_hash(folder, password):
     return (folder / "one").read_text().strip().partition(":")[2]
 
 
-SERVER = "listen 127.0.0.1:{port}; proxy_pass 127.0.0.1:1883;"
+SERVER = "listen 127.0.0.1:{port}{how}; proxy_pass 127.0.0.1:1883;"
 
 
-@pytest.mark.parametrize("more, verdict, said", [
-    ("allow 10.0.0.0/8; allow 192.0.2.1; deny all;", "taken", "allow-from = 10.0.0.0/8, 192.0.2.1"),
-    ("deny 10.0.0.1; allow all;", "refused", "keep others out with nftables"),
-    ("deny all; allow 10.0.0.0/8;", "refused", "keep others out with nftables"),
-    ("allow all;", "refused", "keep others out with nftables"),
-    ("ssl_preread on;", "refused", "ssl_preread"),
-    ("proxy_timeout 1h;", "changed", "proxy_timeout"),
+@pytest.mark.parametrize("how, more, verdict, said", [
+    ("", "allow 10.0.0.0/8; allow 192.0.2.1; deny all;", "taken", "allow-from = 10.0.0.0/8, 192.0.2.1"),
+    ("", "deny 10.0.0.1; allow all;", "refused", "keep others out with nftables"),
+    ("", "deny all; allow 10.0.0.0/8;", "refused", "keep others out with nftables"),
+    ("", "allow all;", "refused", "keep others out with nftables"),
+    ("", "ssl_preread on;", "refused", "ssl_preread"),
+    ("", "proxy_timeout 1h;", "changed", "proxy_timeout"),
+    (" proxy_protocol", "set_real_ip_from 192.0.2.0/24;", "taken", "proxy-from = 192.0.2.0/24"),
+    (" proxy_protocol", "", "refused", "no set_real_ip_from says whom to believe"),
 ])
-def test_directives_of_nginx(tmp_path, more, verdict, said):
+def test_directives_of_nginx(tmp_path, how, more, verdict, said):
     port = free_ports(1)[0]
     write(tmp_path, m_conf="listener 1883 127.0.0.1\n",
-          n_conf=f"stream {{ server {{ {SERVER.format(port=port)} {more} }} }}")
+          n_conf=f"stream {{ server {{ {SERVER.format(port=port, how=how)} {more} }} }}")
     lines, _ = dry(tmp_path, "--nginx", tmp_path / "n.conf", code=3 if verdict == "refused" else 0)
     assert found(lines, verdict, said), lines
