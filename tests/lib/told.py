@@ -9,6 +9,7 @@ import threading
 
 from gateway import build
 
+ROBOT, PASSWORD = "robot", "correct horse battery staple"  # a device and its password
 OPEN = "open tls=off auth=anonymous"  # a listener for tests of the standard alone
 
 _numbers = itertools.count(1)
