@@ -48,7 +48,7 @@ def test_no_more_than_allowed(join, reader, topic, maximum):
         assert (m.full_topic, m.payload) == (f"{topic}/{i % 4}", str(i).encode())
         omitted += not m.topic
     assert len(r.topics) <= maximum
-    assert maximum == 1 or omitted > 0
+    assert maximum < 4 or omitted > 0  # four topics take turns: whether fewer aliases help is the broker's affair
 
 
 @states("v5 3.1.2-27")
