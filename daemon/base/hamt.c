@@ -133,9 +133,13 @@ static struct node *node_own(struct node *node, const struct hamt_ops *ops)
 {
 	if (ref_alone(&node->ref))
 		return node;
-	struct node *copy = mem_copy(node, node_size(node_count(node)));
+	/* Not its count of references: others may be giving theirs back meanwhile. */
+	const unsigned n = node_count(node);
+	struct node *copy = mem_alloc(node_size(n));
 	ref_init(&copy->ref);
-	for (unsigned i = 0; i < node_count(copy); i++)
+	copy->map = node->map;
+	memcpy(copy->slot, node->slot, n * sizeof(copy->slot[0]));
+	for (unsigned i = 0; i < n; i++)
 		slot_ref(copy->slot[i], ops);
 	slot_unref((uintptr_t)node, ops);
 	return copy;

@@ -139,12 +139,13 @@ static struct trie_node *node_own(struct trie_node *node)
 {
 	if (ref_alone(&node->ref))
 		return node;
-	struct trie_node *copy = mem_copy(node, node_size(node->label_n + node->tail_n));
-	ref_init(&copy->ref);
-	hamt_copy(copy->children, &child_ops);
-	hamt_copy(copy->groups, &group_ops);
-	subs_ref(copy->here);
-	subs_ref(copy->open);
+	/* Field by field: others may be giving back their references to the node meanwhile. */
+	struct trie_node *copy = node_new(node_key(node), node_tail(node));
+	copy->children = hamt_copy(node->children, &child_ops);
+	copy->groups = hamt_copy(node->groups, &group_ops);
+	copy->here = subs_ref(node->here);
+	copy->open = subs_ref(node->open);
+	copy->plus = node->plus;
 	if (copy->plus)
 		node_retain(copy->plus);
 	node_release(node);
@@ -161,9 +162,13 @@ static struct group *group_own(struct group *g)
 {
 	if (ref_alone(&g->ref))
 		return g;
-	struct group *copy = mem_copy(g, sizeof(*g) + g->id_n);
+	struct group *copy = mem_alloc(sizeof(*g) + g->id_n);
 	ref_init(&copy->ref);
-	subs_ref(copy->members);
+	copy->id_n = g->id_n;
+	copy->members = subs_ref(g->members);
+	copy->key = g->key;
+	atomic_init(&copy->turn, atomic_load_explicit(&g->turn, memory_order_relaxed));
+	memcpy(copy->id, g->id, g->id_n);
 	group_release(g);
 	return copy;
 }

@@ -475,6 +475,46 @@ static void test_threads(void **state)
 	assert_int_equal(trie_version_stats(trie_load(fix.trie)).subscriptions, 1);
 }
 
+/* Writers that change one tree and free each other's old versions of it. */
+static void *busy_writer_main(void *arg)
+{
+	const uint64_t handle = (uintptr_t)arg;
+	struct epoch_reader self;
+	epoch_reader_add(&fix.epoch, &self);
+	for (unsigned i = 0; i < 4000; i++) {
+		const struct trie_sub sub = {handle, 0, 0};
+		char filter[2][NAME];
+		struct trie_edit edit;
+		bool replaced = false;
+		snprintf(filter[0], NAME, "plant/line-%u/+/state", i / 2 % 100);
+		snprintf(filter[1], NAME, "$share/group/plant/line-%u/#", i / 2 % 3);
+		trie_edit_begin(fix.trie, &self, &edit);
+		for (unsigned f = 0; f < 2; f++) {
+			if (i % 2)
+				trie_unsubscribe(&edit, str_of(filter[f]), handle);
+			else
+				CHECK(trie_subscribe(&edit, str_of(filter[f]), &sub, &replaced) ==
+				      0);
+		}
+		trie_edit_commit(&edit);
+	}
+	epoch_reader_remove(&self);
+	return NULL;
+}
+
+static void test_writers(void **state)
+{
+	(void)state;
+	pthread_t writer[4];
+	assert_int_equal(subscribe("plant/line-0/+/state", 1, 0), 0);
+	for (uintptr_t i = 0; i < ARRAY_LEN(writer); i++)
+		assert_int_equal(
+			pthread_create(&writer[i], NULL, busy_writer_main, (void *)(i + 2)), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(writer); i++)
+		pthread_join(writer[i], NULL);
+	assert_int_equal(trie_version_stats(trie_load(fix.trie)).subscriptions, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,6 +525,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_writers, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("trie", tests, NULL, NULL);
 }
