@@ -91,7 +91,7 @@ static const struct {
 	{"set_tcp_nodelay", NEEDLESS, "it is always set"},
 	{"socket_domain", NEVER, "bind to an IPv4 or IPv6 address instead"},
 	{"store_clean_interval", NEEDLESS, "an option of long ago"},
-	{"sys_interval", NEEDLESS, "figures are always at hand: gatehouse status"},
+	{"sys_interval", USED, NULL},
 	{"tls_engine", NEVER, "keys are files, kept by a process of their own"},
 	{"tls_engine_kpass_sha1", NEVER, "keys are files, kept by a process of their own"},
 	{"tls_keyform", NEVER, "keys are files, kept by a process of their own"},

@@ -16,7 +16,7 @@ static const struct bound {
 	const char *unit; /* appended to the number */
 	uint64_t min;
 	uint64_t max;
-	uint64_t unlimited; /* what 0 becomes; 0: the setting is left out */
+	uint64_t unlimited; /* what 0 becomes; 0: the setting is left out, unless min is 0, too */
 } bounds[] = {
 	{"message_size_limit", "max-payload", "", 1, 256 * MiB, 0},
 	{"max_packet_size", "max-packet", "", 128, 256 * MiB, 0},
@@ -24,6 +24,7 @@ static const struct bound {
 	{"max_queued_messages", "max-queued-messages", "", 1, 1000000, 1000000},
 	{"max_queued_bytes", "max-queued-bytes", "", 1024, 1024 * MiB, 0},
 	{"max_keepalive", "max-keep-alive", "s", 5, 65535, 65535},
+	{"sys_interval", "sys-interval", "s", 0, 3600, 0},
 };
 
 static void take_bound(struct migration *m, const json_t *section, const struct bound *b)
@@ -38,7 +39,7 @@ static void take_bound(struct migration *m, const json_t *section, const struct 
 				text);
 		return;
 	}
-	if (n == 0 && !b->unlimited) {
+	if (n == 0 && !b->unlimited && b->min) {
 		migration_say(m, CHANGED, where, b->option,
 			      "there is always a bound: the default of %s", b->key);
 		return;

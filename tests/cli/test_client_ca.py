@@ -135,6 +135,32 @@ def test_a_new_revocation_list_ends_the_connection(gateway, works):
     assert who(gateway, "cn", works.issue("pump-3", STRICT)) == "pump-3"
 
 
+def test_a_resumed_session_is_judged_as_well(gateway, works):
+    leaf = works.issue("pump-2", STRICT)
+    context = pki.tls_context(gateway.root_ca, leaf)
+    port = gateway.listeners["cn"]
+
+    def again(session=None):
+        s = pki.open_mqtt(port, gateway.root_ca, leaf, context=context, session=session)
+        s.sendall(b"\xc0\0")  # PINGREQ: the ticket is here when it is answered
+        assert s.recv(2) == b"\xd0\0"
+        reused, session = s.session_reused, s.session
+        s.close()
+        return reused, session
+
+    _, session = again()
+    reused, session = again(session)
+    assert reused
+    works.revoke(leaf)
+    works.write_crl()
+    before = gateway.log_text().count("configuration read again")
+    os.kill(gateway.pid, signal.SIGHUP)
+    wait_until(lambda: gateway.log_text().count("configuration read again") > before, what="the reload")
+    wait_until(lambda: f"{works.revoked} certificates on the revocation lists" in gateway.log_text(), what="the list")
+    with pytest.raises((AssertionError, OSError)):
+        again(session)
+
+
 def test_a_damaged_list_changes_nothing(gateway, works):
     good = works.crl.read_bytes()
     works.crl.write_text("no list")

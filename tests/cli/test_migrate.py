@@ -383,6 +383,17 @@ def test_passwords_that_are_no_hashes(tmp_path):
     assert found(lines, "refused", "p:2: user bad name: this cannot be a device's name")
 
 
+def test_bounds(tmp_path):
+    write(tmp_path, m_conf="listener 1883 127.0.0.1\nmax_packet_size 20\nmax_queued_messages 0\nmax_keepalive 120\n"
+                           "sys_interval 0\nmax_queued_bytes 0\nmessage_size_limit 0\n"
+                           "persistent_client_expiration 2w\nmax_inflight_messages 20\nmax_connections -1\n")
+    lines, _ = dry(tmp_path)
+    assert found(lines, "changed", "max-packet = 128") and found(lines, "changed", "max-queued-messages = 1000000")
+    assert found(lines, "taken", "max-keep-alive = 120s") and found(lines, "taken", "sys-interval = 0s")
+    assert found(lines, "changed", "the default of max-queued-bytes") and found(lines, "taken", "max-inflight = 20")
+    assert found(lines, "taken", "max-session-expiry = 336h") and found(lines, "changed", "default of max-payload")
+
+
 def test_included_files(tmp_path):
     (tmp_path / "d").mkdir()
     write(tmp_path / "d", a_conf="listener 1884 127.0.0.1\n", b_conf="max_connections 5\n", c_txt="nonsense\n")

@@ -49,7 +49,7 @@ class Authority:
         self.folder, self.name, self.parent = pathlib.Path(folder), name, parent
         self.stem = self.folder / re.sub(r"\W", "-", name)
         self.key, self.certificate = f"{self.stem}.key", f"{self.stem}.crt"
-        self.n = 0
+        self.n = self.revoked = 0
         if parent:
             made = parent.issue(name, {"basicConstraints": "critical,CA:TRUE", "keyUsage": "keyCertSign,cRLSign"})
             self.key, self.certificate, self.above = made.key, made.certificate, made.chain
@@ -96,20 +96,26 @@ class Authority:
 
     def revoke(self, leaf):
         openssl("ca", *self._configuration(), "-revoke", leaf.certificate)
+        self.revoked += 1
 
     def write_crl(self):
         openssl("ca", *self._configuration(), "-gencrl", "-out", self.crl)
         return self.crl
 
 
-def open_mqtt(port, root_ca, leaf, client_id="c"):
-    """A TLS connection on which CONNECT (3.1.1) was answered with success."""
+def tls_context(root_ca, leaf):
     context = ssl.create_default_context(cafile=root_ca)
     context.load_cert_chain(leaf.chain, leaf.key)
-    s = context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname="localhost")
+    return context
+
+
+def open_mqtt(port, root_ca, leaf, client_id="c", context=None, session=None):
+    """A TLS connection on which CONNECT (3.1.1) was answered with success."""
+    context = context or tls_context(root_ca, leaf)
+    s = context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname="localhost",
+                            session=session)
     body = b"\0\4MQTT\4\2\0\x3c" + len(client_id).to_bytes(2, "big") + client_id.encode()
     s.sendall(bytes([0x10, len(body)]) + body)
     answer = s.recv(4)
     assert answer == b"\x20\2\0\0", answer
     return s
-
