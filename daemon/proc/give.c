@@ -82,7 +82,8 @@ static int open_file(const struct config_listener *l, const struct file *f)
 {
 	const char *path = path_of(l, f);
 	struct stat st;
-	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Not blocking: a pipe without a writer would stop the gateway. */
+	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		log_error("listener %s: %s = %s: %s", l->name, f->key, path, strerror(errno));
 		return ERR_IO;
