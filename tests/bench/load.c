@@ -12,8 +12,9 @@
  *
  * TLS with client certificates when BENCH_CERTS is set: a folder with NAME/device.crt and
  * NAME/device.key; else plain TCP with the login in BENCH_USER and BENCH_PASSWORD. Publisher n is
- * client pN and publishes to bench/pN/state. As many subscribers as publishers: pairs. One
- * subscriber: all publishers. Several, and one publisher: all get everything.
+ * client pN (with the user before it on plain TCP) and publishes to bench/pN/state. As many
+ * subscribers as publishers: pairs. One subscriber: all publishers. Several, and one publisher: all
+ * get everything.
  *
  * Each publisher sends MESSAGES, up to BURST of them with one send (1: each in a TLS record and a
  * send of its own). It is at most WINDOW messages ahead of its slowest receiver, and of PUBACK:
@@ -37,6 +38,7 @@ enum {
 	AT_A_TIME = 32, /* clients that connect at the same moment */
 	CERTIFICATES = 100,
 	PAYLOAD = 100,
+	TOPIC = NAME_MAX_BYTES + 16,
 	EVENTS = 128,
 };
 
@@ -47,7 +49,7 @@ struct publisher {
 	uint32_t sent;
 	uint32_t acknowledged;
 	uint32_t behind; /* what its slowest receiver has */
-	char topic[NAME_MAX_BYTES];
+	char topic[TOPIC];
 };
 
 static struct target target;
@@ -106,7 +108,8 @@ static void prepare(struct client *c, char kind, unsigned number, unsigned certi
 	c->number = number;
 	c->target = &target;
 	c->credentials = credentials_of(kind, number % certificates);
-	snprintf(c->name, sizeof(c->name), "%c%u", kind, number);
+	/* A client identifier stays with its user while the broker has not seen the end of it. */
+	snprintf(c->name, sizeof(c->name), "%s%c%u", target.tls ? "" : target.user, kind, number);
 }
 
 static int turn(uint64_t timeout_ns, const struct client_events *tell)
@@ -154,14 +157,14 @@ static void await_line(void)
 
 static void flow_connected(struct client *c)
 {
-	if (c->name[0] == 'p') {
+	if (c != &subscribers[c->number]) {
 		ready_n++;
 		return;
 	}
-	char filter[NAME_MAX_BYTES] = "bench/+/state";
+	char filter[TOPIC] = "bench/+/state";
 	if (subscribers_n > 1)
-		snprintf(filter, sizeof(filter), "bench/p%u/state",
-			 publishers_n > 1 ? c->number : 0);
+		snprintf(filter, sizeof(filter), "%s",
+			 publishers[publishers_n > 1 ? c->number : 0].topic);
 	client_subscribe(c, filter, qos);
 }
 
@@ -326,7 +329,7 @@ static void flow_prepare(char **arg)
 		fail("out of memory");
 	for (unsigned i = 0; i < publishers_n; i++) {
 		prepare(&publishers[i].client, 'p', i, CERTIFICATES);
-		snprintf(publishers[i].topic, sizeof(publishers[i].topic), "bench/p%u/state", i);
+		snprintf(publishers[i].topic, TOPIC, "bench/%s/state", publishers[i].client.name);
 	}
 	for (unsigned i = 0; i < subscribers_n; i++)
 		prepare(&subscribers[i], 's', i, CERTIFICATES);
@@ -503,6 +506,8 @@ int main(int argc, char **argv)
 	target.tls = getenv("BENCH_CERTS") != NULL;
 	target.user = getenv("BENCH_USER");
 	target.password = getenv("BENCH_PASSWORD");
+	if (!target.tls && (!target.user || !target.password))
+		fail("neither BENCH_CERTS nor BENCH_USER and BENCH_PASSWORD are set");
 	for (size_t i = 0; argc > 2 && i < sizeof(scenario) / sizeof(scenario[0]); i++) {
 		if (strcmp(argv[1], scenario[i].name) != 0)
 			continue;
