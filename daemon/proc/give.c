@@ -147,7 +147,7 @@ static int give_certificates(struct unit *u, const struct config_listener *l, co
 
 int give_listener_files(struct unit *u)
 {
-	const struct config *c = u->parent->config;
+	const struct config *c = u->parent->running;
 	int err = 0;
 	for (size_t i = 0; i < c->listeners && err == 0; i++) {
 		const struct config_listener *l = &c->listener[i];
@@ -201,7 +201,7 @@ void give_gateway(struct unit *store)
 	AUTO_BUF addresses = {0};
 	sockets_describe(&p->sockets, p->running, &addresses);
 	const struct body_gateway b = {
-		.name = str_of(p->config->gateway.name),
+		.name = str_of(p->running->gateway.name),
 		.version = STR(PACKAGE_VERSION),
 		.config_path = str_of(p->options.config_path),
 		.addresses = {addresses.p, MIN(addresses.n, (size_t)8192)},

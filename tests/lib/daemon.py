@@ -81,6 +81,23 @@ class Daemon:
             for name, keys in self.config.items():
                 print(f"[{name}]", *(f"{k} = {v}" for k, v in keys.items()), "", sep="\n", file=f)
 
+    def own_certificate(self, name="own"):
+        """A key and a certificate of people who bring a PKI, for the listener mqtts: their files."""
+        key, crt = self.dir / f"{name}.key", self.dir / f"{name}.crt"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", key, "-out", crt, "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost",
+                        "-days", "30"], check=True, capture_output=True)
+        key.chmod(0o600)
+        self.config["listener mqtts"].update({"key": key, "certificate": crt})
+        return key, crt
+
+    def shown_name(self):
+        """The common name in the certificate that the listener mqtts shows."""
+        done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{self.mqtts}", "-brief"], input="",
+                              capture_output=True, text=True)
+        found = re.search(r"Peer certificate: CN = (\S+)", done.stderr)
+        return found.group(1) if found else None
+
     def command(self, *options):
         return [str(build() / "gatehoused"), "--config", str(self.path), *map(str, options)]
 

@@ -240,6 +240,27 @@ def test_what_needs_a_restart_waits_for_it(daemon):
     assert daemon.stop() == 0
 
 
+def test_own_files_are_read_again(daemon):
+    """New files of a listener serve after SIGHUP; with another address of the listener they wait."""
+    daemon.own_certificate("first")
+    daemon.start()
+    daemon.await_ready()
+    assert daemon.shown_name() == "first"
+    daemon.own_certificate("second")
+    reload(daemon, "configuration read again")
+    wait_until(lambda: daemon.shown_name() == "second", what="the new certificate")
+    daemon.own_certificate("third")
+    daemon.config["listener mqtts"]["bind"] = f"127.0.0.1:{daemon.another().mqtts}"
+    reload(daemon, "configuration read again")
+    for name in ("vault", "broker"):
+        old = daemon.processes()[name]
+        os.kill(old, signal.SIGKILL)
+        wait_until(lambda: daemon.log_lines(f"{name} serves again"), 15, f"another {name}")
+    wait_until(daemon.shown_name, what="a handshake")
+    assert daemon.shown_name() == "second"
+    assert daemon.stop() == 0
+
+
 def test_sighup_during_the_start(daemon):
     """It is no reason to say READY, and the change arrives."""
     daemon.start()
