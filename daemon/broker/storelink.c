@@ -262,8 +262,7 @@ static void send_presence(struct control *k, struct str clients, bool anew)
 		if (LINK_SEND(k->store, PRESENCE, presence, 0, -1, &b))
 			k->presence_anew = true;
 		anew = false;
-		clients.p += n;
-		clients.n = n ? clients.n - n : 0;
+		clients = n ? (struct str){clients.p + n, clients.n - n} : (struct str){NULL, 0};
 	} while (clients.n);
 }
 
