@@ -49,6 +49,12 @@ struct ctl_command {
 	const struct ctl_param *param; /* ends with a NULL name */
 };
 
+/* "--", "-" before a name of one letter, "" before a positional argument. */
+static inline const char *option_dashes(const struct ctl_param *p)
+{
+	return p->positional ? "" : p->name[1] ? "--" : "-";
+}
+
 extern const struct ctl_command ctl_commands[];
 extern const size_t ctl_commands_n;
 
@@ -104,6 +110,7 @@ int bundle_write(const struct bundle *b);        /* the other files. EXIT_* */
 bool bundle_is_host(const char *host);
 
 int run_plain(struct invocation *in);
+int run_ping(struct invocation *in);
 int run_device_add(struct invocation *in);
 int run_device_set(struct invocation *in);
 int run_cert_add(struct invocation *in);

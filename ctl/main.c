@@ -49,7 +49,7 @@ static int print_command_help(const struct ctl_command *c)
 	printf("%s\n\n%s\n", c->param[0].name ? " [OPTION]..." : "", c->summary);
 	for (const struct ctl_param *p = c->param; p->name; p++) {
 		char name[48];
-		snprintf(name, sizeof(name), "%s%s%s%s", p->positional ? "" : "--", p->name,
+		snprintf(name, sizeof(name), "%s%s%s%s", option_dashes(p), p->name,
 			 p->arg && p->arg[0] ? " " : "", p->arg ? p->arg : "");
 		printf("%s  %-20s %s\n", p == c->param ? "\n" : "", name, p->text);
 	}

@@ -29,6 +29,7 @@ NOT_LINKED(run_acl)
 NOT_LINKED(run_acl_check)
 NOT_LINKED(run_event_list)
 NOT_LINKED(run_migrate)
+NOT_LINKED(run_ping)
 NOT_LINKED(run_setup_code)
 
 /* Text for roff: no escapes, no requests by accident. */
@@ -63,7 +64,7 @@ static void put_command(const struct ctl_command *c)
 		printf(".TP\n");
 		if (!p->positional) {
 			printf("\\fB");
-			put("--");
+			put(option_dashes(p));
 			put(p->name);
 			printf("\\fR \\fI%s\\fR\n", p->arg);
 		} else {
@@ -179,7 +180,7 @@ static void put_completion(void)
 		printf("\t\"%s %s\"*) w='--json --help", c->noun, c->verb);
 		for (const struct ctl_param *p = c->param; p->name; p++)
 			if (!p->positional)
-				printf(" --%s", p->name);
+				printf(" %s%s", option_dashes(p), p->name);
 		printf("' ;;\n");
 	}
 	for (size_t i = 0; i < ctl_commands_n; i++) {

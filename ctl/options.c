@@ -114,10 +114,17 @@ static int take_option(struct invocation *in, const struct ctl_param *p, const c
 	}
 }
 
-/* "--name value" or "--name=value"; *i moves behind what was used. */
-static int take_long(struct invocation *in, int argc, char **argv, int *i)
+/* "-n" where the command has an option of that one letter. */
+static bool is_short(const struct ctl_command *c, const char *word)
 {
-	struct str value = str_of(argv[*i] + 2);
+	return word[0] == '-' && word[1] && word[1] != '-' && !word[2] &&
+	       find_option(c, str_make(word + 1, 1));
+}
+
+/* "--name value", "--name=value" or "-n value"; *i moves behind what was used. */
+static int take_named(struct invocation *in, int argc, char **argv, int *i)
+{
+	struct str value = str_of(argv[*i] + (argv[*i][1] == '-' ? 2 : 1));
 	const struct str name = str_split(&value, '=');
 	const struct ctl_param *p = find_option(in->command, name);
 	if (!p)
@@ -150,8 +157,9 @@ int options_take(struct invocation *in, int argc, char **argv)
 			only_positionals = true;
 			continue;
 		}
-		if (!only_positionals && strncmp(argv[i], "--", 2) == 0) {
-			err = take_long(in, argc, argv, &i);
+		if (!only_positionals &&
+		    (strncmp(argv[i], "--", 2) == 0 || is_short(in->command, argv[i]))) {
+			err = take_named(in, argc, argv, &i);
 		} else {
 			const struct ctl_param *p = nth_positional(in->command, positionals++);
 			err = p ? take_value(in, p, argv[i])
