@@ -480,6 +480,7 @@ static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	const struct handshake_pool_settings *set = &w->pool->set;
+	pthread_setname_np(pthread_self(), "handshake");
 	w->context = set->thread_start ? set->thread_start(set->arg, w->index, w->loop) : set->arg;
 	tls_key_thread_context(w->context);
 	loop_run(w->loop);
