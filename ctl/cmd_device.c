@@ -169,8 +169,13 @@ static int finish_add(struct invocation *in, const char *name, const json_t *ans
 		       text_of(certificate, "not_after"), bundle);
 	else if (chain[0] && !invocation_local(in, "out"))
 		return write_chain(NULL, chain);
-	else
+	else if (chain[0] || json_object_get(in->args, "password"))
 		printf("%s: added\n", name);
+	else
+		printf("%s: added; it cannot connect before it has a certificate (cert add %s "
+		       "--bundle "
+		       "DIR) or a password (device set %s --password)\n",
+		       name, name, name);
 	return EXIT_OK;
 }
 

@@ -3,8 +3,10 @@
  * gatehouse event list: the newest events, and with --follow those that come.
  */
 #include "ctl/ctl.h"
+#include "daemon/base/events.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { LAST_DEFAULT = 50, WAIT_MS = 25000 };
 
@@ -38,8 +40,27 @@ static int exchange(struct invocation *in, json_int_t *since)
 	return status;
 }
 
+/* A mistyped name would show nothing, as if nothing had happened. */
+static bool names_events(const char *name)
+{
+	const size_t n = strlen(name);
+	for (unsigned e = 0; e < EVENT_COUNT; e++)
+		if (strncmp(event_name((enum event)e), name, n) == 0 &&
+		    strchr(".", event_name((enum event)e)[n]))
+			return true;
+	return false;
+}
+
 int run_event_list(struct invocation *in)
 {
+	const char *name = json_string_value(json_object_get(in->args, "name"));
+	if (name && !names_events(name)) {
+		fprintf(stderr,
+			"gatehouse: no event is named %s, or %s.something; man gatehouse "
+			"lists them\n",
+			name, name);
+		return EXIT_USAGE;
+	}
 	const bool follow = invocation_switch(in, "follow");
 	json_int_t since = 0;
 	if (!json_object_get(in->args, "last"))

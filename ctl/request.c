@@ -25,9 +25,9 @@ static unsigned unreachable(const char *path)
 	else
 		fprintf(stderr,
 			"gatehouse: the gateway does not answer at %s: %s\n"
-			"Does it run? \"systemctl status gatehouse\" tells; --socket or "
-			"GATEHOUSE_SOCKET names "
-			"another socket.\n",
+			"Does it run? \"systemctl status gatehouse\" tells. A gateway that "
+			"packaging/quickstart runs\nin the foreground has another socket: use the "
+			"export line that it printed, or --socket PATH.\n",
 			path, strerror(errno));
 	return 0;
 }

@@ -70,7 +70,7 @@ bool cert_find(struct op_call *c, struct str text, int64_t *id)
 	if (!normalise(text, digits, &n) || n < CERT_PREFIX_MIN) {
 		op_refuse(c, OP_INVALID, "id",
 			  "\"%.*s\" is no fingerprint or serial number: give %d to %d hexadecimal "
-			  "digits",
+			  "digits, as cert list shows them",
 			  STR_ARG(text), CERT_PREFIX_MIN, DIGITS_MAX);
 		return false;
 	}

@@ -172,8 +172,8 @@ static bool is_unused(struct op_call *c, struct str name, int64_t id)
 	if (n == 0)
 		return true;
 	op_refuse(c, OP_CONFLICT, "name",
-		  "%lld devices have the role \"%.*s\": take it from them first (device set)",
-		  (long long)n, STR_ARG(name));
+		  "%lld device%s the role \"%.*s\": take it away first (device set)", (long long)n,
+		  n == 1 ? " has" : "s have", STR_ARG(name));
 	return false;
 }
 

@@ -21,7 +21,7 @@ static const char head[] =
 	"or with a restart where the setting says so.\n"
 	".B gatehoused \\-\\-test\\-config\n"
 	"judges a file without touching the running gateway, and\n"
-	".B gatehouse config show\n"
+	".B gatehouse config list\n"
 	"prints what is in force and where each value comes from.\n"
 	".PP\n"
 	"The file consists of sections and of settings within them:\n"

@@ -304,6 +304,11 @@ static enum handshake_outcome classify(struct handshake *h, int e)
 	case GNUTLS_E_PUSH_ERROR:
 		detail(h, "the peer closed the connection");
 		return HANDSHAKE_ABORTED;
+	case GNUTLS_E_DECRYPTION_FAILED:
+		/* OpenSSL sends its alert about our certificate unencrypted in TLS 1.3. */
+		detail(h, "an unreadable record: perhaps the client refused our certificate (its "
+			  "root certificate, the name it connects to)");
+		return HANDSHAKE_PROTOCOL_ERROR;
 	default:
 		detail(h, gnutls_strerror(e));
 		return HANDSHAKE_PROTOCOL_ERROR;

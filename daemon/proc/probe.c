@@ -252,8 +252,10 @@ int probe_main(struct parent *p, const char *text)
 	if (str_is(name, "list"))
 		return list_probes();
 	if (process_by_name(name, &self) || self == PROCESS_PARENT) {
-		fprintf(stderr, "gatehoused: --probe %s: there is no process %.*s\n", text,
-			STR_ARG(name));
+		fprintf(stderr,
+			"gatehoused: --probe %s: there is no process %.*s; they are vault, store, "
+			"broker, admin, enrol and ctl\n",
+			text, STR_ARG(name));
 		return 2;
 	}
 	if (!sandbox_available() || priv_lookup(p->config->gateway.user_prefix, p->user)) {

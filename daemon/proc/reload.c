@@ -163,7 +163,8 @@ int reload_setting_get(struct link *store, struct record *r)
 		    b.key.n ? (void *)&find : (void *)&rec);
 	rec_end(&rec);
 	if (b.key.n && !find.found)
-		return answer(store, r->id, OP_NOT_FOUND, STR("there is no such setting"), NULL);
+		return answer(store, r->id, OP_NOT_FOUND,
+			      STR("there is no such setting; config list shows them"), NULL);
 	return answer(store, r->id, OP_OK, STR(""), &rec);
 }
 

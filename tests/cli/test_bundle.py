@@ -74,6 +74,8 @@ def test_a_device_connects_with_its_script(gateway):
     assert pub.returncode == 0, pub
     out, err = sub.communicate(timeout=60)
     assert out == "script/x hello world\n", err
+    refused = subprocess.run([folder / "connect.sh", "pub", "elsewhere", "x"], capture_output=True, text=True)
+    assert "Not authorized" in refused.stderr
     for words in ([], ["fly"], ["pub"], ["pub", "topic"], ["sub"]):
         done = subprocess.run([folder / "connect.sh", *words], capture_output=True, text=True)
         assert done.returncode == 2 and "usage:" in done.stderr

@@ -119,7 +119,7 @@ def test_a_certificate_by_its_names(gw):
 # -- changes
 
 def test_a_devices_life(gw):
-    assert gw.cli("device", "add", "life").stdout == "life: added\n"
+    assert gw.cli("device", "add", "life").stdout.startswith("life: added; it cannot connect before ")
     fails(gw, "device", "add", "life", code=CONFLICT, says="life")
     gw.cli("device", "set", "life", "--group", "a", "--group", "b", "--role", "reader", "--kind", "lamp",
            "--note", "n")
@@ -310,6 +310,8 @@ def test_events(gw):
     assert not [e for e in gw.json("event", "list", "--severity", "error") if e["severity"] in ("info", "notice")]
     line = gw.cli("event", "list", "--name", "device.added", "--last", 1).stdout
     assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z +notice +device\.added ", line)
+    for mistyped in ("device.addded", "devic", "device.", ""):
+        fails(gw, "event", "list", "--name", mistyped, code=USAGE, says="no event is named")
 
 
 def test_following_events(gw):

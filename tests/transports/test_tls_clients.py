@@ -197,3 +197,12 @@ class TestRsaOnly:
                                bundle / "ca.crt", *self.ONLY], stdin=subprocess.DEVNULL, capture_output=True, text=True)
         assert "Peer signature type: RSA" in said.stdout and "Server public key is 2048 bit" in said.stdout
         assert "Verify return code: 0 (ok)" in said.stdout
+
+
+def test_a_client_that_does_not_know_the_root_certificate(gateway):
+    """The commonest mistake of all, and the client's alert cannot be read in TLS 1.3: the event says it."""
+    done = subprocess.run(["openssl", "s_client", "-tls1_3", "-verify_return_error", "-no-CAfile", "-no-CApath",
+                           "-connect", f"127.0.0.1:{gateway.mqtts}"], stdin=subprocess.DEVNULL, capture_output=True)
+    assert done.returncode != 0
+    wait_until(lambda: [e for e in gateway.json("event", "list", "--name", "handshake.refused")
+                        if "the client refused our certificate" in e["detail"].get("detail", "")], what="the event")

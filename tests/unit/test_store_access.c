@@ -250,7 +250,7 @@ static void roles_refuse(void **state)
 	rig_refused(r, OP_ROLE_SET, &a, OP_INVALID, "", "give note or new-name");
 	give_role(r, "pump-1");
 	a = one("name", "sensor");
-	rig_refused(r, OP_ROLE_REMOVE, &a, OP_CONFLICT, "name", "1 devices have the role");
+	rig_refused(r, OP_ROLE_REMOVE, &a, OP_CONFLICT, "name", "1 device has the role");
 	a = one("name", "ghost");
 	rig_refused(r, OP_ROLE_SHOW, &a, OP_NOT_FOUND, "name", "there is no role \"ghost\"");
 }
