@@ -176,10 +176,9 @@ static int list_probes(void)
 	return EXIT_SUCCESS;
 }
 
-/* The first regular file of the vault's directory. */
+/* A regular file of the vault's directory; "" where there is none. */
 static void find_key(struct scene *s)
 {
-	snprintf(s->key_path, sizeof(s->key_path), "%s/vault/key", s->state_dir);
 	AUTO_CHAR path = mem_printf("%s/vault", s->state_dir);
 	DIR *dir = opendir(path);
 	const struct dirent *e;
@@ -228,6 +227,12 @@ static int try_probe(const struct parent *p, enum process self, const struct pro
 	};
 	AUTO_CHAR dir = u->dir[0] ? mem_printf("%s/%s", s.state_dir, u->dir) : NULL;
 	find_key(&s);
+	if (probe->run == open_key && !s.key_path[0]) {
+		printf("%s %s: not tried, there is no key in %s/vault; start the gateway once, or "
+		       "name its directory with -o gateway.state-dir=PATH\n",
+		       process_name(self), probe->name, s.state_dir);
+		return 2;
+	}
 	if (dir)
 		snprintf(s.own_path, sizeof(s.own_path), "%s/probe", dir);
 	fflush(stdout);

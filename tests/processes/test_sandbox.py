@@ -154,3 +154,11 @@ def test_modes_of_what_is_kept(gateway):
     assert stat.S_IMODE((state / "pub" / "roots.pem").stat().st_mode) == 0o644
     assert stat.S_IMODE((state / "ticket-secret").stat().st_mode) == 0o600
     assert stat.S_IMODE(os.stat(gateway.socket).st_mode) == 0o660
+
+
+def test_without_keys_nothing_is_tried():
+    d = Daemon()
+    d.write()
+    verdict, code = probe(d, "broker", "open-key")
+    assert verdict.startswith("not tried, there is no key in ") and code == 2
+    d.close()
