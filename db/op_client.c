@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SHOWN_OF_DEVICE = 100, REASON_ADMINISTRATIVE_ACTION = 0x98, KICK_MS = 2000 };
+enum { SHOWN_OF_DEVICE = 100, REASON_ADMINISTRATIVE_ACTION = 0x98, ANSWER_MS = 2000 };
 
 /* Client identifiers of 3.1.1 clients are UTF-8; what is not must not become JSON text. */
 static struct str text_of(struct str s)
@@ -44,6 +44,8 @@ static void put_client(struct store *s, const struct presence_client *client, st
 	rec_int(out, "queued", b->queued);
 	rec_int(out, "messages_in", (int64_t)b->messages_in);
 	rec_int(out, "messages_out", (int64_t)b->messages_out);
+	rec_int(out, "messages_in_per_minute", (int64_t)presence_rate_in(client));
+	rec_int(out, "messages_out_per_minute", (int64_t)presence_rate_out(client));
 	rec_int(out, "bytes_in", (int64_t)b->bytes_in);
 	rec_int(out, "bytes_out", (int64_t)b->bytes_out);
 }
@@ -102,17 +104,40 @@ static bool refuse_unknown(struct op_call *c, struct str client_id)
 	return false;
 }
 
-void op_client_show(struct op_call *c)
+/* A session whose client is away is known to the broker alone. */
+static void shown(struct link_call *call, int err, struct record *reply)
 {
+	struct op_call *c = container_of(call, struct op_call, ask);
+	struct body_client_get_done done;
 	struct str client_id;
 	op_str(c, "client-id", &client_id);
-	const struct presence_client *client = presence_by_client_id(&c->s->presence, client_id);
-	if (!client) {
+	if (err || body_client_get_done_get(reply->body, &done) || !rec_valid(done.session)) {
+		op_refuse(c, OP_UNAVAILABLE, NULL, "the broker does not answer: try again");
+		return;
+	}
+	if (!done.found) {
 		refuse_unknown(c, client_id);
 		return;
 	}
-	put_client(c->s, client, &c->result);
+	const struct presence_client *client = presence_by_client_id(&c->s->presence, client_id);
+	if (client)
+		put_client(c->s, client, &c->result);
+	else
+		rec_str(&c->result, "client_id", text_of(client_id));
+	buf_str(&c->result, done.session);
 	op_done(c);
+}
+
+void op_client_show(struct op_call *c)
+{
+	struct link *broker = c->s->peer[PROCESS_BROKER].link;
+	struct body_client_get body;
+	op_str(c, "client-id", &body.client_id);
+	if (!broker) {
+		op_refuse(c, OP_UNAVAILABLE, NULL, "the broker is away: nobody is connected");
+		return;
+	}
+	LINK_ASK(broker, &c->ask, CLIENT_GET, client_get, -1, &body, ANSWER_MS, shown);
 }
 
 static void kicked(struct link_call *call, int err, struct record *reply)
@@ -148,5 +173,5 @@ void op_client_remove(struct op_call *c)
 		op_refuse(c, OP_UNAVAILABLE, NULL, "the broker is away: nobody is connected");
 		return;
 	}
-	LINK_ASK(broker, &c->ask, KICK, kick, -1, &body, KICK_MS, kicked);
+	LINK_ASK(broker, &c->ask, KICK, kick, -1, &body, ANSWER_MS, kicked);
 }

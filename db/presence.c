@@ -3,6 +3,7 @@
  * Live connections: see presence.h.
  */
 #include "db/presence.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "daemon/ipc/rec.h"
@@ -20,13 +21,44 @@ static void count(struct presence *p, uint64_t device_id, int by)
 		map_remove(&p->devices, MAP_KEY(device_id));
 }
 
-static void forget(struct presence *p, uint64_t handle)
+static void forget(struct presence *p, struct presence_client *c)
 {
-	struct presence_client *c = map_remove(&p->clients, MAP_KEY(handle));
 	if (!c)
 		return;
 	count(p, c->body.device_id, -1);
 	free(c);
+}
+
+static void remember(struct presence_client *c, const struct presence_client *before)
+{
+	const uint64_t now_ms = clock_wall_ms();
+	c->at_ms = clock_mono_ms();
+	if (before) {
+		c->before_ms = before->at_ms;
+		c->before_in = before->body.messages_in;
+		c->before_out = before->body.messages_out;
+	} else if (now_ms > c->body.connected_ms) {
+		c->before_ms = c->at_ms - MIN(c->at_ms, now_ms - c->body.connected_ms);
+	} else {
+		c->before_ms = c->at_ms;
+	}
+}
+
+static uint64_t per_minute(const struct presence_client *c, uint64_t n)
+{
+	enum { MINUTE_MS = 60000, LEAST_MS = 1000 };
+	const uint64_t span_ms = clock_mono_ms() - c->before_ms;
+	return n * MINUTE_MS / MAX(span_ms, (uint64_t)LEAST_MS);
+}
+
+uint64_t presence_rate_in(const struct presence_client *c)
+{
+	return per_minute(c, c->body.messages_in - MIN(c->before_in, c->body.messages_in));
+}
+
+uint64_t presence_rate_out(const struct presence_client *c)
+{
+	return per_minute(c, c->body.messages_out - MIN(c->before_out, c->body.messages_out));
 }
 
 static struct str keep(char **at, struct str s)
@@ -76,13 +108,17 @@ int presence_take(struct presence *p, const struct body_presence *body)
 		struct body_client b;
 		if (body_client_get(entry, &b))
 			return ERR_MALFORMED;
-		forget(p, b.handle);
-		if (b.gone)
-			continue;
-		if (p->clients.n >= PRESENCE_MAX)
+		struct presence_client *before = map_remove(&p->clients, MAP_KEY(b.handle));
+		const bool full = p->clients.n >= PRESENCE_MAX;
+		if (!b.gone && !full) {
+			struct presence_client *now = copy(&b);
+			remember(now, before);
+			map_set(&p->clients, MAP_KEY(b.handle), now);
+			count(p, b.device_id, 1);
+		}
+		forget(p, before);
+		if (!b.gone && full)
 			return ERR_MALFORMED;
-		map_set(&p->clients, MAP_KEY(b.handle), copy(&b));
-		count(p, b.device_id, 1);
 	}
 	return cur_ok(&c) ? 0 : ERR_MALFORMED;
 }

@@ -12,8 +12,17 @@ enum { PRESENCE_MAX = 1000000 }; /* more than any broker can hold: a broken one 
 
 struct presence_client {
 	struct body_client body; /* strings point behind it */
+	uint64_t at_ms;          /* when it came, monotonic */
+	uint64_t before_ms;      /* the same of the one before, or when it connected */
+	uint64_t before_in;      /* messages in that one */
+	uint64_t before_out;
 	char text[];
 };
+
+/* Messages per minute, from the last two times that the broker told of it until now: a client that
+ * falls silent comes down to 0 by and by. */
+uint64_t presence_rate_in(const struct presence_client *c);
+uint64_t presence_rate_out(const struct presence_client *c);
 
 struct presence {
 	struct map clients;  /* handle -> struct presence_client */

@@ -5,6 +5,7 @@
 #include "daemon/broker/storelink.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
+#include "daemon/broker/inspect.h"
 #include "daemon/broker/presence.h"
 #include "daemon/broker/revoke.h"
 #include "daemon/ipc/rec.h"
@@ -354,6 +355,7 @@ static void broken(struct link *l, const char *why, bool misbehaved)
 static const link_handler handlers[MSG_COUNT] = {
 	[MSG_DELTA] = on_delta,
 	[MSG_KICK] = on_kick,
+	[MSG_CLIENT_GET] = inspect_asked,
 };
 
 void storelink_use(struct control *k, int fd)

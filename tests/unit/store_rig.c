@@ -159,6 +159,17 @@ static int broker_delta(struct link *l, struct record *r)
 	return 0;
 }
 
+static int broker_client_get(struct link *l, struct record *r)
+{
+	struct rig *rig = link_owner(l);
+	AUTO_BUF rec = {0};
+	rec_bool(&rec, "is_connected", true);
+	rec_int(&rec, "in_flight", 5);
+	const struct body_client_get_done done = {rig->has_session, buf_view(&rec)};
+	LINK_SEND(l, CLIENT_GET_DONE, client_get_done, r->id, -1, &done);
+	return 0;
+}
+
 static int broker_kick(struct link *l, struct record *r)
 {
 	const struct body_kick_done done = {of(l)->closes};
@@ -220,6 +231,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_ISSUE_DEVICE] = vault_issue,
 	[MSG_DELTA] = broker_delta,
 	[MSG_KICK] = broker_kick,
+	[MSG_CLIENT_GET] = broker_client_get,
 	[MSG_ROOTS] = parent_roots,
 	[MSG_SETTING_GET] = parent_setting_get,
 	[MSG_SETTING_SET] = parent_setting_set,

@@ -27,6 +27,7 @@ struct rig {
 	bool failed;
 	/* fake broker */
 	bool broker_silent; /* DELTA is not answered */
+	bool has_session;   /* what the broker says to CLIENT_GET */
 	uint32_t closes;    /* sessions that each DELTA and KICK closes */
 	uint64_t seq;       /* of the last delta or snapshot */
 	struct buf entries; /* of the last snapshot and the deltas since */

@@ -218,8 +218,14 @@ static void clients_are_listed(void **state)
 	AUTO_CHAR next = str_dup(rig_str(a, "next"));
 	a = rig_op1(r, OP_CLIENT_LIST, "after", next);
 	assert_true(str_is(rig_field(rig_item(a, "items", 0), "client_id"), "c3"));
+	r->has_session = true;
 	a = rig_op1(r, OP_CLIENT_SHOW, "client-id", "c2");
 	assert_int_equal(rig_int(a, "messages_in"), 7);
+	assert_int_equal(rig_int(a, "in_flight"), 5);
+	a = rig_op1(r, OP_CLIENT_SHOW, "client-id", "away");
+	assert_true(str_is(rig_str(a, "client_id"), "away"));
+	assert_int_equal(rig_int(a, "in_flight"), 5);
+	r->has_session = false;
 	a = rig_op1(r, OP_DEVICE_SHOW, "name", "pump-1");
 	assert_int_equal(rig_int(a, "connection_count"), 1);
 	tell_client(r, 2, 1, "c2", true, false);
