@@ -18,7 +18,8 @@ struct login_ask {
 	uint64_t id;       /* of the LOGIN */
 	int64_t device_id; /* 0: no such device */
 	char verifier[VERIFIER_MAX];
-	struct buf password; /* kept while the verifier is an imported one, to replace that */
+	struct buf
+		password; /* kept while the verifier is an imported one or SCRAM keys are missing */
 };
 
 static void free_ask(struct login_ask *ask)
@@ -32,6 +33,7 @@ static void free_ask(struct login_ask *ask)
 struct login_row {
 	int64_t id;
 	bool enabled;
+	bool has_scram;
 	char verifier[VERIFIER_MAX]; /* "" when it has no password */
 };
 
@@ -40,6 +42,7 @@ static void read_row(struct sql_query *q, struct login_row *row)
 	const struct str verifier = sql_at_str(q, 2);
 	row->id = sql_at_int(q, 0);
 	row->enabled = sql_at_int(q, 1);
+	row->has_scram = sql_at_str(q, 3).n > 0;
 	snprintf(row->verifier, sizeof(row->verifier), "%.*s", (int)verifier.n,
 		 verifier.n ? verifier.p : "");
 }
@@ -47,9 +50,9 @@ static void read_row(struct sql_query *q, struct login_row *row)
 static void find_by_name(struct store *s, struct str name, struct login_row *row)
 {
 	*row = (struct login_row){0};
-	AUTO_QUERY q =
-		SQL_QUERY(s->registry, "SELECT id, enabled, verifier FROM device WHERE name = ?",
-			  sql_str(name));
+	AUTO_QUERY q = SQL_QUERY(s->registry,
+				 "SELECT id, enabled, verifier, scram FROM device WHERE name = ?",
+				 sql_str(name));
 	if (sql_next(&q))
 		read_row(&q, row);
 }
@@ -57,8 +60,9 @@ static void find_by_name(struct store *s, struct str name, struct login_row *row
 static void find_by_id(struct store *s, int64_t id, struct login_row *row)
 {
 	*row = (struct login_row){0};
-	AUTO_QUERY q = SQL_QUERY(
-		s->registry, "SELECT id, enabled, verifier FROM device WHERE id = ?", sql_int(id));
+	AUTO_QUERY q = SQL_QUERY(s->registry,
+				 "SELECT id, enabled, verifier, scram FROM device WHERE id = ?",
+				 sql_int(id));
 	if (sql_next(&q))
 		read_row(&q, row);
 }
@@ -76,16 +80,19 @@ static enum login_verdict judge(struct login_ask *ask, enum login_result result)
 	return now.enabled ? LOGIN_OK : LOGIN_DISABLED;
 }
 
-/* In place of a verifier that is quick to break, unless a new password was set meanwhile. */
-static void hashed_anew(void *arg, const char *verifier)
+/* In place of a verifier that is quick to break, or has no SCRAM keys beside it, unless a new
+ * password was set meanwhile. */
+static void hashed_anew(void *arg, const char *verifier, struct str scram)
 {
 	struct login_ask *ask = arg;
 	struct sql *db = ask->s->registry;
 	if (verifier) {
-		SQL_RUN(db, "UPDATE device SET verifier = ? WHERE id = ? AND verifier = ?",
-			sql_text(verifier), sql_int(ask->device_id), sql_text(ask->verifier));
+		SQL_RUN(db,
+			"UPDATE device SET verifier = ?, scram = ? WHERE id = ? AND verifier = ?",
+			sql_text(verifier), sql_blob(scram), sql_int(ask->device_id),
+			sql_text(ask->verifier));
 		if (sql_changes(db) > 0)
-			log_info("the imported password of device %lld was hashed anew",
+			log_info("the password of device %lld was hashed anew",
 				 (long long)ask->device_id);
 	}
 	free_ask(ask);
@@ -120,7 +127,7 @@ int device_login(struct store *s, struct record *r)
 	ask->id = r->id;
 	ask->device_id = row.id;
 	snprintf(ask->verifier, sizeof(ask->verifier), "%s", row.verifier);
-	if (password_is_imported(row.verifier))
+	if (password_is_imported(row.verifier) || !row.has_scram)
 		buf_str(&ask->password, b.password);
 	list_append(&s->login_asks, &ask->node);
 	logins_check(s->logins, b.password, row.verifier, b.source, judged, ask);

@@ -25,10 +25,22 @@ void hash_sha512_of_two(struct str first, struct str second, unsigned char out[S
 	gnutls_hash_deinit(h, out);
 }
 
-bool hash_pbkdf2_sha512(struct str password, struct str salt, unsigned iterations,
-			unsigned char *out, size_t n)
+static bool pbkdf2(gnutls_mac_algorithm_t mac, struct str password, struct str salt,
+		   unsigned iterations, unsigned char *out, size_t n)
 {
 	const gnutls_datum_t key = {(unsigned char *)(uintptr_t)password.p, (unsigned)password.n};
 	const gnutls_datum_t with = {(unsigned char *)(uintptr_t)salt.p, (unsigned)salt.n};
-	return gnutls_pbkdf2(GNUTLS_MAC_SHA512, &key, &with, iterations, out, n) == 0;
+	return gnutls_pbkdf2(mac, &key, &with, iterations, out, n) == 0;
+}
+
+bool hash_pbkdf2_sha512(struct str password, struct str salt, unsigned iterations,
+			unsigned char *out, size_t n)
+{
+	return pbkdf2(GNUTLS_MAC_SHA512, password, salt, iterations, out, n);
+}
+
+bool hash_pbkdf2_sha256(struct str password, struct str salt, unsigned iterations,
+			unsigned char *out, size_t n)
+{
+	return pbkdf2(GNUTLS_MAC_SHA256, password, salt, iterations, out, n);
 }

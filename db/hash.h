@@ -15,4 +15,7 @@ void hash_sha512_of_two(struct str first, struct str second, unsigned char out[S
 /* PBKDF2 with HMAC-SHA-512 (RFC 8018, 5.2). False: GnuTLS refuses such parameters. */
 bool hash_pbkdf2_sha512(struct str password, struct str salt, unsigned iterations,
 			unsigned char *out, size_t n);
+/* The same with HMAC-SHA-256. */
+bool hash_pbkdf2_sha256(struct str password, struct str salt, unsigned iterations,
+			unsigned char *out, size_t n);
 void hash_hmac_sha256(struct str key, struct str data, unsigned char out[SHA256_SIZE]);

@@ -14,6 +14,7 @@
 #include "daemon/net/addr.h"
 #include "db/hash.h"
 #include "db/rate.h"
+#include "db/scram.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -38,7 +39,8 @@ struct job {
 	bool ok;
 	void *arg; /* NULL: cancelled */
 	void (*checked)(void *arg, enum login_result result);
-	void (*made)(void *arg, const char *verifier);
+	void (*made)(void *arg, const char *verifier, struct str scram);
+	unsigned char scram[SCRAM_RECORD];
 };
 
 struct logins {
@@ -51,6 +53,7 @@ struct logins {
 	unsigned in_flight;
 	struct map verified; /* HMACs of right passwords; the value means nothing */
 	char key[KEY_SIZE];
+	uint32_t scram_iterations;
 	struct loop_timer sweep_timer;
 	bool stopping;
 
@@ -67,6 +70,7 @@ static void free_job(struct job *j)
 {
 	secret_buf_fini(&j->password);
 	secret_wipe(j->verifier, sizeof(j->verifier));
+	secret_wipe(j->scram, sizeof(j->scram));
 	free(j);
 }
 
@@ -125,7 +129,7 @@ static void job_done(struct loop_note *note)
 	if (!j->make && j->ok)
 		remember(l, buf_view(&j->password), j->verifier);
 	if (j->arg && j->make)
-		j->made(j->arg, j->ok ? j->verifier : NULL);
+		j->made(j->arg, j->ok ? j->verifier : NULL, str_make(j->scram, sizeof(j->scram)));
 	else if (j->arg)
 		j->checked(j->arg, j->ok ? LOGIN_RIGHT : LOGIN_WRONG_PASSWORD);
 	free_job(j);
@@ -134,7 +138,8 @@ static void job_done(struct loop_note *note)
 static void work(struct job *j)
 {
 	if (j->make)
-		j->ok = password_make(buf_view(&j->password), j->verifier) == 0;
+		j->ok = password_make(buf_view(&j->password), j->verifier) == 0 &&
+			scram_make(buf_view(&j->password), j->logins->scram_iterations, j->scram);
 	else
 		j->ok = password_check(buf_view(&j->password), j->verifier);
 	loop_post(j->logins->loop, &j->note, job_done);
@@ -271,8 +276,14 @@ void logins_check(struct logins *l, struct str password, const char *verifier, s
 	dispatch(l);
 }
 
+bool logins_admit(struct logins *l, struct str source)
+{
+	struct source *s = find_source(l, source);
+	return s && rate_take(&s->rate, LOGINS_RATE, LOGINS_BURST, clock_mono_ms() * 1000);
+}
+
 void logins_make(struct logins *l, struct str password,
-		 void (*done)(void *arg, const char *verifier), void *arg)
+		 void (*done)(void *arg, const char *verifier, struct str scram), void *arg)
 {
 	struct job *j = new_job(l, password, arg);
 	j->make = true;
@@ -301,11 +312,17 @@ void logins_cancel(struct logins *l, const void *arg)
 
 /* ---- life ---- */
 
-struct logins *logins_new(struct loop *loop, unsigned threads)
+uint32_t logins_scram_iterations(const struct logins *l)
+{
+	return l->scram_iterations;
+}
+
+struct logins *logins_new(struct loop *loop, unsigned threads, uint32_t scram_iterations)
 {
 	CHECK(threads <= THREADS_MAX);
 	struct logins *l = mem_new(struct logins);
 	l->loop = loop;
+	l->scram_iterations = scram_iterations;
 	list_init(&l->turns);
 	list_init(&l->first);
 	list_init(&l->flying);

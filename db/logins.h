@@ -25,7 +25,9 @@ enum {
 
 struct logins;
 
-struct logins *logins_new(struct loop *loop, unsigned threads);
+/* scram_iterations: of the SCRAM keys that are made with each verifier. */
+struct logins *logins_new(struct loop *loop, unsigned threads, uint32_t scram_iterations);
+uint32_t logins_scram_iterations(const struct logins *l);
 void logins_free(struct logins *l); /* waits for the threads; callbacks will not run */
 
 enum login_result { LOGIN_RIGHT, LOGIN_WRONG_PASSWORD, LOGIN_TOO_MANY };
@@ -34,8 +36,11 @@ enum login_result { LOGIN_RIGHT, LOGIN_WRONG_PASSWORD, LOGIN_TOO_MANY };
  * before this returns (cache, limits). */
 void logins_check(struct logins *l, struct str password, const char *verifier, struct str source,
 		  void (*done)(void *arg, enum login_result result), void *arg);
-/* Makes a verifier; verifier NULL: it failed. Goes before all checks. Never before this returns. */
+/* Takes a token of the source for a proof that is judged without a hash. False: it has none. */
+bool logins_admit(struct logins *l, struct str source);
+/* Makes a verifier and SCRAM keys (a record of scram.h); verifier NULL: it failed. Goes before all
+ * checks. Never before this returns. */
 void logins_make(struct logins *l, struct str password,
-		 void (*done)(void *arg, const char *verifier), void *arg);
+		 void (*done)(void *arg, const char *verifier, struct str scram), void *arg);
 /* Whoever asked with this arg is gone: its callback will not run. */
 void logins_cancel(struct logins *l, const void *arg);

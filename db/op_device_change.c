@@ -3,12 +3,14 @@
  * Devices: add and set. See op_device.h. Both may wait, for a password thread and for the vault;
  * what the registry says is looked up again afterwards.
  */
+#include "daemon/base/check.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
 #include "db/issue.h"
 #include "db/op_device.h"
 #include "db/registry.h"
+#include "db/scram.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,8 @@ enum { UUID_SIZE = 37 };
 
 struct pending {
 	char verifier[VERIFIER_MAX]; /* "" without a password */
+	unsigned char scram[SCRAM_RECORD];
+	bool has_scram; /* not with an imported hash: they are made at its first login */
 	char uuid[UUID_SIZE];
 };
 
@@ -33,6 +37,11 @@ static struct pending *pending_of(struct op_call *c)
 		c->state_free = pending_free;
 	}
 	return c->state;
+}
+
+static struct sql_value scram_of(const struct pending *p)
+{
+	return p->has_scram ? sql_blob(str_make(p->scram, sizeof(p->scram))) : sql_null();
 }
 
 /* Version 4 of RFC 4122. */
@@ -92,11 +101,11 @@ static void insert_device(struct op_call *c, const struct body_issue_done *issue
 	change_begin(c);
 	const int err = SQL_RUN(
 		db,
-		"INSERT INTO device(name, uuid, kind, note, verifier, created, created_by, "
-		"changed) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+		"INSERT INTO device(name, uuid, kind, note, verifier, scram, created, created_by, "
+		"changed) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		sql_str(name), sql_text(p->uuid), sql_str(arg_or(c, "kind", "device")),
 		sql_str(arg_or(c, "note", "")), p->verifier[0] ? sql_text(p->verifier) : sql_null(),
-		sql_int(now), sql_text(c->actor), sql_int(now));
+		scram_of(p), sql_int(now), sql_text(c->actor), sql_int(now));
 	const int64_t id = sql_last_id(db);
 	if (!err) {
 		device_set_lists(c, id);
@@ -120,7 +129,7 @@ static void ask_vault_or_insert(struct op_call *c)
 		insert_device(c, NULL);
 }
 
-static bool keep_verifier(struct op_call *c, const char *verifier)
+static bool keep_verifier(struct op_call *c, const char *verifier, struct str scram)
 {
 	if (!verifier) {
 		op_refuse(c, OP_INVALID, "password",
@@ -129,13 +138,16 @@ static bool keep_verifier(struct op_call *c, const char *verifier)
 		return false;
 	}
 	snprintf(pending_of(c)->verifier, VERIFIER_MAX, "%s", verifier);
+	CHECK(scram.n == SCRAM_RECORD);
+	memcpy(pending_of(c)->scram, scram.p, scram.n);
+	pending_of(c)->has_scram = true;
 	return true;
 }
 
-static void add_hashed(void *arg, const char *verifier)
+static void add_hashed(void *arg, const char *verifier, struct str scram)
 {
 	struct op_call *c = arg;
-	if (keep_verifier(c, verifier))
+	if (keep_verifier(c, verifier, scram))
 		ask_vault_or_insert(c);
 }
 
@@ -198,8 +210,9 @@ static void update_columns(struct op_call *c, int64_t id)
 	if (op_str(c, "note", &text))
 		SQL_RUN(db, "UPDATE device SET note = ? WHERE id = ?", sql_str(text), sql_int(id));
 	if (op_str(c, "password", &text) || op_str(c, "password-hash", &text))
-		SQL_RUN(db, "UPDATE device SET verifier = ? WHERE id = ?",
-			p->verifier[0] ? sql_text(p->verifier) : sql_null(), sql_int(id));
+		SQL_RUN(db, "UPDATE device SET verifier = ?, scram = ? WHERE id = ?",
+			p->verifier[0] ? sql_text(p->verifier) : sql_null(), scram_of(p),
+			sql_int(id));
 	SQL_RUN(db, "UPDATE device SET changed = ? WHERE id = ?",
 		sql_int(timefloor_now(&c->s->floor)), sql_int(id));
 }
@@ -228,10 +241,10 @@ static void update_device(struct op_call *c)
 	change_commit(c);
 }
 
-static void set_hashed(void *arg, const char *verifier)
+static void set_hashed(void *arg, const char *verifier, struct str scram)
 {
 	struct op_call *c = arg;
-	if (keep_verifier(c, verifier))
+	if (keep_verifier(c, verifier, scram))
 		update_device(c);
 }
 

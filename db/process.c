@@ -44,6 +44,7 @@ static void on_failed(struct store *s)
 static void settings_of(const struct config *c, struct store_settings *out)
 {
 	out->password_threads = c->store.password_threads;
+	out->scram_iterations = c->store.scram_iterations;
 	out->events.keep_ms = c->events.keep;
 	out->events.max_size = c->events.max_size;
 	out->events.rate_per_source = c->events.rate_per_source;

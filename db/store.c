@@ -11,6 +11,7 @@
 #include "daemon/ipc/rec.h"
 #include "db/authorities.h"
 #include "db/device_login.h"
+#include "db/device_scram.h"
 #include "db/migrate.h"
 #include "db/ops.h"
 #include "db/registry.h"
@@ -39,6 +40,16 @@ static int on_op(struct link *l, struct record *r)
 static int on_login(struct link *l, struct record *r)
 {
 	return device_login(of(l), r);
+}
+
+static int on_scram_first(struct link *l, struct record *r)
+{
+	return device_scram_first(of(l), r);
+}
+
+static int on_scram_final(struct link *l, struct record *r)
+{
+	return device_scram_final(of(l), r);
 }
 
 static int take_events(struct store *s, struct str events)
@@ -103,6 +114,8 @@ static int on_counters(struct link *l, struct record *r)
 static const link_handler handlers[MSG_COUNT] = {
 	[MSG_OP] = on_op,
 	[MSG_LOGIN] = on_login,
+	[MSG_SCRAM_FIRST] = on_scram_first,
+	[MSG_SCRAM_FINAL] = on_scram_final,
 	[MSG_EVENTS] = on_events,
 	[MSG_SNAPSHOT_GET] = on_snapshot_get,
 	[MSG_PRESENCE] = on_presence,
@@ -302,7 +315,7 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 	s->dir_fd = -1;
 	list_init(&s->calls);
 	list_init(&s->login_asks);
-	s->logins = logins_new(loop, settings->password_threads);
+	s->logins = logins_new(loop, settings->password_threads, settings->scram_iterations);
 	AUTO_CHAR set_aside = NULL;
 	int err = check_dir(s);
 	if (!err)

@@ -44,6 +44,7 @@ struct gateway_info {
 struct store_settings {
 	struct events_settings events;
 	unsigned password_threads;
+	uint32_t scram_iterations;
 };
 
 struct store {

@@ -7,6 +7,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/broker/alias.h"
+#include "daemon/broker/auth.h"
 #include "daemon/broker/connect.h"
 #include "daemon/broker/presence.h"
 #include "daemon/broker/proxied.h"
@@ -70,7 +71,8 @@ static void tell_disconnected(struct conn *c, enum reason reason, const char *wh
 
 static bool wants_input(const struct conn *c)
 {
-	return (c->state == CONN_WAITING || c->state == CONN_OPEN) && !list_linked(&c->paused) &&
+	return (c->state == CONN_WAITING || c->state == CONN_AUTH || c->state == CONN_OPEN) &&
+	       !list_linked(&c->paused) &&
 	       conn_backlog(c) < c->settings->config->broker.max_output_bytes;
 }
 
@@ -106,7 +108,7 @@ static enum reason ping_received(struct conn *c, const struct packet *p)
 	return REASON_SUCCESS;
 }
 
-/* Packets that only the other side may send, and AUTH, which no method of ours uses. */
+/* Packets that only the other side may send. */
 static enum reason unexpected(struct conn *c, const struct packet *p)
 {
 	(void)c;
@@ -126,8 +128,20 @@ static enum reason handle(struct conn *c, const struct packet *p)
 		[PACKET_UNSUBSCRIBE] = unsubscribe_received,
 		[PACKET_PINGREQ] = ping_received,
 		[PACKET_DISCONNECT] = disconnect_received,
+		[PACKET_AUTH] = auth_received,
 	};
 	return (handler[p->type] ? handler[p->type] : unexpected)(c, p);
+}
+
+/* Before CONNACK, from a client that was asked to answer. */
+static enum reason handle_auth(struct conn *c, const struct packet *p)
+{
+	if (p->type == PACKET_AUTH)
+		return auth_received(c, p);
+	if (p->type != PACKET_DISCONNECT)
+		return REASON_PROTOCOL_ERROR; /* [MQTT-3.1.2-30] */
+	conn_close(c, REASON_NORMAL_DISCONNECTION, "the client disconnected");
+	return REASON_SUCCESS;
 }
 
 static void broken_packet(struct conn *c, const void *p, size_t n, enum reason reason)
@@ -142,6 +156,8 @@ static void broken_packet(struct conn *c, const void *p, size_t n, enum reason r
 	AUTO_BUF detail = {0};
 	rec_text(&detail, "packet", packet_name(n ? *(const unsigned char *)p >> 4 : 0));
 	conn_event(c, large ? EVENT_PACKET_TOO_LARGE : EVENT_PACKET_MALFORMED, why, &detail);
+	if (c->state == CONN_AUTH)
+		connect_refuse_reason(c, reason);
 	conn_close(c, reason, why);
 }
 
@@ -153,14 +169,15 @@ static bool one_packet(struct conn *c, const unsigned char *p, size_t n)
 	if (c->state == CONN_WAITING) {
 		connect_received(c, p, n);
 		arena_reset(&w->arena);
-		return c->state == CONN_OPEN;
+		/* An exchange keeps its own copy. */
+		return c->state == CONN_OPEN || (c->state == CONN_LOGIN && c->auth);
 	}
 	struct packet packet;
 	enum reason reason = packet_decode(c->version, SENDER_CLIENT, p, n, &w->arena, &packet);
 	if (reason != REASON_SUCCESS) {
 		broken_packet(c, p, n, reason);
 	} else {
-		reason = handle(c, &packet);
+		reason = c->state == CONN_AUTH ? handle_auth(c, &packet) : handle(c, &packet);
 		if (reason_is_error(reason))
 			broken_packet(c, p, n, reason);
 	}
@@ -173,7 +190,8 @@ static size_t packets(struct conn *c, const unsigned char *p, size_t n)
 {
 	const uint64_t max = c->endpoint->config->max_packet;
 	size_t at = 0;
-	while (at < n && (c->state == CONN_WAITING || c->state == CONN_OPEN)) {
+	while (at < n &&
+	       (c->state == CONN_WAITING || c->state == CONN_AUTH || c->state == CONN_OPEN)) {
 		size_t size;
 		/* Another protocol on our port: its bytes are no length that is worth waiting for.
 		 */
@@ -733,6 +751,7 @@ char *conn_common_name(const struct conn *c)
 static void free_aliases(struct conn *c)
 {
 	alias_free(c);
+	auth_free(TAKE(c->auth));
 	for (size_t i = 0; c->alias && i < CONN_ALIASES; i++)
 		free(c->alias[i]);
 	free(c->alias);

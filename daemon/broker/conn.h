@@ -19,6 +19,7 @@ enum conn_state {
 	CONN_PROXY,     /* for the header in which a proxy states its peer */
 	CONN_WAITING,   /* for CONNECT */
 	CONN_LOGIN,     /* CONNECT came; the store judges the password */
+	CONN_AUTH,      /* CONNECT came; the client is to answer an AUTH */
 	CONN_MOVING,    /* CONNECT came; its session is on another worker */
 	CONN_OPEN,
 	CONN_CLOSED,
@@ -63,6 +64,7 @@ struct conn {
 	uint64_t proved_device;
 	int64_t certificate_until; /* seconds since 1970; 0 = no certificate */
 	unsigned char fingerprint[STREAM_FINGERPRINT];
+	struct auth *auth;             /* of a client that chose a method for it (auth.h) */
 	char **alias;                  /* CONN_ALIASES topics, or NULL */
 	struct alias_topic *alias_out; /* aliases_out of them, or NULL (alias.h) */
 	uint16_t aliases_out;          /* 0: the client takes none */

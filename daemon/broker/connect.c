@@ -7,6 +7,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/broker/alias.h"
+#include "daemon/broker/auth.h"
 #include "daemon/broker/login.h"
 #include "daemon/broker/session.h"
 #include "daemon/broker/will.h"
@@ -25,6 +26,7 @@ struct connecting {
 	struct conn *conn;
 	const struct packet *packet;
 	const struct packet_connect *k;
+	struct str bytes; /* of the packet */
 	uint64_t device_id;
 	struct str client_id;
 	bool assigned;
@@ -49,7 +51,7 @@ static void refuse(struct connecting *k, enum reason reason)
 	struct conn *c = k->conn;
 	AUTO_BUF detail = {0};
 	rec_text(&detail, "reason_code", reason_text(reason));
-	const struct str user = k->k->has_user_name ? k->k->user_name : STR("");
+	const struct str user = k->k->has_user_name ? k->k->user_name : auth_name(c);
 	conn_event_claimed(c, EVENT_LOGIN_REFUSED, k->why, user, k->k->client_id, &detail);
 	answer_refusal(c, reason, k->why);
 	conn_close(c, REASON_NORMAL_DISCONNECTION, k->why);
@@ -99,24 +101,66 @@ static enum reason by_certificate(struct connecting *k)
 	}
 }
 
-/* What the store said. LOGIN_NOT_ASKED: asks it, and the connection waits. */
+/* What the store said of a login. */
+static enum reason login_reason(enum login_result result, const char **why)
+{
+	switch (result) {
+	case LOGIN_REFUSED:
+		*why = "wrong user name or password";
+		return REASON_BAD_USER_NAME_OR_PASSWORD;
+	case LOGIN_NOT_ENABLED:
+		*why = "the device is disabled";
+		return REASON_NOT_AUTHORIZED;
+	case LOGIN_OVERLOAD:
+		*why = "too many logins at the same time";
+		return REASON_SERVER_BUSY;
+	default:
+		*why = "the registry is away";
+		return REASON_SERVER_UNAVAILABLE;
+	}
+}
+
+void connect_refuse_login(struct conn *c, enum login_result result)
+{
+	const char *why;
+	const enum reason reason = login_reason(result, &why);
+	AUTO_BUF detail = {0};
+	rec_text(&detail, "reason_code", reason_text(reason));
+	rec_text(&detail, "method", "SCRAM-SHA-256");
+	conn_event_claimed(c, EVENT_LOGIN_REFUSED, why, auth_name(c), STR(""), &detail);
+	answer_refusal(c, reason, why);
+	conn_close(c, REASON_NORMAL_DISCONNECTION, why);
+}
+
+void connect_refuse_reason(struct conn *c, enum reason reason)
+{
+	answer_refusal(c, reason, NULL);
+}
+
+static enum reason begin_exchange(struct connecting *k)
+{
+	const struct str data = k->packet->props.authentication_data;
+	if (!auth_begin(k->conn, data, k->bytes))
+		return because(k, REASON_NOT_AUTHORIZED,
+			       "the authentication data is no message of SCRAM");
+	return REASON_SUCCESS;
+}
+
+static bool wants_exchange(const struct connecting *k)
+{
+	return props_has(&k->packet->props, PROPERTY_AUTHENTICATION_METHOD);
+}
+
+/* Not asked yet: asks the store, and the connection waits. */
 static enum reason by_password(struct connecting *k)
 {
 	const struct packet_connect *p = k->k;
-	switch (k->conn->login_result) {
-	case LOGIN_NOT_ASKED:
-		break;
-	case LOGIN_PROVED:
+	if (k->conn->login_result == LOGIN_PROVED)
 		return REASON_SUCCESS;
-	case LOGIN_REFUSED:
-		return because(k, REASON_BAD_USER_NAME_OR_PASSWORD, "wrong user name or password");
-	case LOGIN_NOT_ENABLED:
-		return because(k, REASON_NOT_AUTHORIZED, "the device is disabled");
-	case LOGIN_OVERLOAD:
-		return because(k, REASON_SERVER_BUSY, "too many logins at the same time");
-	default:
-		return because(k, REASON_SERVER_UNAVAILABLE, "the registry is away");
-	}
+	if (k->conn->login_result != LOGIN_NOT_ASKED)
+		return login_reason(k->conn->login_result, &k->why);
+	if (wants_exchange(k))
+		return begin_exchange(k);
 	if (!p->has_user_name || !p->has_password)
 		return because(k, REASON_BAD_USER_NAME_OR_PASSWORD, "no user name and password");
 	if (p->user_name.n > USER_NAME_MAX || p->password.n > PASSWORD_MAX)
@@ -132,19 +176,20 @@ static enum reason identify(struct connecting *k)
 	struct conn *c = k->conn;
 	const enum config_auth auth = c->endpoint->config->auth;
 	const bool any = auth == CONFIG_AUTH_ANY;
+	const bool certificate = auth == CONFIG_AUTH_CERTIFICATE || auth == CONFIG_AUTH_BOTH ||
+				 (any && c->has_certificate);
+	const bool password = auth == CONFIG_AUTH_PASSWORD || auth == CONFIG_AUTH_BOTH ||
+			      (any && (!c->has_certificate || wants_exchange(k)));
 	enum reason r = REASON_SUCCESS;
 	k->device_id = 0;
-	if (auth == CONFIG_AUTH_ANONYMOUS)
-		return REASON_SUCCESS;
-	if (auth == CONFIG_AUTH_CERTIFICATE || auth == CONFIG_AUTH_BOTH ||
-	    (any && c->has_certificate))
+	if (certificate)
 		r = by_certificate(k);
-	if (r != REASON_SUCCESS || auth == CONFIG_AUTH_CERTIFICATE || (any && c->has_certificate))
+	if (r != REASON_SUCCESS || !password)
 		return r;
 	r = by_password(k);
 	if (r != REASON_SUCCESS || c->state == CONN_LOGIN)
 		return r;
-	if (auth == CONFIG_AUTH_BOTH && c->proved_device != k->device_id)
+	if (certificate && c->proved_device != k->device_id)
 		return because(k, REASON_NOT_AUTHORIZED,
 			       "certificate and password belong to different devices");
 	k->device_id = c->proved_device;
@@ -183,13 +228,20 @@ static enum reason choose_client_id(struct connecting *k, const struct identity 
 	return REASON_SUCCESS;
 }
 
+static bool offers_exchange(const struct connecting *k)
+{
+	const enum config_auth auth = k->conn->endpoint->config->auth;
+	return auth != CONFIG_AUTH_ANONYMOUS && auth != CONFIG_AUTH_CERTIFICATE &&
+	       auth_offered(k->packet->props.authentication_method);
+}
+
 static enum reason check_offer(struct connecting *k)
 {
 	const struct packet_connect *p = k->k;
 	const struct config_broker *b = &k->conn->settings->config->broker;
-	if (props_has(&k->packet->props, PROPERTY_AUTHENTICATION_METHOD))
+	if (wants_exchange(k) && !offers_exchange(k))
 		return because(k, REASON_BAD_AUTHENTICATION_METHOD,
-			       "enhanced authentication is not offered");
+			       "this authentication method is not offered here");
 	if (!p->has_will)
 		return REASON_SUCCESS;
 	if (p->will.retain && p->version == MQTT_5 && !b->max_retained_messages)
@@ -411,6 +463,7 @@ static void open_session(struct connecting *k, struct session *s, struct identit
 	set_keep_alive(k, &connack.props);
 	set_expiry(k, s, &connack.props);
 	set_capabilities(k, &connack.props);
+	auth_finish(c, &connack.props);
 	set_response_information(k, id, &response, &connack.props);
 	if (k->k->has_will)
 		will_set(s, &k->k->will);
@@ -456,7 +509,11 @@ void connect_received(struct conn *c, const void *p, size_t n)
 		connect_refuse_bytes(c, p, n, broken);
 		return;
 	}
-	struct connecting k = {.conn = c, .packet = &packet, .k = &packet.connect, .why = ""};
+	struct connecting k = {.conn = c,
+			       .packet = &packet,
+			       .k = &packet.connect,
+			       .bytes = str_make(p, n),
+			       .why = ""};
 	c->version = (uint8_t)packet.connect.version;
 	c->packet_max = packet.props.maximum_packet_size;
 	c->problem_information = packet.props.request_problem_information;

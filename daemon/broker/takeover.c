@@ -3,6 +3,7 @@
  * Connections that move to another worker: see takeover.h.
  */
 #include "daemon/broker/takeover.h"
+#include "daemon/broker/auth.h"
 
 #include <stdlib.h>
 
@@ -26,6 +27,7 @@ static void carry(struct conn *c, const struct conn *was)
 	c->device_id = was->device_id;
 	c->proved_device = was->proved_device;
 	c->login_result = was->login_result;
+	c->auth = was->auth;
 	c->has_certificate = was->has_certificate;
 	memcpy(c->fingerprint, was->fingerprint, sizeof(c->fingerprint));
 }
@@ -48,6 +50,7 @@ static void arrived(struct loop_note *note)
 			limit_release(m->was.endpoint->limit, &m->was.listener_hold);
 		settings_unref(m->settings);
 		secret_buf_fini(&m->in);
+		auth_free(m->was.auth);
 	}
 	free(m);
 }
@@ -63,6 +66,7 @@ void takeover_move(struct conn *c, unsigned to)
 	m->settings = settings_ref(c->settings);
 	m->in = c->in;
 	c->in = (struct buf){0};
+	c->auth = NULL;
 	c->hold = c->listener_hold = (struct limit_hold){0};
 	conn_vanish(c);
 	loop_post(m->to->loop, &m->note, arrived);

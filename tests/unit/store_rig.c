@@ -334,6 +334,7 @@ struct rig *rig_dir(void)
 	snprintf(r->dir, sizeof(r->dir), "%.40s/storeXXXXXX", tmp ? tmp : "/tmp");
 	assert_non_null(mkdtemp(r->dir));
 	r->settings.password_threads = 2;
+	r->settings.scram_iterations = 4096;
 	r->settings.events = (struct events_settings){
 		.keep_ms = 90ull * DAY * 1000,
 		.max_size = 1024 * MiB,

@@ -171,7 +171,7 @@ static void a_newer_schema_is_refused(void **state)
 	assert_int_equal(rig_try_open(r), ERR_CONFLICT);
 	assert_int_equal(migrate_open(DATABASE_REGISTRY, r->dir, &opened, &why), ERR_CONFLICT);
 	assert_non_null(strstr(why.text, "registry.db has schema 99, this program knows schemas up "
-					 "to 1: install the newer version again"));
+					 "to 2: install the newer version again"));
 	assert_int_equal(count_files(r, "registry.db.corrupt"), 0);
 }
 
@@ -193,6 +193,30 @@ static void an_old_schema_is_copied_first(void **state)
 	assert_int_equal(migrate_back_up(db, backup, &why), 0);
 	assert_int_equal(sql_open(backup, SQL_FULL, &copy), 0);
 	assert_true(SQL_GET_INT(copy, &n, "SELECT a FROM kept") && n == 7);
+}
+
+static void a_registry_of_schema_1_keeps_its_devices(void **state)
+{
+	struct rig *r = *state;
+	struct why why;
+	AUTO(sql) db = NULL;
+	int64_t n = 0;
+	AUTO_CHAR path = mem_printf("%s/old.db", r->dir);
+	AUTO_CHAR backup = mem_printf("%s/old.db.before-2", r->dir);
+	assert_int_equal(rig_try_open(r), 0);
+	assert_int_equal(sql_open(path, SQL_FULL, &db), 0);
+	for (const struct migration *m = migrations; m->text; m++)
+		if (m->database == DATABASE_REGISTRY && m->number == 1)
+			sql_script(db, m->text);
+	sql_script(db, "INSERT INTO device(name, uuid, verifier, created, created_by, changed) "
+		       "VALUES('pump-1', 'u', '$y$x', 1, 'a', 1); PRAGMA user_version=1");
+	assert_int_equal(migrate_run(db, DATABASE_REGISTRY, backup, &why), 0);
+	assert_int_equal(count_files(r, "old.db.before-2"), 1);
+	assert_true(SQL_GET_INT(db, &n,
+				"SELECT COUNT(*) FROM device WHERE name = 'pump-1' "
+				"AND verifier = '$y$x' AND scram IS NULL") &&
+		    n == 1);
+	assert_true(SQL_GET_INT(db, &n, "SELECT length(value) FROM secret") && n == 32);
 }
 
 static void the_directory_must_be_private(void **state)
@@ -365,6 +389,7 @@ int main(void)
 		TEST(damage_deep_inside_is_found),
 		TEST(a_newer_schema_is_refused),
 		TEST(an_old_schema_is_copied_first),
+		TEST(a_registry_of_schema_1_keeps_its_devices),
 		TEST(the_directory_must_be_private),
 		TEST(a_missing_directory_is_refused),
 		TEST(a_start_writes_nothing),
