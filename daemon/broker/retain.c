@@ -295,11 +295,12 @@ static bool visit(struct walk *w, struct node *n, struct str rest, struct str wa
 static void step(struct walk *w, struct str filter, struct retain_cursor *c)
 {
 	struct buf path = {0};
-	const struct str way = c->begun ? str_make(c->path.p ? c->path.p : "", c->path.n) : fresh;
+	const struct str way = !c->begun ? fresh : c->path.p ? buf_view(&c->path) : STR("");
 	w->path = &path;
 	pthread_mutex_lock(&w->retain->lock);
 	c->over = visit(w, w->retain->root, filter, way);
 	pthread_mutex_unlock(&w->retain->lock);
+	w->path = NULL;
 	buf_fini(&c->path);
 	c->path = path;
 	c->begun = true;

@@ -146,7 +146,7 @@ static void v2_ipv4(struct cur *c, struct addr *out)
 	cur_bytes(c, 4);
 	a.sin_port = htons(cur_u16(c));
 	cur_u16(c);
-	if (cur_ok(c))
+	if (source.p)
 		memcpy(&a.sin_addr, source.p, 4);
 	addr_from_sockaddr((const struct sockaddr *)&a, sizeof(a), out);
 }
@@ -158,7 +158,7 @@ static void v2_ipv6(struct cur *c, struct addr *out)
 	cur_bytes(c, 16);
 	a.sin6_port = htons(cur_u16(c));
 	cur_u16(c);
-	if (cur_ok(c))
+	if (source.p)
 		memcpy(&a.sin6_addr, source.p, 16);
 	addr_from_sockaddr((const struct sockaddr *)&a, sizeof(a), out);
 }

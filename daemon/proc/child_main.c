@@ -55,6 +55,8 @@ int child_main(const char *name, int fd)
 		return 2;
 	}
 	log_init(process_name(self), LOG_LEVEL_NOTICE);
+	if (sandbox_available()) /* LeakSanitizer looks into its own memory as others would */
+		priv_hide_memory();
 	const int status = child_run(children[self].hooks, fd, confine);
 	/* Threads may be inside a library now: no exit handlers, but where a sanitizer needs them.
 	 */

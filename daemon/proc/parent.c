@@ -312,5 +312,7 @@ int parent_main(const struct options *options)
 		return EXIT_FAILURE;
 	p->running = config_take_over(p->config, p->config);
 	priv_reduce_parent();
+	if (sandbox_available())
+		priv_hide_memory();
 	return run(p);
 }

@@ -7,6 +7,7 @@
 #include "daemon/base/log.h"
 
 #include <cap-ng.h>
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -59,6 +60,12 @@ void priv_reduce_parent(void)
 		      CAP_NET_BIND_SERVICE, -1);
 	if (capng_apply(bounding ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS))
 		log_warning("cannot reduce the capabilities of the parent process");
+}
+
+void priv_hide_memory(void)
+{
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		log_warning("core dumps of this process stay possible: %s", strerror(errno));
 }
 
 int priv_drop_to(const struct priv_user *user)

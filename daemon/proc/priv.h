@@ -23,5 +23,8 @@ gid_t priv_group(const char *name);
 /* Keeps only what the parent needs: to switch users, bind low ports, own the state directories,
  * signal its children. */
 void priv_reduce_parent(void);
+/* No core dump of this process and no look into its memory by others of its user: it holds keys,
+ * passwords or the secret of the tickets. */
+void priv_hide_memory(void);
 /* Between fork and exec: becomes that user, without any capability, for good. 0 or -1 (errno). */
 int priv_drop_to(const struct priv_user *user);

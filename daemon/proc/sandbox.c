@@ -125,7 +125,7 @@ int sandbox_apply(enum process process, const char *dir, bool kill_default)
 {
 	/* The C library reads the zone file at the first conversion of a time, even for UTC. */
 	tzset();
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)) {
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
 		log_error("cannot give up privileges: %s", strerror(errno));
 		return ERR_IO;
 	}

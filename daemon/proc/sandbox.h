@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The sandbox of a child process: no new privileges, no core dumps that could hold keys, files by
- * Landlock, system calls by seccomp. Applied once by the child itself, after it received what it
- * needs and before its own code runs.
+ * The sandbox of a child process: no new privileges, files by Landlock, system calls by seccomp.
+ * Applied once by the child itself, after it received what it needs and before its own code runs.
  */
 #pragma once
 

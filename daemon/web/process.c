@@ -23,13 +23,12 @@ enum {
 static void handle(void *owner, struct http_request *r)
 {
 	struct web *w = owner;
+	const bool ctl = child_self(w->child) == PROCESS_CTL;
 	if (w->stopping)
 		api_problem(r, 503, NULL, "the gateway stops", NULL);
-	else if (health_handle(w, r))
+	else if (health_handle(w, r) || (ctl && api_metrics(w, r)))
 		return;
-	else if (child_self(w->child) == PROCESS_CTL && api_metrics(w, r))
-		return;
-	else if (child_self(w->child) == PROCESS_CTL)
+	else if (ctl)
 		api_handle(w, r);
 	else
 		api_problem(r, 404, NULL, "there is no such resource", NULL);

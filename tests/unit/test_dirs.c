@@ -51,7 +51,7 @@ static unsigned mode_of(const char *name)
 /* In a process of its own: the lock is held until it ends. */
 static int prepare(void)
 {
-	int status;
+	int status = 0;
 	const pid_t pid = fork();
 	if (pid == 0)
 		_exit(-dirs_prepare(state, run, users));
