@@ -11,6 +11,7 @@
  * config.show   a setting
  * config.set    the setting as it is now
  */
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "db/authorise.h"
@@ -106,6 +107,23 @@ void op_config_show(struct op_call *c)
 		get(c, shown);
 }
 
+static void tell_change(struct op_call *c, struct str value)
+{
+	struct str key = STR("");
+	AUTO_BUF detail = {0};
+	op_str(c, "key", &key);
+	rec_str(&detail, "key", key);
+	rec_str(&detail, "value", value);
+	const struct body_event event = {
+		.event = EVENT_CONFIG_CHANGED,
+		.time_ms = clock_wall_ms(),
+		.actor = str_of(c->actor),
+		.reason = value.n ? STR("set") : STR("back to the default"),
+		.detail = buf_view(&detail),
+	};
+	events_add(c->s->events, &event, STR(""));
+}
+
 static void set(struct link_call *call, int err, struct record *reply)
 {
 	struct op_call *c = container_of(call, struct op_call, ask);
@@ -116,6 +134,7 @@ static void set(struct link_call *call, int err, struct record *reply)
 	op_str(c, "value", &value);
 	AUTO_CHAR text = mem_printf("set to \"%.*s\"", STR_ARG(value));
 	authorise_audit(c, "ok", text);
+	tell_change(c, value);
 	get(c, shown);
 }
 

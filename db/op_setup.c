@@ -47,5 +47,6 @@ void op_setup_code_add(struct op_call *c)
 	op_put_time(&c->result, "expires", now + LIFETIME);
 	rec_int(&c->result, "tries", TRIES);
 	secret_wipe(code, sizeof(code));
+	change_event(c, EVENT_SETUP_CODE_MADE, 0, STR(""), STR(""));
 	change_commit(c);
 }

@@ -2,6 +2,7 @@
 """The command line of gatehoused, and what it says about configurations: every error names file, line,
 key, value and what is allowed, all of them at once, and nothing is started."""
 
+import json
 import os
 import re
 import subprocess
@@ -128,6 +129,12 @@ def test_a_setting_from_the_command_line_of_the_gateway(daemon):
     daemon.await_ready()
     daemon.cli("config", "set", "broker.max-packet", "2M")
     assert "2M" in daemon.cli("config", "show", "broker.max-packet").stdout
+    daemon.cli("setup-code")
+    told = [json.loads(x) for x in daemon.cli("event", "list", "--json").stdout.splitlines()]
+    changed = [e for e in told if e["event"] == "config.changed"]
+    assert [e["detail"] for e in changed] == [{"key": "broker.max-packet", "value": "2M"}]
+    assert "control socket" in changed[0]["actor"]
+    assert [e["actor"] for e in told if e["event"] == "setup-code.made"] == [changed[0]["actor"]]
     refused = daemon.cli("config", "set", "broker.max-inflight", "9", check=False)
     assert refused.returncode == 3 and "change it there" in refused.stderr
     wrong = daemon.cli("config", "set", "broker.max-packet", "1", check=False)
