@@ -97,7 +97,7 @@ def test_disconnect(dial, join, most):
     assert last.size <= max(most, 30)
 
 
-@states("v5 3.2.2-19")
+@states("v5 3.2.2-19", "v5 3.1.3-8", "v5 3.1.4-2")
 def test_connack(dial, join):
     """A refusal says why, and fits."""
     c = dial(V5)
@@ -113,3 +113,21 @@ def test_connack(dial, join):
 def test_connack_fits(dial, most):
     c = dial(V5)
     assert c.connect(name(), keep_alive=0, props={"maximum_packet_size": most, "request_response": 1}).size <= most
+
+
+@states("v5 4.3.3-9")
+def test_an_identifier_that_was_refused_is_free(join, topic):
+    c, p = join(V5), join(V5)
+    c.subscribe(f"{topic}/open", qos=2)
+    assert refuse(p, f"{topic}/closed", 2).reason == 0x87
+    p.send(mqtt.publish(f"{topic}/open", "x", 2, 1, V5))
+    assert p.expect(PUBREC).reason == 0
+    assert c.message().payload == b"x"
+
+
+@states("v3 3.2.2-6", "v3 4.8.0-2")
+def test_no_connack_without_a_fitting_code(dial):
+    """A will to a topic that is too long: MQTT 3.1.1 has no return code that says so."""
+    c = dial(V311)
+    c.send(mqtt.connect(name(), version=V311, will=("t" * 1025, "x", 0, False)))
+    assert c.expect_closed() == []

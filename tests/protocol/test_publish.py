@@ -419,3 +419,47 @@ def test_identifier_of_subscribe_and_publish_are_apart(join, version, topic):
     assert c.expect(PUBACK).packet_id == m.packet_id
     c.send(mqtt.ack(PUBACK, m.packet_id))
     c.ping()
+
+
+@states("v3 4.6.0-2", "v3 4.6.0-3", "v5 4.6.0-2", "v5 4.6.0-3")
+@pytest.mark.parametrize("qos", [1, 2])
+def test_acknowledgements_come_in_order(join, version, topic, qos):
+    c = join(version)
+    numbers = [7, 3, 65535, 1, 200, 8]
+    c.send(*(mqtt.publish(topic, "x", qos, n, version) for n in numbers))
+    assert [c.expect(mqtt.PUBACK if qos == 1 else mqtt.PUBREC).packet_id for _ in numbers] == numbers
+    if qos == 2:
+        c.send(*(mqtt.ack(mqtt.PUBREL, n) for n in reversed(numbers)))
+        assert [c.expect(mqtt.PUBCOMP).packet_id for _ in numbers] == numbers[::-1]
+
+
+@states("v3 4.6.0-4", "v5 4.6.0-4")
+def test_pubrel_in_the_order_of_pubrec(join, version, topic):
+    c, p = join(version), join(version)
+    c.subscribe(topic, qos=2)
+    for i in range(4):
+        p.publish(topic, str(i), 2)
+    numbers = [m.packet_id for m in c.messages(4, acknowledge=False)]
+    c.send(*(mqtt.ack(mqtt.PUBREC, n) for n in numbers))
+    assert [c.expect(mqtt.PUBREL).packet_id for _ in numbers] == numbers
+
+
+@states("v3 2.3.1-5", "v5 2.2.1-2")
+def test_no_packet_identifier_with_qos_0(join, version, topic):
+    c = join(version)
+    c.subscribe(topic, qos=2)
+    c.publish(topic, "x")
+    m = c.message()
+    assert (m.qos, m.packet_id, m.payload) == (0, None, b"x")
+
+
+@states("v5 4.3.3-13")
+def test_qos_2_goes_on_after_its_expiry(join, topic):
+    c = join(V5)
+    c.send(mqtt.publish(topic, "x", 2, 5, V5, props={"message_expiry": 1}))
+    assert c.expect(mqtt.PUBREC).reason in (0x00, 0x10)
+    mqtt.time.sleep(1.1)
+    c.send(mqtt.publish(topic, "x", 2, 5, V5, dup=True, props={"message_expiry": 1}))
+    assert c.expect(mqtt.PUBREC).reason == 0
+    c.send(mqtt.ack(mqtt.PUBREL, 5))
+    assert c.expect(mqtt.PUBCOMP).reason == 0

@@ -330,3 +330,22 @@ def test_topic_aliases_end_with_the_connection(dial, topic):
     c.send(mqtt.publish("", "x", version=V5, props={"topic_alias": 1}))
     answer = c.expect_closed()
     assert [(p.kind, p.reason) for p in answer] == [(DISCONNECT, 0x82)]
+
+
+@states("v5 4.3.3-7")
+def test_what_was_sent_once_does_not_expire(dial, join, topic):
+    """QoS 2: expiry is over when the client is back; the exchange is completed."""
+    who, options = name(), {"clean": False, "props": {"session_expiry": 60}}
+    c = dial(V5)
+    c.connect(who, **options)
+    c.subscribe(topic, qos=2)
+    join(V5).publish(topic, "x", 2, props={"message_expiry": 1})
+    m = c.message(acknowledge=False)
+    c.disconnect()
+    mqtt.time.sleep(1.1)
+    c = dial(V5)
+    c.connect(who, **options)
+    again = c.message()
+    assert (again.payload, again.dup, again.packet_id) == (b"x", True, m.packet_id)
+    assert again.props["message_expiry"] == 0
+    c.ping()
