@@ -94,7 +94,7 @@ static int what_is_not_there(void)
 
 static void confined(int (*run)(void))
 {
-	int status;
+	int status = 0;
 	fflush(stdout);
 	const pid_t pid = fork();
 	if (pid == 0) {

@@ -171,7 +171,7 @@ static int take_more_than_names(void)
 
 static void in_a_process_of_its_own(int (*run)(void))
 {
-	int status;
+	int status = 0;
 	fflush(stdout);
 	const pid_t pid = fork();
 	if (pid == 0)
