@@ -308,7 +308,8 @@ static void print_result(struct ping *p)
 		sum += p->took_ns[i];
 	const double min = (double)p->took_ns[0] / 1e6;
 	const double mean = (double)sum / (double)p->count / 1e6;
-	const double p99 = (double)p->took_ns[(p->count * 99 + 99) / 100 - 1] / 1e6;
+	const uint64_t rank = (p->count * 99 + 99) / 100; /* the nearest one, counted from 1 */
+	const double p99 = (double)p->took_ns[rank - 1] / 1e6;
 	const double max = (double)p->took_ns[p->count - 1] / 1e6;
 	if (p->in->json) {
 		json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:f}", "device",
