@@ -9,7 +9,7 @@ import pytest
 from conftest import name
 from gateway import Gateway, wait_until
 from mqtt import V311, V5, Client, connect
-from transport import NAME, TcpWire, TlsWire, WebSocketWire, tls_context
+from transport import NAME, TcpWire, TlsWire, WebSocketWire, tls_context, ws_head, ws_request
 
 LISTENERS = [
     "both protocol=auto tls=off auth=anonymous",
@@ -17,7 +17,13 @@ LISTENERS = [
     "web protocol=websocket tls=off auth=anonymous",
     "tlsboth protocol=auto auth=anonymous",
     "tlsmqtt protocol=mqtt auth=anonymous",
+    "shared protocol=auto auth=any",
 ]
+
+
+@pytest.fixture(scope="module")
+def device(gateway):
+    return gateway.bundle("browser")
 
 
 class AlpnWire(TlsWire):
@@ -100,6 +106,18 @@ def test_each_alone_refuses_the_other(gateway):
 def test_the_status_tells_both(gateway):
     said = {x["name"]: x["protocol"] for x in gateway.json("status")["listeners"]}
     assert (said["both"], said["tlsboth"], said["plain"], said["web"]) == ("mqtt+ws", "mqtts+wss", "mqtt", "ws")
+
+
+@pytest.mark.parametrize("protocols", [None, ["http/1.1"]], ids=["first-byte", "alpn"])
+@pytest.mark.parametrize("origin, status", [("https://elsewhere.example", 403), (None, 101)])
+def test_a_page_from_elsewhere_on_the_shared_port(gateway, device, protocols, origin, status):
+    """It must not use the certificate that the browser has: the same rule as on a port for WebSocket alone."""
+    context = tls_context(device / "ca.crt", device / "device.crt", device / "device.key")
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    wire = TlsWire(gateway.listeners["shared"], context=context)
+    wire.send(ws_request(headers=[("Origin", origin)] if origin else []))
+    assert ws_head(wire, time.monotonic() + 10)[0] == status
 
 
 class TestFamilies:
