@@ -36,15 +36,22 @@ bool scram_make(struct str password, uint32_t iterations, unsigned char record[S
 	return ok;
 }
 
+static void take(struct cur *c, unsigned char *to, size_t n)
+{
+	const struct str s = cur_bytes(c, n);
+	if (s.p)
+		memcpy(to, s.p, n);
+}
+
 bool scram_read(struct str record, struct scram_keys *out)
 {
 	if (record.n != SCRAM_RECORD)
 		return false;
 	struct cur c = cur_of(record);
 	out->iterations = cur_u32le(&c);
-	memcpy(out->salt, cur_bytes(&c, SCRAM_SALT).p, SCRAM_SALT);
-	memcpy(out->stored, cur_bytes(&c, SCRAM_KEY).p, SCRAM_KEY);
-	memcpy(out->server, cur_bytes(&c, SCRAM_KEY).p, SCRAM_KEY);
+	take(&c, out->salt, SCRAM_SALT);
+	take(&c, out->stored, SCRAM_KEY);
+	take(&c, out->server, SCRAM_KEY);
 	return cur_done(&c);
 }
 

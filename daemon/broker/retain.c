@@ -277,10 +277,11 @@ static bool visit_children(struct walk *w, struct node *n, struct str rest, stru
 static bool visit(struct walk *w, struct node *n, struct str rest, struct str way)
 {
 	struct str level, on;
-	const bool here = !rest.p || str_is(rest, "#");
+	const bool all = rest.p && str_is(rest, "#");
+	const bool here = all || !rest.p;
 	if (!way.p && (w->nodes++ == STEP_NODES || (here && !take(w, n))))
 		return false;
-	if (str_is(rest, "#"))
+	if (all)
 		return visit_children(w, n, rest, way);
 	if (!topic_next(&rest, &level))
 		return true;

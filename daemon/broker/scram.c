@@ -21,6 +21,14 @@ static void put_base64(struct buf *out, struct str bytes)
 	}
 }
 
+static int digit_value(char c)
+{
+	for (int i = 0; i < 64; i++)
+		if (digits[i] == c)
+			return i;
+	return -1;
+}
+
 /* Strict: whole groups, padding at the end only, no bits left over. */
 static bool get_base64(struct str text, struct buf *out)
 {
@@ -29,13 +37,13 @@ static bool get_base64(struct str text, struct buf *out)
 	const size_t pad = (text.p[text.n - 1] == '=') + (text.p[text.n - 2] == '=');
 	uint32_t v = 0;
 	for (size_t i = 0; i < text.n; i++) {
-		const char *at = i < text.n - pad ? memchr(digits, text.p[i], 64) : digits;
-		if (!at)
+		const int digit = i < text.n - pad ? digit_value(text.p[i]) : 0;
+		if (digit < 0)
 			return false;
-		v = v << 6 | (uint32_t)(at - digits);
+		v = v << 6 | (uint32_t)digit;
 		if (i % 4 != 3)
 			continue;
-		const size_t n = i + 1 == text.n ? 3 - pad : 3;
+		const size_t n = i + 1 < text.n || pad == 0 ? 3 : pad == 1 ? 2 : 1;
 		if (v & ((1u << (24 - 8 * n)) - 1))
 			return false;
 		for (size_t k = 0; k < n; k++)
