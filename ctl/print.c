@@ -252,9 +252,53 @@ void print_object(const json_t *object)
 	print_fields(object, 0);
 }
 
+/* "3 d 4 h", "2 h 5 min", "17 s": the two largest units. */
+static void put_duration(struct buf *out, json_int_t s)
+{
+	if (s >= 86400)
+		buf_printf(out, "%lld d %lld h", (long long)(s / 86400),
+			   (long long)(s % 86400 / 3600));
+	else if (s >= 3600)
+		buf_printf(out, "%lld h %lld min", (long long)(s / 3600),
+			   (long long)(s % 3600 / 60));
+	else if (s >= 60)
+		buf_printf(out, "%lld min %lld s", (long long)(s / 60), (long long)(s % 60));
+	else
+		buf_printf(out, "%lld s", (long long)s);
+}
+
+static json_t *disk_text(const json_t *disk)
+{
+	const double gib = 1024.0 * 1024 * 1024;
+	const double left = (double)json_integer_value(json_object_get(disk, "free")) / gib;
+	const double total = (double)json_integer_value(json_object_get(disk, "total")) / gib;
+	return json_sprintf("%.1f GiB free of %.1f GiB", left, total);
+}
+
+static json_t *counted(const json_t *counters)
+{
+	json_t *some = json_object();
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)(uintptr_t)counters, key, value)
+	{
+		if (json_integer_value(value) != 0)
+			json_object_set(some, key, value);
+	}
+	return some;
+}
+
+/* For people: times and sizes in their units, and only the counters that have counted. */
 void print_status(const json_t *status)
 {
-	print_fields(status, 0);
+	AUTO_BUF uptime = {0};
+	json_t *shown = json_copy((json_t *)(uintptr_t)status);
+	put_duration(&uptime, json_integer_value(json_object_get(status, "uptime")));
+	json_object_set_new(shown, "uptime", json_string(buf_cstr(&uptime)));
+	json_object_set_new(shown, "disk", disk_text(json_object_get(status, "disk")));
+	json_object_set_new(shown, "counters", counted(json_object_get(status, "counters")));
+	print_fields(shown, 0);
+	json_decref(shown);
 }
 
 void print_json_line(const json_t *value)

@@ -99,7 +99,7 @@ def test_a_list_of_several_pages(gw):
     (("role", "show", "reader"), ["reader", "reads everything", "plant/#"]),
     (("config", "show", "broker.max-packet"), ["broker.max-packet", "1M", "default"]),
     (("ca", "show"), ["AUTHORITY", "root", "issuing", "Gatehouse CA"]),
-    (("status",), ["version", "PROCESS", "vault", "serving", "LISTENER", "mqtts"]),
+    (("status",), ["version", "PROCESS", "vault", "serving", "LISTENER", "mqtts", "GiB free of"]),
 ])
 def test_objects(gw, words, parts):
     text = gw.cli(*words).stdout
