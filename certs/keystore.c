@@ -6,6 +6,7 @@
 #include "certs/keystore.h"
 #include "daemon/base/check.h"
 #include "daemon/base/err.h"
+#include "daemon/base/fd.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 
@@ -204,23 +205,11 @@ static int load(struct keystore *ks, const char *name, size_t max, struct buf *o
 	return 0;
 }
 
-static bool write_all(int fd, struct str bytes)
-{
-	while (bytes.n) {
-		const ssize_t n = write(fd, bytes.p, bytes.n);
-		if (n < 0)
-			return false;
-		bytes.p += n;
-		bytes.n -= (size_t)n;
-	}
-	return fsync(fd) == 0;
-}
-
 static bool write_renamed(int dir, const char *temporary, const char *name, struct str bytes)
 {
 	AUTO_FD fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	return fd >= 0 && write_all(fd, bytes) && renameat(dir, temporary, dir, name) == 0 &&
-	       fsync(dir) == 0;
+	return fd >= 0 && fd_write(fd, bytes) == 0 && fsync(fd) == 0 &&
+	       renameat(dir, temporary, dir, name) == 0 && fsync(dir) == 0;
 }
 
 static int save(struct keystore *ks, const char *name, struct str bytes, struct why *why)

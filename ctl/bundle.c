@@ -5,6 +5,7 @@
  */
 #include "ctl/ctl.h"
 #include "daemon/base/err.h"
+#include "daemon/base/fd.h"
 #include "daemon/base/mem.h"
 
 #include <dirent.h>
@@ -44,14 +45,7 @@ static int write_file(const char *dir, const char *name, mode_t mode, struct str
 {
 	AUTO_CHAR path = mem_printf("%s/%s", dir, name);
 	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	while (fd >= 0 && bytes.n) {
-		const ssize_t n = write(fd, bytes.p, bytes.n);
-		if (n <= 0)
-			break;
-		bytes.p += n;
-		bytes.n -= (size_t)n;
-	}
-	if (fd < 0 || bytes.n || fsync(fd) < 0) {
+	if (fd < 0 || fd_write(fd, bytes) || fsync(fd) < 0) {
 		fprintf(stderr, "gatehouse: cannot write %s: %s\n", path, strerror(errno));
 		return EXIT_FAILED;
 	}

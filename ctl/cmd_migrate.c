@@ -7,6 +7,7 @@
 #include "ctl/ctl.h"
 #include "ctl/file.h"
 #include "ctl/migrate/migrate.h"
+#include "daemon/base/fd.h"
 #include "daemon/base/mem.h"
 
 #include <errno.h>
@@ -219,14 +220,7 @@ static bool write_out(const char *path, struct str text)
 {
 	AUTO_CHAR part = mem_printf("%s.new", path);
 	AUTO_FD fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	while (fd >= 0 && text.n) {
-		const ssize_t n = write(fd, text.p, text.n);
-		if (n <= 0)
-			break;
-		text.p += n;
-		text.n -= (size_t)n;
-	}
-	if (fd >= 0 && text.n == 0 && fsync(fd) == 0 && rename(part, path) == 0)
+	if (fd >= 0 && fd_write(fd, text) == 0 && fsync(fd) == 0 && rename(part, path) == 0)
 		return true;
 	fprintf(stderr, "gatehouse: cannot write %s: %s\n", path, strerror(errno));
 	return false;

@@ -5,6 +5,7 @@
 #include "daemon/ipc/frame.h"
 #include "daemon/base/check.h"
 #include "daemon/base/err.h"
+#include "daemon/base/fd.h"
 #include "daemon/base/mem.h"
 
 #include <errno.h>
@@ -303,15 +304,7 @@ int memfd_make(const char *name, struct str bytes)
 	AUTO_FD fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return ERR_IO;
-	for (size_t done = 0; done < bytes.n;) {
-		const ssize_t n = write(fd, bytes.p + done, bytes.n - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return ERR_IO;
-		done += (size_t)n;
-	}
-	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+	if (fd_write(fd, bytes) || fcntl(fd, F_ADD_SEALS, SEALS) < 0)
 		return ERR_IO;
 	return TAKE_FD(fd);
 }

@@ -5,6 +5,7 @@
 #include "daemon/proc/dirs.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
+#include "daemon/base/fd.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
@@ -124,15 +125,7 @@ int dirs_write(const char *path, struct str bytes, unsigned mode)
 	AUTO_FD fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return ERR_IO;
-	for (size_t done = 0; done < bytes.n;) {
-		const ssize_t n = write(fd, bytes.p + done, bytes.n - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return ERR_IO;
-		done += (size_t)n;
-	}
-	if (fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(tmp, path) < 0)
+	if (fd_write(fd, bytes) || fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(tmp, path) < 0)
 		return ERR_IO;
 	return 0;
 }
