@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One network connection of a client, from accept to its end: states, deadlines, input, output.
+ * One network connection of a client: states, deadlines, input, output, end. Its beginning is
+ * accept.h.
  *
  * A connection belongs to the worker that accepted it (or that took it over, takeover.h) and ends
  * only in conn_close(); its memory goes at the end of the loop turn, so a caller may look at its
@@ -75,15 +76,6 @@ struct conn {
 	uint64_t told; /* messages that the store knows of */
 };
 
-/* A socket from a listener; takes it. Nothing comes back: the connection was refused, or is there.
- */
-void conn_accept(struct worker *w, const struct endpoint *e, int fd, const struct addr *peer);
-/* Goes on with a connection that was counted in as a proxy's and whose peer is known now: limits,
- * then the handshake or CONNECT. Takes fd. */
-void conn_begin(struct conn *c, int fd);
-/* An empty connection of this worker in state CONN_WAITING with its stream (takes it), for
- * takeover. NULL: no place. */
-struct conn *conn_adopt(struct worker *w, struct stream *stream);
 static inline struct conn *conn_find(const struct worker *w, uint64_t handle)
 {
 	return slab_find(&w->conns, handle);
@@ -110,6 +102,11 @@ void conn_send_ack_why(struct conn *c, enum packet_type type, uint16_t packet_id
 void packet_explain(struct packet *p, const char *why);
 /* Something was appended to c->out: it will be written at the end of the turn. */
 void conn_wrote(struct conn *c);
+/* accept.c: from now on it reads from this stream, which it takes, and waits for CONNECT. False:
+ * the loop cannot watch it. */
+bool conn_use_stream(struct conn *c, struct stream *stream);
+/* Reads what the stream has; it may have read ahead of its socket. */
+void conn_read(struct conn *c);
 /* Bytes that wait for the client. */
 size_t conn_backlog(const struct conn *c);
 /* Goes on with input that was kept, and reads again: after a login. */

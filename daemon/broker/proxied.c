@@ -5,6 +5,7 @@
  */
 #include "daemon/broker/proxied.h"
 #include "daemon/base/err.h"
+#include "daemon/broker/accept.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/net/proxyproto.h"
 
@@ -32,7 +33,7 @@ static void stated(struct conn *c, const struct proxy_header *h)
 		refuse(c, EVENT_LOGIN_REFUSED, "the address is not in allow-from");
 		return;
 	}
-	conn_begin(c, fd);
+	accept_stated(c, fd);
 }
 
 /* What the header took is kept until it is complete; 8 MiB bound that of all connections. */

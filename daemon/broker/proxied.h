@@ -12,7 +12,7 @@
 
 #include "daemon/broker/conn.h"
 
-/* The connection has its endpoint; takes fd. Ends in conn_begin(), or in conn_close() with an
+/* The connection has its endpoint; takes fd. Ends in accept_stated(), or in conn_close() with an
  * event. */
 void proxied_accept(struct conn *c, int fd);
 /* The time to CONNECT is over. */

@@ -3,6 +3,7 @@
  * Connections that move to another worker: see takeover.h.
  */
 #include "daemon/broker/takeover.h"
+#include "daemon/broker/accept.h"
 #include "daemon/broker/auth.h"
 
 #include <stdlib.h>
@@ -35,7 +36,7 @@ static void carry(struct conn *c, const struct conn *was)
 static void arrived(struct loop_note *note)
 {
 	struct move *m = container_of(note, struct move, note);
-	struct conn *c = conn_adopt(m->to, m->stream);
+	struct conn *c = accept_moved(m->to, m->stream);
 	if (c) {
 		settings_unref(c->settings);
 		c->settings = m->settings;

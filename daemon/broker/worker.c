@@ -5,6 +5,7 @@
 #include "daemon/broker/worker.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
+#include "daemon/broker/accept.h"
 #include "daemon/broker/conn.h"
 #include "daemon/broker/route.h"
 #include "daemon/broker/session.h"
@@ -118,7 +119,7 @@ static void accepted(struct listener *l, int fd, const struct addr *peer)
 	const struct endpoint *e = settings_endpoint(w->settings, str_of(a->name));
 	w->stats.accepted++;
 	if (e)
-		conn_accept(w, e, fd, peer);
+		accept_socket(w, e, fd, peer);
 	else
 		close(fd);
 }
