@@ -3,7 +3,7 @@
  * Verifiers of another broker: see password.h. They are kept as they came, behind a word that
  * crypt(5) does not know: its own "$6$" is something else. Pure; any thread.
  */
-#include "certs/pem.h"
+#include "daemon/base/base64.h"
 #include "daemon/base/err.h"
 #include "daemon/base/secret.h"
 #include "db/hash.h"
@@ -47,8 +47,9 @@ static int parse(struct str text, struct foreign *out, struct why *why)
 			       "this is no hash that can be taken over; those of Mosquitto that "
 			       "begin with $6$ or $7$ can");
 	const struct str salt = str_split(&rest, '$');
-	if (!rest.p || base64_decode(salt, &out->salt) || base64_decode(rest, &out->hash) ||
-	    out->hash.n != SHA512_SIZE || out->salt.n < SALT_MIN || out->salt.n > SALT_MAX)
+	if (!rest.p || base64_decode(salt, BASE64_UNPADDED, &out->salt) ||
+	    base64_decode(rest, BASE64_UNPADDED, &out->hash) || out->hash.n != SHA512_SIZE ||
+	    out->salt.n < SALT_MIN || out->salt.n > SALT_MAX)
 		return why_set(why, ERR_INVALID,
 			       "the hash is damaged: base64 of a salt of %d to %d bytes, $, base64 "
 			       "of 64 bytes is expected",

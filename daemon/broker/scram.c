@@ -3,55 +3,8 @@
  * Texts of SCRAM: see scram.h.
  */
 #include "daemon/broker/scram.h"
+#include "daemon/base/base64.h"
 #include "daemon/base/secret.h"
-
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static void put_base64(struct buf *out, struct str bytes)
-{
-	const unsigned char *p = (const unsigned char *)bytes.p;
-	for (size_t i = 0; i < bytes.n; i += 3) {
-		const size_t left = bytes.n - i;
-		const uint32_t v = (uint32_t)p[i] << 16 | (left > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
-				   (left > 2 ? p[i + 2] : 0);
-		buf_putc(out, digits[v >> 18]);
-		buf_putc(out, digits[v >> 12 & 63]);
-		buf_putc(out, left > 1 ? digits[v >> 6 & 63] : '=');
-		buf_putc(out, left > 2 ? digits[v & 63] : '=');
-	}
-}
-
-static int digit_value(char c)
-{
-	for (int i = 0; i < 64; i++)
-		if (digits[i] == c)
-			return i;
-	return -1;
-}
-
-/* Strict: whole groups, padding at the end only, no bits left over. */
-static bool get_base64(struct str text, struct buf *out)
-{
-	if (text.n == 0 || text.n % 4)
-		return false;
-	const size_t pad = (text.p[text.n - 1] == '=') + (text.p[text.n - 2] == '=');
-	uint32_t v = 0;
-	for (size_t i = 0; i < text.n; i++) {
-		const int digit = i < text.n - pad ? digit_value(text.p[i]) : 0;
-		if (digit < 0)
-			return false;
-		v = v << 6 | (uint32_t)digit;
-		if (i % 4 != 3)
-			continue;
-		const size_t n = i + 1 < text.n || pad == 0 ? 3 : pad == 1 ? 2 : 1;
-		if (v & ((1u << (24 - 8 * n)) - 1))
-			return false;
-		for (size_t k = 0; k < n; k++)
-			buf_putc(out, (char)(v >> (16 - 8 * k)));
-		v = 0;
-	}
-	return true;
-}
 
 void scram_fini(struct scram *s)
 {
@@ -120,11 +73,11 @@ void scram_server_first(struct scram *s, const unsigned char *random, struct str
 			uint32_t iterations, struct buf *out)
 {
 	const size_t begin = out->n;
-	put_base64(&s->nonce, str_make(random, SCRAM_NONCE));
+	base64_encode(str_make(random, SCRAM_NONCE), &s->nonce);
 	buf_puts(out, "r=");
 	buf_str(out, buf_view(&s->nonce));
 	buf_puts(out, ",s=");
-	put_base64(out, salt);
+	base64_encode(salt, out);
 	buf_printf(out, ",i=%u", iterations);
 	buf_putc(&s->message, ',');
 	buf_put(&s->message, out->p + begin, out->n - begin);
@@ -138,8 +91,8 @@ bool scram_client_final(struct scram *s, struct str text, unsigned char proof[SC
 	if (text.n == 0 || text.n > SCRAM_TEXT_MAX || !attribute(&rest, 'c', &binding) ||
 	    !attribute(&rest, 'r', &nonce))
 		return false;
-	if (!get_base64(binding, &header) || !str_eq(buf_view(&header), buf_view(&s->header)) ||
-	    !str_eq(nonce, buf_view(&s->nonce)))
+	if (base64_decode(binding, BASE64_STRICT, &header) ||
+	    !str_eq(buf_view(&header), buf_view(&s->header)) || !str_eq(nonce, buf_view(&s->nonce)))
 		return false;
 	/* Extensions may stand between the nonce and the proof, which is the last. */
 	while (rest.p) {
@@ -147,7 +100,7 @@ bool scram_client_final(struct scram *s, struct str text, unsigned char proof[SC
 		str_split(&rest, ',');
 	}
 	struct str at = last;
-	if (!at.p || !attribute(&at, 'p', &value) || !get_base64(value, &bytes) ||
+	if (!at.p || !attribute(&at, 'p', &value) || base64_decode(value, BASE64_STRICT, &bytes) ||
 	    bytes.n != SCRAM_PROOF)
 		return false;
 	buf_putc(&s->message, ',');
@@ -159,5 +112,5 @@ bool scram_client_final(struct scram *s, struct str text, unsigned char proof[SC
 void scram_server_final(struct str signature, struct buf *out)
 {
 	buf_puts(out, "v=");
-	put_base64(out, signature);
+	base64_encode(signature, out);
 }

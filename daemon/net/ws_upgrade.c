@@ -3,6 +3,7 @@
  * WebSocket upgrade: see ws_upgrade.h.
  */
 #include "daemon/net/ws_upgrade.h"
+#include "daemon/base/base64.h"
 #include "daemon/base/check.h"
 #include "daemon/base/err.h"
 #include "daemon/net/tls_digest.h"
@@ -221,20 +222,6 @@ static const struct refusal *judge(const struct request *r, const char *path, bo
 	return NULL;
 }
 
-static void put_base64(struct buf *b, const unsigned char *p, size_t n)
-{
-	static const char digit[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	for (size_t i = 0; i < n; i += 3) {
-		const unsigned v = (unsigned)p[i] << 16 | (i + 1 < n ? p[i + 1] << 8 : 0) |
-				   (i + 2 < n ? p[i + 2] : 0);
-		buf_putc(b, digit[v >> 18]);
-		buf_putc(b, digit[v >> 12 & 63]);
-		buf_putc(b, i + 1 < n ? digit[v >> 6 & 63] : '=');
-		buf_putc(b, i + 2 < n ? digit[v & 63] : '=');
-	}
-}
-
 static void put_accept(struct buf *answer, const struct request *r)
 {
 	/* The fixed name of RFC 6455 section 1.3. */
@@ -247,7 +234,7 @@ static void put_accept(struct buf *answer, const struct request *r)
 	tls_sha1(str_make(text, sizeof(text) - 1), digest);
 	buf_puts(answer, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 			 "Connection: Upgrade\r\nSec-WebSocket-Accept: ");
-	put_base64(answer, digest, sizeof(digest));
+	base64_encode(str_make(digest, sizeof(digest)), answer);
 	buf_printf(answer, "\r\nSec-WebSocket-Protocol: %s\r\n\r\n", r->protocol);
 }
 
