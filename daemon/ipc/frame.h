@@ -129,6 +129,20 @@ enum process_state { PROCESS_DOWN, PROCESS_STARTING, PROCESS_SERVING, PROCESS_ST
 enum entry_kind { ENTRY_DEVICE, ENTRY_CERT, ENTRY_RULE, ENTRY_CA };
 enum cert_status { CERT_GOOD, CERT_REVOKED, CERT_HOLD, CERT_SUPERSEDED, CERT_PENDING };
 enum ca_kind { CA_ROOT, CA_ISSUING, CA_CROSS, CA_EXTERNAL, CA_SERVER };
+enum ca_state { CA_NEXT, CA_ACTIVE, CA_RETIRING, CA_RETIRED, CA_COMPROMISED };
+enum enrol_what { ENROL_FIRST, ENROL_RENEW };
+enum enrol_status {                /* and the status of HTTP that it is (RFC 7030, 4.2.3) */
+		    ENROL_OK,      /* 200 */
+		    ENROL_PENDING, /* 202: a person decides; the same request again asks how it went
+				    */
+		    ENROL_BAD,     /* 400: the request */
+		    ENROL_UNAUTHENTICATED, /* 401: no authority, or a wrong, used or expired one */
+		    ENROL_FORBIDDEN, /* 403: the authority does not allow it, or it was denied */
+		    ENROL_UNKNOWN_LABEL, /* 404 */
+		    ENROL_CONFLICT,      /* 409: the key is another device's */
+		    ENROL_BUSY,          /* 429 */
+		    ENROL_LOCKED,        /* 503: nothing can be issued now */
+};
 enum subject_kind { SUBJECT_ANY, SUBJECT_DEVICE, SUBJECT_GROUP, SUBJECT_ROLE };
 enum login_verdict { LOGIN_OK, LOGIN_WRONG, LOGIN_DISABLED, LOGIN_BUSY };
 enum credential_kind { CREDENTIAL_NONE, CREDENTIAL_PEER, CREDENTIAL_SESSION, CREDENTIAL_TOKEN };
