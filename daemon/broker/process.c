@@ -94,9 +94,9 @@ static void on_link(struct child *p, enum process peer, unsigned index, int fd)
 		use_vault(k, fd);
 	else if (peer == PROCESS_VAULT && index == 0)
 		keep_fd(&k->vault_fd, fd);
-	else if (peer == PROCESS_STORE && k->started)
+	else if (peer == PROCESS_STORE && index == 0 && k->started)
 		storelink_use(k, fd);
-	else if (peer == PROCESS_STORE)
+	else if (peer == PROCESS_STORE && index == 0)
 		keep_fd(&k->store_fd, fd);
 	else
 		close(fd);

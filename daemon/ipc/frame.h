@@ -146,6 +146,11 @@ enum enrol_status {                /* and the status of HTTP that it is (RFC 703
 enum subject_kind { SUBJECT_ANY, SUBJECT_DEVICE, SUBJECT_GROUP, SUBJECT_ROLE };
 enum login_verdict { LOGIN_OK, LOGIN_WRONG, LOGIN_DISABLED, LOGIN_BUSY };
 enum credential_kind { CREDENTIAL_NONE, CREDENTIAL_PEER, CREDENTIAL_SESSION, CREDENTIAL_TOKEN };
+enum spool_status {
+	SPOOL_STORED,
+	SPOOL_FULL,   /* the disk, or [store] spool-max-size */
+	SPOOL_FAILED, /* input or output error */
+};
 enum op_status {
 	OP_OK,
 	OP_INVALID, /* an argument is wrong: field and why say which and how */
