@@ -19,8 +19,8 @@
 
 #include <cmocka.h>
 
-static unsigned char bytes[2 * FRAME_MAX];
-static unsigned char again[2 * FRAME_MAX];
+static unsigned char bytes[4 * FRAME_MAX]; /* three long strings in one record */
+static unsigned char again[4 * FRAME_MAX];
 static char text[70000];
 
 /* What the tests need of each message, as functions of one shape. */
