@@ -21,14 +21,21 @@ static void print_reason(const json_t *reason)
 	printf("  %s\n    %s\n", text_of(reason, "text"), text_of(reason, "because"));
 }
 
-static bool differs(const json_t *reason)
+static bool misses_condition(const json_t *reason)
 {
-	return strcmp(text_of(reason, "part"), "differs") == 0;
+	return strcmp(text_of(reason, "part"), "condition") == 0;
 }
 
+static bool differs(const json_t *reason)
+{
+	return strcmp(text_of(reason, "part"), "differs") == 0 || misses_condition(reason);
+}
+
+/* Where the filter differs; behind all levels when only a condition does not hold. */
 static json_int_t level(const json_t *reason)
 {
-	return json_integer_value(json_object_get(reason, "level"));
+	return misses_condition(reason) ? INT64_MAX
+					: json_integer_value(json_object_get(reason, "level"));
 }
 
 /* The later a filter differs, the nearer it is. */
@@ -62,16 +69,24 @@ static void print_near_misses(const json_t *reasons, size_t most)
 	free(miss);
 }
 
-static void print_variables(const json_t *variables)
+static void print_values(const json_t *list)
 {
 	size_t i;
-	const json_t *group;
+	const json_t *value;
+	json_array_foreach(list, i, value) printf("%s%s", i ? "," : "", json_string_value(value));
+	printf("%s", i ? "" : "-");
+}
+
+static void print_variables(const json_t *variables)
+{
 	const char *cn = text_of(variables, "cn");
-	printf("${clientid} %s  ${device} %s  ${cn} %s  ${group}", text_of(variables, "clientid"),
+	const char *address = text_of(variables, "address");
+	printf("${clientid} %s  ${device} %s  ${cn} %s  ${san} ", text_of(variables, "clientid"),
 	       text_of(variables, "device"), cn[0] ? cn : "-");
-	json_array_foreach(json_object_get(variables, "group"), i, group)
-		printf("%s%s", i ? "," : " ", json_string_value(group));
-	printf("%s\n", i ? "" : " -");
+	print_values(json_object_get(variables, "san"));
+	printf("  ${group} ");
+	print_values(json_object_get(variables, "group"));
+	printf("  address %s\n", address[0] ? address : "-");
 }
 
 static void print_answer(const json_t *answer, bool all)

@@ -70,7 +70,10 @@ static void show_rule(const struct ctl_command *c, const json_t *rule)
 	       text_of(rule, "subject"));
 	json_array_foreach(json_object_get(rule, "actions"), i, action)
 		printf("%s%s", i ? "," : " ", json_string_value(action));
-	printf(" %s\n", text_of(rule, "filter"));
+	printf(" %s%s%s\n", text_of(rule, "filter"), text_of(rule, "conditions")[0] ? " " : "",
+	       text_of(rule, "conditions"));
+	if (json_object_get(rule, "hint"))
+		printf("note: %s\n", text_of(rule, "hint"));
 }
 
 /* A change: what was done, and what followed for live sessions. */
@@ -131,10 +134,25 @@ int run_cert_revoke(struct invocation *in)
 	return run_plain(in);
 }
 
+/* --retain yes|no as the field "retain". */
+static bool take_retain(struct invocation *in)
+{
+	const char *word = invocation_local(in, "retain");
+	if (word && strcmp(word, "yes") != 0 && strcmp(word, "no") != 0) {
+		fprintf(stderr, "gatehouse: --retain %s: allowed are yes and no\n", word);
+		return false;
+	}
+	if (word)
+		json_object_set_new(in->args, "retain", json_boolean(word[0] == 'y'));
+	return true;
+}
+
 int run_acl(struct invocation *in)
 {
 	const char *priority = invocation_local(in, "priority");
 	json_object_set_new(in->args, "effect", json_string(in->command->verb));
+	if (!take_retain(in))
+		return EXIT_USAGE;
 	if (priority) {
 		char *end;
 		const long n = strtol(priority, &end, 10);

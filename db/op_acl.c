@@ -5,23 +5,86 @@
 #include "db/op_acl.h"
 #include "daemon/acl/acl.h"
 #include "daemon/base/err.h"
+#include "daemon/base/log.h"
 #include "db/registry.h"
 
 #include <stdio.h>
 
-enum { PRIORITY_BIAS = 1000 };
+enum {
+	PRIORITY_BIAS = 1000,
+	QOS_MAX = 2,
+	COLUMN_CONDITIONS = 8, /* of RULE_COLUMNS */
+	EVENT_CONDITIONS_MAX = 200,
+};
 
 static const enum acl_action actions_known[] = {ACL_PUBLISH, ACL_SUBSCRIBE, ACL_RECEIVE};
 
-#define RULE_COLUMNS                                                                            \
-	"SELECT rule.id, allow, CASE WHEN rule.device_id IS NOT NULL THEN 'device:' || "        \
-	"device.name "                                                                          \
-	"WHEN rule.grp_id IS NOT NULL THEN 'group:' || grp.name WHEN rule.role_id IS NOT NULL " \
-	"THEN "                                                                                 \
-	"'role:' || role.name ELSE 'any' END, actions, filter, priority, rule.created, "        \
-	"rule.created_by FROM rule LEFT JOIN device ON device.id = rule.device_id "             \
+#define RULE_COLUMNS                                                                               \
+	"SELECT rule.id, allow, CASE WHEN rule.device_id IS NOT NULL THEN 'device:' || "           \
+	"device.name "                                                                             \
+	"WHEN rule.grp_id IS NOT NULL THEN 'group:' || grp.name WHEN rule.role_id IS NOT NULL "    \
+	"THEN "                                                                                    \
+	"'role:' || role.name ELSE 'any' END, actions, filter, priority, rule.created, "           \
+	"rule.created_by, literal, qos, retain, networks FROM rule LEFT JOIN device ON device.id " \
+	"= rule.device_id "                                                                        \
 	"LEFT JOIN grp ON grp.id = rule.grp_id LEFT JOIN role ON role.id = rule.role_id "
 #define RULE_ORDER "ORDER BY priority DESC, allow, rule.id"
+
+void rule_conditions_at(const struct sql_query *q, int column, struct cidr *room,
+			struct acl_rule *rule)
+{
+	struct why why;
+	rule->match = sql_at_int(q, column) ? ACL_LITERAL : ACL_PATTERN;
+	rule->qos = (unsigned)sql_at_int(q, column + 1);
+	rule->retain = (enum acl_retain)sql_at_int(q, column + 2);
+	rule->network = room;
+	if (acl_networks_parse(sql_at_str(q, column + 3), room, &rule->network_n, &why))
+		log_error("access rule %lld: %s", (long long)sql_at_int(q, 0), why.text);
+}
+
+static void put_qos(unsigned set, struct buf *out)
+{
+	char text[sizeof("0,1,2")] = "";
+	size_t n = 0;
+	for (unsigned qos = 0; qos <= QOS_MAX; qos++)
+		if (set & 1u << qos)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u", n ? "," : "",
+					      qos);
+	if (n)
+		rec_text(out, "qos", text);
+	else
+		rec_null(out, "qos");
+}
+
+static void conditions_text(const struct acl_rule *rule, struct buf *text)
+{
+	buf_puts(text, rule->match == ACL_LITERAL ? "literal" : "");
+	acl_rule_format_conditions(rule, text);
+	if (text->n && text->p[0] == ' ')
+		buf_consume(text, 1);
+}
+
+static void put_conditions(const struct sql_query *q, struct buf *out)
+{
+	struct cidr room[ACL_NETWORKS_MAX];
+	struct acl_rule rule = {0};
+	AUTO_BUF text = {0};
+	rule_conditions_at(q, COLUMN_CONDITIONS, room, &rule);
+	rec_bool(out, "literal", rule.match == ACL_LITERAL);
+	put_qos(rule.qos, out);
+	if (rule.retain == ACL_RETAIN_ANY)
+		rec_null(out, "retain");
+	else
+		rec_bool(out, "retain", rule.retain == ACL_RETAIN_YES);
+	rec_list(out, "networks");
+	for (size_t i = 0; i < rule.network_n; i++) {
+		char network[ADDR_TEXT];
+		rec_text(out, "", cidr_format(&room[i], network));
+	}
+	rec_end(out);
+	conditions_text(&rule, &text);
+	rec_str(out, "conditions", buf_view(&text));
+}
 
 static void put_row(const struct sql_query *q, struct buf *out)
 {
@@ -35,6 +98,7 @@ static void put_row(const struct sql_query *q, struct buf *out)
 	rec_end(out);
 	rec_str(out, "filter", sql_at_str(q, 4));
 	rec_int(out, "priority", sql_at_int(q, 5));
+	put_conditions(q, out);
 	op_put_time(out, "created", sql_at_int(q, 6));
 	rec_str(out, "created_by", sql_at_str(q, 7));
 }
@@ -177,6 +241,20 @@ void op_acl_list(struct op_call *c)
 
 /* ---- add ---- */
 
+/* What acl.add makes. */
+struct new_rule {
+	struct subject subject;
+	struct acl_rule rule;
+	struct cidr network[ACL_NETWORKS_MAX];
+	struct buf networks; /* as text */
+};
+
+static void new_rule_fini(struct new_rule *new)
+{
+	buf_fini(&new->networks);
+}
+#define AUTO_NEW_RULE __attribute__((cleanup(new_rule_fini))) struct new_rule
+
 static bool take_effect(struct op_call *c, struct acl_rule *rule)
 {
 	struct str word;
@@ -205,34 +283,100 @@ static bool take_action(struct op_call *c, struct acl_rule *rule)
 	return false;
 }
 
-static bool take_filter(struct op_call *c, const struct subject *subject, struct acl_rule *rule)
+/* "0", "0,1" as a set. */
+static bool take_qos(struct op_call *c, struct acl_rule *rule)
+{
+	struct str text;
+	if (!op_str(c, "qos", &text))
+		return true;
+	for (struct str rest = text; rest.p;) {
+		const struct str word = str_split(&rest, ',');
+		if (word.n != 1 || word.p[0] < '0' || word.p[0] > '0' + QOS_MAX) {
+			op_refuse(c, OP_INVALID, "qos",
+				  "qos is \"%.*s\"; allowed are 0, 1 and 2, or several of them "
+				  "like 0,1",
+				  STR_ARG(text));
+			return false;
+		}
+		rule->qos |= 1u << (word.p[0] - '0');
+	}
+	return true;
+}
+
+static bool take_networks(struct op_call *c, struct new_rule *new)
+{
+	struct str list;
+	struct why why;
+	AUTO_BUF text = {0};
+	if (!op_strs(c, "networks", &list))
+		return true;
+	struct cur cur = cur_of(list);
+	struct rec_value v;
+	while (rec_next(&cur, &v)) {
+		if (v.text.n == 0) {
+			op_refuse(c, OP_INVALID, "networks",
+				  "a network is empty; write it like 10.0.0.0/8");
+			return false;
+		}
+		buf_puts(&text, text.n ? " " : "");
+		buf_str(&text, v.text);
+	}
+	const int err =
+		acl_networks_parse(buf_view(&text), new->network, &new->rule.network_n, &why);
+	if (err) {
+		op_refuse(c, OP_INVALID, "networks", "%s", why.text);
+		return false;
+	}
+	new->rule.network = new->network;
+	acl_networks_format(new->network, new->rule.network_n, &new->networks);
+	return true;
+}
+
+static bool take_conditions(struct op_call *c, struct new_rule *new)
+{
+	bool flag;
+	if (op_bool(c, "literal", &flag) && flag)
+		new->rule.match = ACL_LITERAL;
+	if (op_bool(c, "retain", &flag))
+		new->rule.retain = flag ? ACL_RETAIN_YES : ACL_RETAIN_NO;
+	return take_qos(c, &new->rule) && take_networks(c, new);
+}
+
+static bool take_filter(struct op_call *c, struct new_rule *new)
 {
 	struct why why;
+	struct acl_rule *rule = &new->rule;
 	int64_t priority = PRIORITY_BIAS;
 	op_str(c, "filter", &rule->filter);
 	op_int(c, "priority", &priority);
 	rule->id = 1;
 	rule->priority = (int32_t)(priority - PRIORITY_BIAS);
-	rule->subject = (enum acl_subject)subject->kind;
-	rule->subject_name = subject->name;
+	rule->subject = (enum acl_subject) new->subject.kind;
+	rule->subject_name = new->subject.name;
 	if (acl_rule_check(rule, &why) == 0)
 		return true;
-	op_refuse(c, OP_INVALID, "filter", "%s", why.text);
+	const bool retain = str_prefix(str_of(why.text), STR("retain:"));
+	op_refuse(c, OP_INVALID, retain ? "retain" : "filter", "%s", why.text);
 	return false;
 }
 
-static bool is_new(struct op_call *c, const struct subject *subject, const struct acl_rule *rule)
+static bool is_new(struct op_call *c, struct new_rule *new)
 {
 	int64_t id;
+	const struct subject *subject = &new->subject;
+	const struct acl_rule *rule = &new->rule;
 	if (subject->kind != SUBJECT_ANY && subject->id == 0)
 		return true;
 	if (!SQL_GET_INT(
 		    c->s->registry, &id,
 		    "SELECT id FROM rule WHERE device_id IS ? AND grp_id IS ? AND role_id IS ? "
-		    "AND allow = ? AND actions = ? AND filter = ? AND priority = ?",
+		    "AND allow = ? AND actions = ? AND filter = ? AND priority = ? AND literal = ? "
+		    "AND qos = ? AND retain = ? AND networks = ?",
 		    id_if(subject, SUBJECT_DEVICE), id_if(subject, SUBJECT_GROUP),
 		    id_if(subject, SUBJECT_ROLE), sql_int(rule->effect == ACL_ALLOW),
-		    sql_int(rule->actions), sql_str(rule->filter), sql_int(rule->priority)))
+		    sql_int(rule->actions), sql_str(rule->filter), sql_int(rule->priority),
+		    sql_int(rule->match == ACL_LITERAL), sql_int(rule->qos), sql_int(rule->retain),
+		    sql_text(buf_cstr(&new->networks))))
 		return true;
 	op_refuse(c, OP_CONFLICT, NULL, "rule %lld says exactly this already", (long long)id);
 	return false;
@@ -244,6 +388,22 @@ static void make_group(struct op_call *c, struct subject *subject)
 		return;
 	SQL_RUN(c->s->registry, "INSERT INTO grp(name) VALUES(?)", sql_str(subject->name));
 	subject->id = sql_last_id(c->s->registry);
+}
+
+/* An event has little room: 64 networks would not fit. */
+static void put_some_conditions(const struct sql_query *q, struct buf *detail)
+{
+	struct cidr room[ACL_NETWORKS_MAX];
+	struct acl_rule rule = {0};
+	AUTO_BUF text = {0};
+	rule_conditions_at(q, COLUMN_CONDITIONS, room, &rule);
+	conditions_text(&rule, &text);
+	if (text.n > EVENT_CONDITIONS_MAX) {
+		text.n = EVENT_CONDITIONS_MAX;
+		buf_puts(&text, "...");
+	}
+	if (text.n)
+		rec_str(detail, "conditions", buf_view(&text));
 }
 
 /* The event of a rule: what it says, beside who did what. It looks at the rule before it is gone.
@@ -266,39 +426,62 @@ static void raise_changed(struct op_call *c, const char *what, int64_t id)
 	rec_str(&detail, "subject", sql_at_str(&q, 2));
 	rec_str(&detail, "actions", buf_view(&actions));
 	rec_str(&detail, "filter", sql_at_str(&q, 4));
+	put_some_conditions(&q, &detail);
 	change_event(c, EVENT_ACCESS_CHANGED, 0, STR(""), buf_view(&detail));
 }
 
-static void insert_rule(struct op_call *c, struct subject *subject, const struct acl_rule *rule)
+/* A name nobody has is a rule for nobody: perhaps a mistake, perhaps its devices come later. */
+static void hint_empty_group(struct op_call *c, const struct subject *subject)
+{
+	int64_t unused;
+	char hint[256];
+	if (subject->kind != SUBJECT_GROUP ||
+	    SQL_GET_INT(c->s->registry, &unused,
+			"SELECT 1 FROM device_grp WHERE grp_id = ? LIMIT 1", sql_int(subject->id)))
+		return;
+	snprintf(hint, sizeof(hint),
+		 "no device is in group \"%.*s\" yet: gatehouse device add NAME --group %.*s puts "
+		 "one there",
+		 STR_ARG(subject->name), STR_ARG(subject->name));
+	rec_text(&c->result, "hint", hint);
+}
+
+static void insert_rule(struct op_call *c, struct new_rule *new)
 {
 	struct sql *db = c->s->registry;
+	struct subject *subject = &new->subject;
+	const struct acl_rule *rule = &new->rule;
 	char name[24];
 	change_begin(c);
 	make_group(c, subject);
 	SQL_RUN(db,
 		"INSERT INTO rule(device_id, grp_id, role_id, allow, actions, filter, priority, "
-		"created, created_by) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"literal, qos, retain, networks, created, created_by) "
+		"VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		id_if(subject, SUBJECT_DEVICE), id_if(subject, SUBJECT_GROUP),
 		id_if(subject, SUBJECT_ROLE), sql_int(rule->effect == ACL_ALLOW),
 		sql_int(rule->actions), sql_str(rule->filter), sql_int(rule->priority),
-		sql_int(timefloor_now(&c->s->floor)), sql_text(c->actor));
+		sql_int(rule->match == ACL_LITERAL), sql_int(rule->qos), sql_int(rule->retain),
+		sql_text(buf_cstr(&new->networks)), sql_int(timefloor_now(&c->s->floor)),
+		sql_text(c->actor));
 	const int64_t id = sql_last_id(db);
 	snprintf(name, sizeof(name), "%lld", (long long)id);
 	rule_put(c->s, id, &c->result);
 	registry_put_rule(db, id, &c->change.entries);
 	change_revision(c, "rule", str_of(name), STR(""), buf_view(&c->result));
 	raise_changed(c, "rule added", id);
+	hint_empty_group(c, subject);
 	change_commit(c);
 }
 
 void op_acl_add(struct op_call *c)
 {
-	struct subject subject;
-	struct acl_rule rule = {0};
-	if (!take_effect(c, &rule) || !take_action(c, &rule) || !take_subject(c, true, &subject) ||
-	    !take_filter(c, &subject, &rule) || !is_new(c, &subject, &rule))
+	AUTO_NEW_RULE new = {0};
+	if (!take_effect(c, &new.rule) || !take_action(c, &new.rule) ||
+	    !take_subject(c, true, &new.subject) || !take_conditions(c, &new) ||
+	    !take_filter(c, &new) || !is_new(c, &new))
 		return;
-	insert_rule(c, &subject, &rule);
+	insert_rule(c, &new);
 }
 
 /* ---- remove ---- */

@@ -10,6 +10,11 @@
  *   actions              list of str: publish, subscribe, receive
  *   filter               str
  *   priority             int, -1000 to 1000 (the argument of acl.add is 1000 more)
+ *   literal              bool: the filter is compared byte for byte
+ *   qos                  str or null: "0,1", the QoS for which it holds
+ *   retain               bool or null: only retained messages, or only others
+ *   networks             list of str: the networks from which it holds; empty: any
+ *   conditions           str: the four of them as text, "" for a rule without
  *   created              time;  created_by: str
  * Fields of a role:
  *   name, note           str
@@ -17,13 +22,13 @@
  *   created              time;  created_by: str
  *
  * acl.list      items: list of rules in the order of evaluation
- * acl.add       a rule
+ * acl.add       a rule; hint: str, when it is for a group that no device is in
  * acl.remove    the rule that was removed
  * acl.check     device, action, topic: str; verdict: str (allowed, denied, allowed in part);
- *               rule: int or null, that decided; variables: {clientid, device, cn or null, group:
- *               list of str}; reasons: list of {rule: int, part: str (decides, matches, meets,
- *               condition, differs), reached: bool, level: int or null, text, because: str}, every
- *               rule about the action in the order of evaluation; level is where a filter differs
+ *               rule: int or null, that decided; variables: {clientid, device, cn or null, san,
+ *               group: list of str, address: str or null}; reasons: list of {rule: int, part: str
+ * (decides, matches, meets, condition, differs), reached: bool, level: int or null, text, because:
+ * str}, every rule about the action in the order of evaluation; level is where a filter differs
  * role.list     items: list of roles by name
  * role.show     a role, and rules: list of rules; devices: list of str (the first 1000)
  * role.add, role.set   a role
@@ -32,8 +37,13 @@
  */
 #pragma once
 
+#include "daemon/acl/acl.h"
 #include "db/ops.h"
 
+/* Fills match, qos, retain and networks of a rule (room has ACL_NETWORKS_MAX places) from the
+ * columns literal, qos, retain, networks that begin there; column 0 is its number. */
+void rule_conditions_at(const struct sql_query *q, int column, struct cidr *room,
+			struct acl_rule *rule);
 /* Appends the fields of a rule. */
 void rule_put(struct store *s, int64_t id, struct buf *out);
 /* Appends the list "rules": those for a device, its groups, its roles and everyone. */

@@ -3,10 +3,12 @@
  * acl.check: may a device do this, and why? See op_acl.h. Main thread of the store.
  *
  * It compiles the rules of the device's subjects as the broker does and asks the broker's own
- * evaluator (acl_explain), so that the answer is the one of the data path. It knows the registry
- * only: a client that has not connected has no address, and its client identifier is the one that
- * is given or the device's name.
+ * evaluator (acl_explain), so that the answer is the one of the data path. What depends on a
+ * connection is taken from the arguments, else from where it would come from: the client identifier
+ * is the device's name, the names of the certificate are those of its newest good one, the address
+ * is that of the connection with this client identifier, if there is one.
  */
+#include "certs/leaf.h"
 #include "daemon/acl/acl.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
@@ -24,9 +26,12 @@ struct question {
 	enum acl_action action;
 	struct str topic;
 	int64_t device_id;
-	struct buf names; /* groups and the common name, one behind the other */
+	struct buf names; /* groups and the names of the certificate, one behind the other */
 	struct str *group;
+	struct str *san;
+	struct addr address;
 	struct acl_rule *rule;
+	struct cidr **room; /* for the networks of each rule */
 	size_t n;
 	struct buf text; /* filters and names of subjects */
 };
@@ -36,6 +41,10 @@ static void question_fini(struct question *q)
 	buf_fini(&q->names);
 	buf_fini(&q->text);
 	free(q->group);
+	free(q->san);
+	for (size_t i = 0; i < q->n; i++)
+		free(q->room[i]);
+	free(q->room);
 	free(q->rule);
 }
 #define AUTO_QUESTION __attribute__((cleanup(question_fini))) struct question
@@ -97,11 +106,24 @@ static size_t keep(struct buf *b, struct str s)
 	return at;
 }
 
-/* The common name of the newest good certificate: what ${cn} is when the device connects. */
-static void take_cn(struct sql *db, struct question *q)
+static void keep_sans(struct question *q, struct str der)
+{
+	struct leaf leaf;
+	struct str name;
+	if (leaf_read(der, &leaf))
+		return;
+	struct cur c = cur_of(leaf.names);
+	while (q->who.san_n < ACL_SAN_MAX && leaf_next_name(&c, &name)) {
+		q->san = mem_grow(q->san, (q->who.san_n + 1) * sizeof(*q->san));
+		q->san[q->who.san_n++] = (struct str){(const char *)keep(&q->names, name), name.n};
+	}
+}
+
+/* The names in the newest good certificate: what ${cn} and ${san} are when the device connects. */
+static void take_certificate(struct sql *db, struct question *q)
 {
 	AUTO_QUERY row = SQL_QUERY(db,
-				   "SELECT name FROM cert WHERE device_id = ? AND status = 0 "
+				   "SELECT name, der FROM cert WHERE device_id = ? AND status = 0 "
 				   "ORDER BY id DESC LIMIT 1",
 				   sql_int(q->device_id));
 	if (!sql_next(&row))
@@ -109,6 +131,7 @@ static void take_cn(struct sql *db, struct question *q)
 	const struct str name = sql_at_str(&row, 0);
 	const size_t at = keep(&q->names, name);
 	q->who.cn = (struct str){(const char *)at, name.n};
+	keep_sans(q, sql_at_str(&row, 1));
 }
 
 static void take_groups(struct sql *db, struct question *q)
@@ -125,6 +148,29 @@ static void take_groups(struct sql *db, struct question *q)
 	}
 }
 
+static bool take_address(struct op_call *c, struct question *q)
+{
+	struct str text;
+	if (!op_str(c, "address", &text))
+		return true;
+	if (addr_parse_ip(text, &q->address) == 0) {
+		q->who.address = &q->address;
+		return true;
+	}
+	op_refuse(c, OP_INVALID, "address",
+		  "\"%.*s\" is no address; write it like 10.1.2.3 or 2001:db8::1", STR_ARG(text));
+	return false;
+}
+
+static void take_connection(const struct op_call *c, struct question *q)
+{
+	const struct presence_client *client =
+		presence_by_client_id(&c->s->presence, q->who.clientid);
+	if (!q->who.address && client && client->body.device_id == (uint64_t)q->device_id &&
+	    addr_parse(client->body.address, &q->address) == 0)
+		q->who.address = &q->address;
+}
+
 static struct str settle(const struct buf *b, struct str s)
 {
 	return s.n ? str_make(b->p + (size_t)s.p, s.n) : STR("");
@@ -135,12 +181,16 @@ static void take_who(struct op_call *c, struct question *q)
 	op_str(c, "device", &q->who.device);
 	if (!op_str(c, "client-id", &q->who.clientid))
 		q->who.clientid = q->who.device;
-	take_cn(c->s->registry, q);
+	take_certificate(c->s->registry, q);
 	take_groups(c->s->registry, q);
 	q->who.cn = settle(&q->names, q->who.cn);
 	for (size_t i = 0; i < q->who.group_n; i++)
 		q->group[i] = settle(&q->names, q->group[i]);
 	q->who.group = q->group;
+	for (size_t i = 0; i < q->who.san_n; i++)
+		q->san[i] = settle(&q->names, q->san[i]);
+	q->who.san = q->san;
+	take_connection(c, q);
 }
 
 static enum acl_subject subject_of(const struct sql_query *row)
@@ -156,8 +206,11 @@ static void add_rule(struct question *q, const struct sql_query *row)
 {
 	const struct str filter = sql_at_str(row, 7);
 	const struct str name = sql_at_str(row, 8);
+	struct cidr *room = mem_array(struct cidr, ACL_NETWORKS_MAX);
 	q->rule = mem_grow(q->rule, (q->n + 1) * sizeof(*q->rule));
-	q->rule[q->n++] = (struct acl_rule){
+	q->room = mem_grow(q->room, (q->n + 1) * sizeof(*q->room));
+	q->room[q->n] = room;
+	q->rule[q->n] = (struct acl_rule){
 		.id = (uint64_t)sql_at_int(row, 0),
 		.effect = sql_at_int(row, 1) ? ACL_ALLOW : ACL_DENY,
 		.actions = (unsigned)sql_at_int(row, 2),
@@ -166,6 +219,7 @@ static void add_rule(struct question *q, const struct sql_query *row)
 		.subject = subject_of(row),
 		.subject_name = {(const char *)keep(&q->text, name), name.n},
 	};
+	rule_conditions_at(row, 9, room, &q->rule[q->n++]);
 }
 
 static void take_rules(struct sql *db, struct question *q)
@@ -173,7 +227,9 @@ static void take_rules(struct sql *db, struct question *q)
 	AUTO_QUERY row = SQL_QUERY(
 		db,
 		"SELECT rule.id, allow, actions, priority, rule.device_id, rule.grp_id, "
-		"rule.role_id, filter, coalesce(device.name, grp.name, role.name, '') FROM rule "
+		"rule.role_id, filter, coalesce(device.name, grp.name, role.name, ''), literal, "
+		"qos, "
+		"retain, networks FROM rule "
 		"LEFT JOIN device ON device.id = rule.device_id "
 		"LEFT JOIN grp ON grp.id = rule.grp_id LEFT JOIN role ON role.id = rule.role_id "
 		"WHERE rule.device_id = ?1 OR rule.grp_id IN (SELECT grp_id FROM device_grp WHERE "
@@ -200,10 +256,19 @@ static void put_variables(const struct question *q, struct buf *out)
 		rec_str(out, "cn", q->who.cn);
 	else
 		rec_null(out, "cn");
+	rec_list(out, "san");
+	for (size_t i = 0; i < q->who.san_n; i++)
+		rec_str(out, "", str_is_utf8(q->who.san[i]) ? q->who.san[i] : STR("?"));
+	rec_end(out);
 	rec_list(out, "group");
 	for (size_t i = 0; i < q->who.group_n; i++)
 		rec_str(out, "", q->who.group[i]);
 	rec_end(out);
+	char address[ADDR_TEXT];
+	if (q->who.address)
+		rec_text(out, "address", addr_format_ip(q->who.address, address));
+	else
+		rec_null(out, "address");
 	rec_end(out);
 }
 
@@ -287,7 +352,7 @@ void op_acl_check(struct op_call *c)
 	struct str device;
 	op_str(c, "device", &device);
 	if (!op_find_device(c, "device", device, &q.device_id) || !take_action(c, &q) ||
-	    !take_topic(c, &q) || !take_how(c, &q))
+	    !take_topic(c, &q) || !take_how(c, &q) || !take_address(c, &q))
 		return;
 	take_who(c, &q);
 	take_rules(c->s->registry, &q);

@@ -111,10 +111,11 @@ void registry_put_cert(struct sql *db, int64_t id, struct buf *entries)
 		put_cert_row(&q, entries);
 }
 
-#define RULE_COLUMNS                                                                        \
-	"SELECT rule.id, rule.device_id, rule.grp_id, rule.role_id, "                       \
-	"coalesce(device.name, grp.name, role.name, ''), allow, actions, priority, filter " \
-	"FROM rule LEFT JOIN device ON device.id = rule.device_id "                         \
+#define RULE_COLUMNS                                                                         \
+	"SELECT rule.id, rule.device_id, rule.grp_id, rule.role_id, "                        \
+	"coalesce(device.name, grp.name, role.name, ''), allow, actions, priority, filter, " \
+	"literal, qos, retain, networks "                                                    \
+	"FROM rule LEFT JOIN device ON device.id = rule.device_id "                          \
 	"LEFT JOIN grp ON grp.id = rule.grp_id LEFT JOIN role ON role.id = rule.role_id "
 
 static enum subject_kind subject_of(const struct sql_query *row)
@@ -136,6 +137,10 @@ static void put_rule_row(const struct sql_query *row, struct buf *entries)
 		.actions = (uint8_t)sql_at_int(row, 6),
 		.priority = 0x80000000u + (uint32_t)sql_at_int(row, 7),
 		.filter = sql_at_str(row, 8),
+		.literal = (uint8_t)sql_at_int(row, 9),
+		.qos = (uint8_t)sql_at_int(row, 10),
+		.retain = (uint8_t)sql_at_int(row, 11),
+		.networks = sql_at_str(row, 12),
 	};
 	PUT_ENTRY(entries, ENTRY_RULE, 0, reg_rule, &body);
 }

@@ -272,13 +272,15 @@ static void take_dynsec_rule(struct migration *m, const char *where, const char 
 			      "the gateway is not managed over MQTT: use the gatehouse command");
 		return;
 	}
-	AUTO_CHAR filter = migration_pattern(m, where, str_of(topic));
+	const bool literal = strcmp(text_of(acl, "acltype"), "subscribeLiteral") == 0;
+	AUTO_CHAR filter = literal ? mem_strdup(topic) : migration_pattern(m, where, str_of(topic));
 	if (!filter)
 		return;
 	const json_int_t bounded =
 		MAX(MIN(priority, (json_int_t)PRIORITY_MAX), (json_int_t)-PRIORITY_MAX);
-	if (migration_rule(m, where, subject, allow ? "allow" : "deny", action, filter,
-			   (int)bounded))
+	const char *effect = allow ? "allow" : "deny";
+	if (literal ? migration_literal(m, where, subject, effect, filter, (int)bounded)
+		    : migration_rule(m, where, subject, effect, action, filter, (int)bounded))
 		migration_say(m, TAKEN, where, what, "%s %s", allow ? "allow" : "deny", action);
 }
 

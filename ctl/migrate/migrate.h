@@ -60,6 +60,9 @@ json_t *migration_device(struct migration *m, const char *where, struct str name
  * (reported). */
 bool migration_rule(struct migration *m, const char *where, const char *subject, const char *effect,
 		    const char *action, const char *filter, int priority);
+/* The same for a subscription to exactly this filter, in which no variables stand. */
+bool migration_literal(struct migration *m, const char *where, const char *subject,
+		       const char *effect, const char *filter, int priority);
 /* The topic of another broker's pattern with our variables: %c and %u alone in their level. The
  * caller frees it; NULL: it cannot be said (reported). */
 char *migration_pattern(struct migration *m, const char *where, struct str pattern);

@@ -115,12 +115,13 @@ json_t *migration_device(struct migration *m, const char *where, struct str name
 	return device;
 }
 
-static bool rule_ok(struct migration *m, const char *where, const char *filter)
+static bool rule_ok(struct migration *m, const char *where, const char *filter, bool literal)
 {
 	struct why why;
 	const struct acl_rule rule = {.id = 1,
 				      .effect = ACL_ALLOW,
-				      .actions = ACL_PUBLISH,
+				      .actions = literal ? ACL_SUBSCRIBE : ACL_PUBLISH,
+				      .match = literal ? ACL_LITERAL : ACL_PATTERN,
 				      .filter = str_of(filter),
 				      .subject = ACL_SUBJECT_ANY};
 	if (!str_is_utf8(str_of(filter)))
@@ -132,27 +133,50 @@ static bool rule_ok(struct migration *m, const char *where, const char *filter)
 	return false;
 }
 
-bool migration_rule(struct migration *m, const char *where, const char *subject, const char *effect,
-		    const char *action, const char *filter, int priority)
+static json_t *rule_new(const char *subject, const char *effect, const char *action,
+			const char *filter, int priority)
 {
-	size_t i;
-	const json_t *old;
-	if (!rule_ok(m, where, filter))
-		return false;
 	json_t *rule = json_object();
 	json_object_set_new(rule, "subject", json_string(subject));
 	json_object_set_new(rule, "effect", json_string(effect));
 	json_object_set_new(rule, "action", json_string(action));
 	json_object_set_new(rule, "filter", json_string(filter));
 	json_object_set_new(rule, "priority", json_integer(1000 + priority));
+	return rule;
+}
+
+/* Takes the rule, unless there is one like it. */
+static void add_rule(struct migration *m, json_t *rule)
+{
+	size_t i;
+	const json_t *old;
 	json_array_foreach(m->rules, i, old)
 	{
 		if (json_equal(old, rule)) {
 			json_decref(rule);
-			return true;
+			return;
 		}
 	}
 	json_array_append_new(m->rules, rule);
+}
+
+bool migration_rule(struct migration *m, const char *where, const char *subject, const char *effect,
+		    const char *action, const char *filter, int priority)
+{
+	if (!rule_ok(m, where, filter, false))
+		return false;
+	add_rule(m, rule_new(subject, effect, action, filter, priority));
+	return true;
+}
+
+bool migration_literal(struct migration *m, const char *where, const char *subject,
+		       const char *effect, const char *filter, int priority)
+{
+	if (!rule_ok(m, where, filter, true))
+		return false;
+	json_t *rule = rule_new(subject, effect, "subscribe", filter, priority);
+	json_object_set_new(rule, "literal", json_true());
+	add_rule(m, rule);
 	return true;
 }
 

@@ -27,6 +27,7 @@ enum {
 	ACL_PRIORITY_MAX = 1000, /* priorities are -1000..1000 */
 	ACL_NETWORKS_MAX = 64,   /* networks in one rule */
 	ACL_RULES_MAX = 10000,   /* rules in one set */
+	ACL_SAN_MAX = 16,        /* names of one certificate that ${san} looks at */
 };
 
 enum acl_effect { ACL_DENY, ACL_ALLOW };
@@ -60,8 +61,10 @@ struct acl_rule {
 struct acl_who {
 	struct str clientid;
 	struct str device;
-	struct str cn;         /* of the certificate's subject */
-	const struct str *san; /* subject alternative names; ${san} matches any of them */
+	struct str cn; /* of the certificate's subject */
+	/* The certificate's subject alternative names that are text (URI, DNS name, mail address),
+	 * in their order, the first ACL_SAN_MAX; ${san} matches any of them. */
+	const struct str *san;
 	size_t san_n;
 	const struct str *group; /* ${group} matches any of them */
 	size_t group_n;
@@ -80,6 +83,16 @@ int acl_rule_check(const struct acl_rule *rule, struct why *why) MUST_CHECK;
 /* "allow publish,receive plant/${device}/# priority 5 qos 0,1 retain no network 10.0.0.0/8, from
  * role sensor (rule 12)", appended. */
 void acl_rule_format(const struct acl_rule *rule, struct buf *out);
+
+/* " qos 0,1 retain no network 10.0.0.0/8" of the above, "" for a rule without conditions. */
+void acl_rule_format_conditions(const struct acl_rule *rule, struct buf *out);
+
+/* Networks as text, separated by spaces, into out. 0, ERR_LIMIT (more than ACL_NETWORKS_MAX) or
+ * ERR_INVALID; then *why (may be NULL) names the network and what is wrong. Empty text: none. */
+int acl_networks_parse(struct str text, struct cidr out[ACL_NETWORKS_MAX], size_t *n,
+		       struct why *why) MUST_CHECK;
+/* The text that acl_networks_parse reads, appended. */
+void acl_networks_format(const struct cidr *network, size_t n, struct buf *out);
 
 /* Names as the command line and the API spell them; never NULL. */
 const char *acl_action_name(enum acl_action action);    /* "publish" */

@@ -174,8 +174,12 @@ static const char *outcome(const struct acl_reason *r)
 static void put_network(struct buf *out, const struct acl_who *who)
 {
 	char text[ADDR_TEXT];
-	buf_printf(out, "filter matches, but the address %s is not in its networks",
-		   who->address ? addr_format_ip(who->address, text) : "(unknown)");
+	if (who->address)
+		buf_printf(out, "filter matches, but the address %s is not in its networks",
+			   addr_format_ip(who->address, text));
+	else
+		buf_puts(out, "filter matches, but the client's address is not known, and the rule "
+			      "holds for some networks only");
 }
 
 void acl_reason_format(const struct acl_reason *reason, const struct acl_who *who,

@@ -176,13 +176,56 @@ enum acl_why acl_rule_conditions(const struct acl_rule *rule, const struct acl_w
 	return ACL_WHY_MATCHED;
 }
 
+/* What is wrong with the text of a network, by the error of cidr_parse. */
+static const char *cidr_wrong(int err)
+{
+	switch (err) {
+	case ERR_LIMIT:
+		return "the prefix is longer than the address";
+	case ERR_INVALID:
+		return "the address has bits set behind the prefix";
+	default:
+		return "it is no address and no network; write it like 10.0.0.0/8 or "
+		       "2001:db8::/32";
+	}
+}
+
+int acl_networks_parse(struct str text, struct cidr out[ACL_NETWORKS_MAX], size_t *n,
+		       struct why *why)
+{
+	size_t found = 0;
+	while (text.n) {
+		struct cidr network;
+		const struct str word = str_split(&text, ' ');
+		const int err = cidr_parse(word, &network);
+		if (err)
+			return why_set(why, ERR_INVALID, "network \"%.*s\": %s",
+				       STR_ARG(quote(word)), cidr_wrong(err));
+		if (found == ACL_NETWORKS_MAX)
+			return why_set(why, ERR_LIMIT, "networks: more than %d in one rule",
+				       ACL_NETWORKS_MAX);
+		out[found++] = network;
+	}
+	*n = found;
+	return 0;
+}
+
+void acl_networks_format(const struct cidr *network, size_t n, struct buf *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		char text[ADDR_TEXT];
+		buf_puts(out, i ? " " : "");
+		buf_puts(out, cidr_format(&network[i], text));
+	}
+}
+
 static void format_list(struct buf *out, const char *before, const char *text)
 {
 	buf_puts(out, before);
 	buf_puts(out, text);
 }
 
-static void format_conditions(const struct acl_rule *rule, struct buf *out)
+void acl_rule_format_conditions(const struct acl_rule *rule, struct buf *out)
 {
 	const char *before = " qos ";
 	for (unsigned qos = 0; qos < 3 && rule->qos; qos++)
@@ -212,7 +255,7 @@ void acl_rule_format(const struct acl_rule *rule, struct buf *out)
 		buf_puts(out, "literal ");
 	buf_str(out, rule->filter);
 	buf_printf(out, " priority %d", rule->priority);
-	format_conditions(rule, out);
+	acl_rule_format_conditions(rule, out);
 	buf_printf(out, ", from %s%s%.*s (rule %llu)", acl_subject_name(rule->subject),
 		   rule->subject_name.n ? ":" : "", STR_ARG(rule->subject_name),
 		   (unsigned long long)rule->id);

@@ -542,16 +542,6 @@ enum handshake_verdict conn_judge_certificate(const struct conn *c, uint64_t *de
 				   not_after, NULL);
 }
 
-char *conn_common_name(const struct conn *c)
-{
-	struct str leaf;
-	struct tls_description d;
-	if (!c->has_certificate || stream_peer_chain(c->stream, &leaf, 1) == 0 ||
-	    tls_describe(leaf, &d) || !d.common_name[0])
-		return NULL;
-	return mem_strdup(d.common_name);
-}
-
 /* ---- end --------------------------------------------------------------------------------------
  */
 

@@ -81,9 +81,6 @@ static inline struct conn *conn_find(const struct worker *w, uint64_t handle)
 	return slab_find(&w->conns, handle);
 }
 
-/* The common name of the client's certificate; NULL without one. The caller frees it. */
-char *conn_common_name(const struct conn *c);
-
 /* The end. An error reason is told to an MQTT 5 client that is connected (DISCONNECT); why is one
  * phrase for the event. Publishes the will unless the session was told otherwise. Does nothing when
  * it has ended already. */

@@ -456,7 +456,7 @@ static void open_session(struct connecting *k, struct session *s, struct identit
 	alias_offer(c, k->packet->props.topic_alias_maximum);
 	s->address = c->peer;
 	s->conn = c;
-	s->cn_known = false;
+	s->names_known = false;
 	c->session = s;
 	session_use_identity(s, identity_ref(id));
 	will_drop(s); /* one that waits for its delay: its client is back [MQTT-3.1.3-9] */

@@ -34,7 +34,12 @@ struct rule {
 	char *filter;
 	bool allow;
 	uint8_t actions;
+	bool literal;
+	uint8_t qos;
+	uint8_t retain;
 	int32_t priority;
+	struct cidr *network;
+	size_t network_n;
 };
 
 struct device {
@@ -68,7 +73,7 @@ struct part {
 
 struct compiled {
 	struct acl_set *set;
-	bool uses_cn;
+	bool uses_certificate;
 	size_t n;
 	struct part part[];
 };
@@ -138,6 +143,7 @@ static void compiled_free(struct compiled *c)
 static void rule_free(struct rule *r)
 {
 	free(r->filter);
+	free(r->network);
 	free(r);
 }
 
@@ -296,7 +302,10 @@ static int take_rule(struct registry *r, struct state *s, bool gone, struct str 
 		     struct registry_change *change)
 {
 	struct body_reg_rule b;
-	if (body_reg_rule_get(body, &b) || b.subject_kind > SUBJECT_ROLE)
+	struct cidr network[ACL_NETWORKS_MAX];
+	size_t network_n;
+	if (body_reg_rule_get(body, &b) || b.subject_kind > SUBJECT_ROLE ||
+	    acl_networks_parse(b.networks, network, &network_n, NULL))
 		return ERR_MALFORMED;
 	change->access = true;
 	drop_rule(r, s, b.id);
@@ -309,6 +318,11 @@ static int take_rule(struct registry *r, struct state *s, bool gone, struct str 
 	rule->allow = b.allow;
 	rule->actions = b.actions;
 	rule->priority = (int32_t)(b.priority ^ (uint32_t)PRIORITY_BIAS);
+	rule->literal = b.literal;
+	rule->qos = b.qos;
+	rule->retain = b.retain;
+	rule->network_n = network_n;
+	rule->network = network_n ? mem_copy(network, network_n * sizeof(*network)) : NULL;
 	map_set(&s->rules, MAP_KEY(rule->id), rule);
 	subject_add(r, rule->subject, rule);
 	return 0;
@@ -536,6 +550,11 @@ static size_t rules_of(const struct parts *parts, struct acl_rule *out)
 				.actions = rule->actions,
 				.priority = rule->priority,
 				.filter = str_of(rule->filter),
+				.match = rule->literal ? ACL_LITERAL : ACL_PATTERN,
+				.qos = rule->qos,
+				.retain = (enum acl_retain)rule->retain,
+				.network = rule->network,
+				.network_n = rule->network_n,
 				.subject = acl_subject_of(s->kind),
 				.subject_name = str_of(s->name),
 			};
@@ -545,10 +564,11 @@ static size_t rules_of(const struct parts *parts, struct acl_rule *out)
 	return n;
 }
 
-static bool any_cn(const struct acl_rule *rule, size_t n)
+static bool any_certificate(const struct acl_rule *rule, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (memmem(rule[i].filter.p, rule[i].filter.n, "${cn}", 5))
+		if (memmem(rule[i].filter.p, rule[i].filter.n, "${cn}", 5) ||
+		    memmem(rule[i].filter.p, rule[i].filter.n, "${san}", 6))
 			return true;
 	return false;
 }
@@ -571,7 +591,7 @@ static struct compiled *compile(const struct parts *parts)
 	}
 	struct compiled *c = mem_alloc(sizeof(*c) + parts->n * sizeof(c->part[0]));
 	c->set = set;
-	c->uses_cn = any_cn(rule, n);
+	c->uses_certificate = any_certificate(rule, n);
 	c->n = parts->n;
 	if (parts->n)
 		memcpy(c->part, parts->p, parts->n * sizeof(c->part[0]));
@@ -617,7 +637,7 @@ static struct identity *identity_new(const struct device *d, const struct compil
 	id->name = mem_strdup(d->name);
 	copy_groups(id, d);
 	id->acl = acl_set_ref(c->set);
-	id->uses_cn = c->uses_cn;
+	id->uses_certificate = c->uses_certificate;
 	return id;
 }
 

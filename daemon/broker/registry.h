@@ -23,7 +23,7 @@ struct identity {
 	struct str *group;
 	size_t group_n;
 	struct acl_set *acl;
-	bool uses_cn; /* some rule holds ${cn}: the certificate's common name is needed */
+	bool uses_certificate; /* some rule holds ${cn} or ${san}: the names are needed */
 };
 struct identity *identity_ref(struct identity *id);
 void identity_unref(struct identity *id);

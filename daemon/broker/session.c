@@ -165,7 +165,7 @@ void session_end(struct session *s)
 	identity_unref(s->identity);
 	free(s->received);
 	free(s->client_id);
-	free(s->cn);
+	certnames_fini(&s->names);
 	free(s);
 }
 
@@ -213,7 +213,9 @@ struct acl_who session_who(const struct session *s)
 	return (struct acl_who){
 		.clientid = session_client_id(s),
 		.device = str_of(id->name),
-		.cn = str_of(s->cn),
+		.cn = str_of(s->names.cn),
+		.san = s->names.san,
+		.san_n = s->names.san_n,
 		.group = id->group,
 		.group_n = id->group_n,
 		.address = &s->address,
@@ -249,16 +251,16 @@ static void rejudge_subscriptions(struct session *s)
 	trie_edit_commit(&edit);
 }
 
-/* Reads the certificate only when a rule asks for its name; true when the name is another one. */
-static bool learn_common_name(struct session *s)
+/* Reads the certificate only when a rule asks for its names; true when they are others now. */
+static bool learn_names(struct session *s)
 {
-	if (!s->conn || s->cn_known || !s->identity->uses_cn)
+	if (!s->conn || s->names_known || !s->identity->uses_certificate)
 		return false;
-	char *before = s->cn;
-	s->cn = conn_common_name(s->conn);
-	s->cn_known = true;
-	const bool changed = !str_eq(str_of(s->cn), str_of(before));
-	free(before);
+	struct certnames before = s->names;
+	certnames_read(s->conn, &s->names);
+	s->names_known = true;
+	const bool changed = !certnames_equal(&before, &s->names);
+	certnames_fini(&before);
 	return changed;
 }
 
@@ -268,7 +270,7 @@ void session_use_identity(struct session *s, struct identity *now)
 	struct identity *old = s->identity;
 	s->identity = now;
 	identity_unref(old);
-	if (!learn_common_name(s) && old == now)
+	if (!learn_names(s) && old == now)
 		return;
 	if (s->subscriptions.n)
 		rejudge_subscriptions(s);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "daemon/base/map.h"
+#include "daemon/broker/certnames.h"
 #include "daemon/broker/inflight.h"
 #include "daemon/broker/worker.h"
 
@@ -44,8 +45,8 @@ struct session {
 	char *client_id;
 	size_t client_id_n;
 	struct identity *identity;
-	char *cn;      /* of the certificate, when a rule asks for it */
-	bool cn_known; /* of this connection's certificate */
+	struct certnames names; /* in the certificate, when a rule asks for them */
+	bool names_known;       /* of this connection's certificate */
 	struct addr address;
 	struct map subscriptions; /* filter -> struct subscription */
 	struct subscription **place;

@@ -40,6 +40,59 @@ def test_a_subscription_may_be_allowed_in_part(pump):
     assert [r["part"] for r in answer["reasons"]].count("decides") == 1
 
 
+def test_conditions(pump):
+    said = pump.cli("acl", "allow", "any", "publish", "when", "--qos", "1,2", "--retain", "no", "--network",
+                    "10.0.0.0/8", "--network", "2001:db8::/32").stdout
+    assert said.strip().endswith("allow any publish when qos 1,2 retain no network 10.0.0.0/8,2001:db8::/32")
+    rule = next(r for r in pump.json("acl", "list") if r["filter"] == "when")
+    assert (rule["qos"], rule["retain"], rule["networks"]) == ("1,2", False, ["10.0.0.0/8", "2001:db8::/32"])
+    assert "qos 1,2 retain no network 10.0.0.0/8,2001:db8::/32" in pump.cli("acl", "list").stdout
+
+    def check(*options):
+        return pump.cli("acl", "check", "--as", "pump-1", "publish", "when", *options).stdout
+
+    yes = check("--qos", "2", "--address", "10.1.1.1")
+    assert "allowed by rule" in yes and "address 10.1.1.1" in yes
+    for options, why in ((("--address", "10.1.1.1"), "not QoS 0"), (("--qos", "1"), "address is not known"),
+                         (("--qos", "1", "--address", "11.1.1.1"), "the address 11.1.1.1 is not in its networks"),
+                         (("--qos", "1", "--address", "10.1.1.1", "--retain"), "only with retain no")):
+        said = check(*options)
+        assert "denied" in said
+        first = said[said.index("does not match:"):].splitlines()[2]
+        assert why in first
+
+
+@pytest.mark.parametrize("options, why", [
+    (["--qos", "3"], "allowed are 0, 1 and 2"), (["--retain", "maybe"], "allowed are yes and no"),
+    (["--network", "10.0.0.1/8"], "bits set behind the prefix"), (["--network", "hall"], "no address and no network")])
+def test_wrong_conditions(pump, options, why):
+    with pytest.raises(CliError) as e:
+        pump.cli("acl", "allow", "any", "publish", "wrong", *options)
+    assert e.value.code == 2 and why in e.value.stderr
+
+
+def test_literal(pump):
+    said = pump.cli("acl", "deny", "any", "subscribe", "cellar/#", "--literal").stdout
+    assert said.strip().endswith("cellar/# literal")
+    pump.cli("acl", "allow", "any", "subscribe", "cellar/#", "--priority", "-1")
+    assert pump.json("acl", "check", "--as", "pump-1", "subscribe", "cellar/#")["verdict"] == "denied"
+    assert pump.json("acl", "check", "--as", "pump-1", "subscribe", "cellar/+")["verdict"] == "allowed"
+
+
+def test_a_group_that_nobody_is_in(pump):
+    assert 'no device is in group "hull" yet' in pump.cli("acl", "allow", "group:hull", "publish", "x").stdout
+    assert "note" not in pump.cli("acl", "allow", "group:hall", "publish", "x").stdout
+
+
+def test_certificate_names(gateway):
+    gateway.bundle("pump-9")
+    gateway.cli("acl", "allow", "any", "publish", "by/${san}")
+    uuid = "urn:uuid:" + gateway.json("device", "show", "pump-9")["uuid"]
+    answer = gateway.json("acl", "check", "--as", "pump-9", "publish", f"by/{uuid}")
+    assert answer["verdict"] == "allowed" and answer["variables"]["san"] == [uuid]
+    assert uuid in gateway.cli("acl", "check", "--as", "pump-9", "publish", "x").stdout
+
+
 def test_wrong_questions(pump):
     for words, code in ((["--as", "ghost", "publish", "x"], 5), (["publish", "x"], 2),
                         (["--as", "pump-1", "publish", "x/#"], 2)):

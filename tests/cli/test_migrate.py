@@ -416,6 +416,7 @@ def test_dynamic_security(make_gateway, tmp_path):
                              {"acltype": "publishClientSend", "topic": "$CONTROL/#", "allow": True}]},
                         {"rolename": "reader", "acls": [
                             {"acltype": "subscribePattern", "topic": "plant/#", "allow": True},
+                            {"acltype": "subscribeLiteral", "topic": "hall/#", "allow": True},
                             {"acltype": "publishClientReceive", "topic": "plant/secret", "allow": False}]}],
               "defaultACLAccess": {"publishClientReceive": True}}))
     gw = make_gateway()
@@ -428,7 +429,9 @@ def test_dynamic_security(make_gateway, tmp_path):
     rules = {(r["subject"], r["effect"], r["actions"][0], r["filter"], r["priority"]) for r in gw.json("acl", "list")}
     assert rules == {("role:sensor", "allow", "publish", "plant/${device}/#", 3),
                      ("role:reader", "allow", "subscribe", "plant/#", 0),
+                     ("role:reader", "allow", "subscribe", "hall/#", 0),
                      ("role:reader", "deny", "receive", "plant/secret", 0), ("any", "allow", "receive", "#", -1000)}
+    assert [r["filter"] for r in gw.json("acl", "list") if r["literal"]] == ["hall/#"]
     done = subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(gw.mqtt), "-u", "pump", "-P", "open sesame",
                            "-q", "1", "-t", "plant/pump/x", "-m", "x"], timeout=30)
     assert done.returncode == 0

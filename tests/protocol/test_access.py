@@ -28,12 +28,12 @@ def devices(gateway):
 
 @pytest.fixture
 def allow(gateway):
-    """allow(subject, action, filter, effect="allow", priority=0): a rule until the end of the test."""
+    """allow(subject, action, filter, effect, priority, *options): a rule until the end of the test."""
     made = []
 
-    def rule(subject, action, topic_filter, effect="allow", priority=0):
+    def rule(subject, action, topic_filter, effect="allow", priority=0, *options):
         before = {r["id"] for r in gateway.json("acl", "list")}
-        gateway.cli("acl", effect, subject, action, topic_filter, "--priority", priority)
+        gateway.cli("acl", effect, subject, action, topic_filter, "--priority", priority, *options)
         new = [r["id"] for r in gateway.json("acl", "list") if r["id"] not in before]
         made.extend(new)
         return new[0]
@@ -253,12 +253,76 @@ def test_common_name_variable(gateway, enter, allow, topic):
     assert not may_publish(enter("pump-1"), f"{topic}/pump-1")  # no certificate, no common name
 
 
+def test_alternative_name_variable(gateway, enter, allow, topic):
+    bundle = gateway.bundle(who := name())
+    uuid = gateway.json("device", "show", who)["uuid"]
+    allow("any", "publish", f"{topic}/${{san}}")
+    with Client.tls(gateway.mqtts, V5, bundle=bundle) as c:
+        c.connect(name())
+        assert may_publish(c, f"{topic}/urn:uuid:{uuid}") and not may_publish(c, f"{topic}/{who}")
+    assert not may_publish(enter("pump-1"), f"{topic}/")
+
+
+def test_names_are_read_when_a_rule_first_asks_for_them(gateway, allow, topic):
+    bundle = gateway.bundle(who := name())
+    with Client.tls(gateway.mqtts, V5, bundle=bundle) as c:
+        c.connect(name())
+        assert not may_publish(c, f"{topic}/{who}")
+        allow(f"device:{who}", "all", f"{topic}/${{cn}}")
+        assert may_publish(c, f"{topic}/{who}")
+
+
 def test_group_variable(enter, allow, topic):
     allow("any", "publish", f"{topic}/${{group}}/x")
     c = enter("pump-2")
     assert may_publish(c, f"{topic}/pumps/x") and may_publish(c, f"{topic}/hall/x")
     assert not may_publish(enter("pump-1"), f"{topic}/hall/x")
     assert not may_publish(enter("panel"), f"{topic}//x")
+
+
+# -- conditions and literal rules
+
+def test_qos_condition(enter, allow, writer, topic):
+    allow("device:pump-1", "all", topic, "allow", 0, "--qos", "0,1")
+    c = enter("pump-1")
+    assert may_publish(c, topic) and c.publish(topic, "x", 2) == 0x87
+    assert may_subscribe(c, topic, 1) and not may_subscribe(c, topic, 2)
+
+
+def test_qos_condition_for_receiving(enter, allow, writer, topic):
+    allow("device:panel", "subscribe", f"{topic}/#")
+    allow("device:panel", "receive", f"{topic}/#", "allow", 0, "--qos", "1")
+    c = enter("panel")
+    assert may_subscribe(c, f"{topic}/#", 1)
+    writer.publish(f"{topic}/a", "hidden", 0)
+    writer.publish(f"{topic}/a", "seen", 1)
+    assert c.message().payload == b"seen"
+
+
+def test_retain_condition(enter, allow, topic):
+    allow("device:pump-1", "publish", topic, "allow", 0, "--retain", "no")
+    allow("device:pump-2", "publish", topic, "allow", 0, "--retain", "yes")
+    plain, keeper = enter("pump-1"), enter("pump-2")
+    assert plain.publish(topic, "x", 1) in (0, 0x10) and plain.publish(topic, "x", 1, retain=True) == 0x87
+    assert keeper.publish(topic, "x", 1) == 0x87 and keeper.publish(topic, "x", 1, retain=True) in (0, 0x10)
+
+
+def test_network_condition(enter, allow, topic):
+    allow("device:pump-1", "all", f"{topic}/near", "allow", 0, "--network", "127.0.0.0/8")
+    allow("device:pump-1", "all", f"{topic}/far", "allow", 0, "--network", "10.0.0.0/8", "--network", "192.0.2.7")
+    c = enter("pump-1")
+    assert may_publish(c, f"{topic}/near") and may_subscribe(c, f"{topic}/near")
+    assert not may_publish(c, f"{topic}/far") and not may_subscribe(c, f"{topic}/far")
+    allow("device:pump-1", "publish", f"{topic}/near", "deny", 1, "--network", "127.0.0.1")
+    assert not may_publish(c, f"{topic}/near")  # while it is connected
+
+
+def test_literal_rule(enter, allow, topic):
+    allow("device:pump-1", "subscribe", f"{topic}/#", "allow", 0, "--literal")
+    allow("device:pump-1", "publish", f"{topic}/${{device}}", "allow", 0, "--literal")
+    c = enter("pump-1")
+    assert may_subscribe(c, f"{topic}/#") and not may_subscribe(c, f"{topic}/a")
+    assert may_publish(c, f"{topic}/${{device}}") and not may_publish(c, f"{topic}/pump-1")
 
 
 # -- living sessions

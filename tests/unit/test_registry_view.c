@@ -198,6 +198,61 @@ static void test_gaps_and_garbage(void **state)
 			 ERR_MALFORMED);
 }
 
+static bool may_how(struct registry *r, const char *topic, struct acl_how how, const char *from)
+{
+	AUTO(identity) who = registry_identity(r, 1);
+	struct addr address;
+	assert_int_equal(addr_parse_ip(str_of(from), &address), 0);
+	const struct acl_who w = {.device = str_of(who->name), .address = &address};
+	return acl_check(who->acl, &w, ACL_PUBLISH, str_of(topic), how, NULL);
+}
+
+static void test_conditions(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_BUF b = {0};
+	struct body_reg_rule rule = {
+		.id = 7,
+		.subject_kind = SUBJECT_ANY,
+		.allow = 1,
+		.actions = ACL_ALL_ACTIONS,
+		.priority = 0x80000000,
+		.filter = STR("when"),
+		.qos = 1 << 1,
+		.retain = ACL_RETAIN_NO,
+		.networks = STR("10.0.0.0/8 192.0.2.1"),
+	};
+	ENTRY(&b, ENTRY_RULE, 0, reg_rule, &rule);
+	apply(f, &b);
+	assert_true(may_how(f->r, "when", (struct acl_how){1, false}, "10.1.1.1"));
+	assert_true(may_how(f->r, "when", (struct acl_how){1, false}, "192.0.2.1"));
+	assert_false(may_how(f->r, "when", (struct acl_how){1, false}, "192.0.2.2"));
+	assert_false(may_how(f->r, "when", (struct acl_how){0, false}, "10.1.1.1"));
+	assert_false(may_how(f->r, "when", (struct acl_how){1, true}, "10.1.1.1"));
+	rule.filter = STR("${device}");
+	rule.literal = 1;
+	ENTRY(&b, ENTRY_RULE, 0, reg_rule, &rule);
+	apply(f, &b);
+	assert_false(may_how(f->r, "one", (struct acl_how){1, false}, "10.1.1.1"));
+	assert_true(may_how(f->r, "${device}", (struct acl_how){1, false}, "10.1.1.1"));
+	rule.networks = STR("10.0.0.0/8 nowhere");
+	ENTRY(&b, ENTRY_RULE, 0, reg_rule, &rule);
+	struct registry_change change;
+	assert_int_equal(registry_apply(f->r, f->seq + 1, buf_view(&b), &change), ERR_MALFORMED);
+}
+
+static void test_certificate_names(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_BUF b = {0};
+	AUTO(identity) plain = registry_identity(f->r, 1);
+	assert_false(plain->uses_certificate);
+	rule(&b, 8, SUBJECT_ROLE, "reader", "r/${san}", false);
+	apply(f, &b);
+	AUTO(identity) named = registry_identity(f->r, 1);
+	assert_true(named->uses_certificate);
+}
+
 static void test_generation(void **state)
 {
 	struct fixture *f = *state;
@@ -216,8 +271,9 @@ static void test_generation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_rules),        TEST(test_sharing),          TEST(test_roles_move),
-		TEST(test_certificates), TEST(test_gaps_and_garbage), TEST(test_generation),
+		TEST(test_rules),        TEST(test_sharing),           TEST(test_roles_move),
+		TEST(test_certificates), TEST(test_gaps_and_garbage),  TEST(test_generation),
+		TEST(test_conditions),   TEST(test_certificate_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

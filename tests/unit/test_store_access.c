@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/acl/acl.h"
 #include "db/change.h"
 #include "db/registry.h"
 #include "tests/unit/store_rig.h"
@@ -124,6 +125,137 @@ static void add_refuses(void **state)
 	rig_ok(r, OP_ACL_ADD, &a);
 	a = rule("allow", "any", "publish", "x");
 	rig_refused(r, OP_ACL_ADD, &a, OP_CONFLICT, "", "says exactly this already");
+}
+
+static void add_networks(struct buf *args, const char *first, const char *second)
+{
+	rec_list(args, "networks");
+	rec_text(args, "", first);
+	if (second)
+		rec_text(args, "", second);
+	rec_end(args);
+}
+
+static void conditions_are_kept_and_told(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = rule("allow", "any", "publish", "x");
+	rec_text(&a, "qos", "0,2");
+	rec_bool(&a, "retain", false);
+	add_networks(&a, "10.0.0.0/8", "2001:db8::1");
+	const struct rig_answer *answer = rig_ok(r, OP_ACL_ADD, &a);
+	assert_true(str_is(rig_str(answer, "qos"), "0,2"));
+	assert_int_equal(rig_count(answer, "networks"), 2);
+	assert_true(str_is(rig_str(answer, "conditions"),
+			   "qos 0,2 retain no network 10.0.0.0/8,2001:db8::1"));
+	struct body_reg_rule told = last_rule(r);
+	assert_int_equal(told.literal, 0);
+	assert_int_equal(told.qos, 5);
+	assert_int_equal(told.retain, ACL_RETAIN_NO);
+	assert_true(str_is(told.networks, "10.0.0.0/8 2001:db8::1"));
+
+	a = rule("allow", "any", "subscribe", "x/#");
+	rec_bool(&a, "literal", true);
+	answer = rig_ok(r, OP_ACL_ADD, &a);
+	assert_true(str_is(rig_str(answer, "conditions"), "literal"));
+	told = last_rule(r);
+	assert_int_equal(told.literal, 1);
+	assert_int_equal(told.qos, 0);
+	assert_int_equal(told.retain, ACL_RETAIN_ANY);
+	assert_int_equal(told.networks.n, 0);
+}
+
+static void as_many_networks_as_there_may_be(void **state)
+{
+	struct rig *r = *state;
+	AUTO_BUF filter = {0};
+	for (int i = 0; i < 1000; i++)
+		buf_putc(&filter, 'x');
+	struct buf a = rule("allow", "any", "publish", buf_cstr(&filter));
+	rec_list(&a, "networks");
+	for (int i = 0; i < ACL_NETWORKS_MAX; i++) {
+		char network[64];
+		snprintf(network, sizeof(network), "2001:db8:1111:2222:3333:4444:5555:%x",
+			 4096 + i);
+		rec_text(&a, "", network);
+	}
+	rec_end(&a);
+	const struct rig_answer *answer = rig_ok(r, OP_ACL_ADD, &a);
+	assert_int_equal(rig_count(answer, "networks"), ACL_NETWORKS_MAX);
+	a = rule("allow", "any", "publish", "y");
+	rec_list(&a, "networks");
+	for (int i = 0; i < ACL_NETWORKS_MAX + 1; i++)
+		rec_text(&a, "", "::1");
+	rec_end(&a);
+	rig_refused(r, OP_ACL_ADD, &a, OP_INVALID, "networks", "more than 64");
+}
+
+static void conditions_make_another_rule(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = rule("allow", "any", "publish", "x");
+	rig_ok(r, OP_ACL_ADD, &a);
+	for (int again = 0; again < 2; again++) {
+		a = rule("allow", "any", "publish", "x");
+		rec_text(&a, "qos", "1");
+		if (again)
+			rig_refused(r, OP_ACL_ADD, &a, OP_CONFLICT, "", "says exactly this");
+		else
+			rig_ok(r, OP_ACL_ADD, &a);
+	}
+	for (int again = 0; again < 2; again++) {
+		a = rule("allow", "any", "publish", "x");
+		add_networks(&a, "10.0.0.1/32", NULL);
+		if (again)
+			rig_refused(r, OP_ACL_ADD, &a, OP_CONFLICT, "", "says exactly this");
+		else
+			rig_ok(r, OP_ACL_ADD, &a);
+	}
+}
+
+static void conditions_refused(void **state)
+{
+	struct rig *r = *state;
+	static const char *const qos[] = {"3", "", "0,", "1;2", "01"};
+	for (size_t i = 0; i < ARRAY_LEN(qos); i++) {
+		struct buf a = rule("allow", "any", "publish", "x");
+		rec_text(&a, "qos", qos[i]);
+		rig_refused(r, OP_ACL_ADD, &a, OP_INVALID, "qos", "allowed are 0, 1 and 2");
+	}
+	static const char *const network[][2] = {
+		{"10.0.0.0/33", "prefix is longer"},
+		{"10.0.0.1/8", "bits set behind the prefix"},
+		{"gateway", "\"gateway\": it is no address"},
+		{"", "a network is empty"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(network); i++) {
+		struct buf a = rule("allow", "any", "publish", "x");
+		add_networks(&a, "10.0.0.0/8", network[i][0]);
+		rig_refused(r, OP_ACL_ADD, &a, OP_INVALID, "networks", network[i][1]);
+	}
+	struct buf a = rule("allow", "any", "subscribe", "x");
+	rec_bool(&a, "retain", true);
+	rig_refused(r, OP_ACL_ADD, &a, OP_INVALID, "retain", "a subscription has no retain flag");
+	a = rule("allow", "any", "publish", "x/#");
+	rec_bool(&a, "literal", true);
+	rig_refused(r, OP_ACL_ADD, &a, OP_INVALID, "filter", "compared byte for byte");
+}
+
+static void a_group_without_devices_gets_a_hint(void **state)
+{
+	struct rig *r = *state;
+	struct rec_value v;
+	struct buf a = rule("allow", "group:typo", "publish", "x");
+	const struct rig_answer *answer = rig_ok(r, OP_ACL_ADD, &a);
+	assert_non_null(strstr(rig_str(answer, "hint").p, "no device is in group \"typo\" yet"));
+	a = one("name", "pump-1");
+	rec_list(&a, "groups");
+	rec_text(&a, "", "typo");
+	rec_end(&a);
+	rig_ok(r, OP_DEVICE_ADD, &a);
+	a = rule("allow", "group:typo", "publish", "y");
+	answer = rig_ok(r, OP_ACL_ADD, &a);
+	assert_false(rec_find(buf_view(&answer->result), "hint", &v));
 }
 
 static void list_in_the_order_of_evaluation(void **state)
@@ -321,6 +453,44 @@ static void check_names_rule_role_and_near_misses(void **state)
 	assert_int_equal(rig_int(answer, "rule"), deny);
 }
 
+static void check_judges_conditions(void **state)
+{
+	struct rig *r = *state;
+	rig_add_device(r, "pump-1");
+	struct buf a = rule("allow", "any", "publish", "x");
+	rec_text(&a, "qos", "1");
+	rec_bool(&a, "retain", true);
+	add_networks(&a, "10.0.0.0/8", NULL);
+	rig_ok(r, OP_ACL_ADD, &a);
+	static const struct {
+		int qos;
+		bool retain;
+		const char *address;
+		const char *because;
+	} asked[] = {
+		{1, true, "10.1.2.3", "decides: matches and allows"},
+		{0, true, "10.1.2.3", "filter matches, but not QoS 0"},
+		{1, false, "10.1.2.3", "filter matches, but only with retain yes"},
+		{1, true, "11.1.2.3",
+		 "filter matches, but the address 11.1.2.3 is not in its networks"},
+		{1, true, NULL,
+		 "filter matches, but the client's address is not known, and the rule holds for "
+		 "some networks only"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+		a = question("publish", "x");
+		rec_int(&a, "qos", asked[i].qos);
+		rec_bool(&a, "retain", asked[i].retain);
+		if (asked[i].address)
+			rec_text(&a, "address", asked[i].address);
+		const struct rig_answer *answer = rig_ok(r, OP_ACL_CHECK, &a);
+		const struct str reason = rig_item(answer, "reasons", 0);
+		assert_true(str_is(rig_field(reason, "because"), asked[i].because));
+		assert_true(str_is(rig_field(reason, "part"), i ? "condition" : "decides"));
+		assert_true(str_is(rig_str(answer, "verdict"), i ? "denied" : "allowed"));
+	}
+}
+
 static void check_refuses(void **state)
 {
 	struct rig *r = *state;
@@ -335,6 +505,9 @@ static void check_refuses(void **state)
 	rig_refused(r, OP_ACL_CHECK, &a, OP_INVALID, "topic", "x/#/y");
 	a = question("subscribe", "$share//x");
 	rig_refused(r, OP_ACL_CHECK, &a, OP_INVALID, "topic", "$share");
+	a = question("publish", "x");
+	rec_text(&a, "address", "10.0.0.0/8");
+	rig_refused(r, OP_ACL_CHECK, &a, OP_INVALID, "address", "is no address");
 }
 
 int main(void)
@@ -344,6 +517,11 @@ int main(void)
 		TEST(add_answers_the_rule),
 		TEST(every_kind_of_subject),
 		TEST(add_refuses),
+		TEST(conditions_are_kept_and_told),
+		TEST(as_many_networks_as_there_may_be),
+		TEST(conditions_make_another_rule),
+		TEST(conditions_refused),
+		TEST(a_group_without_devices_gets_a_hint),
 		TEST(list_in_the_order_of_evaluation),
 		TEST(remove_by_number),
 		TEST(a_renamed_role_is_told_with_its_devices),
@@ -352,6 +530,7 @@ int main(void)
 		TEST(roles_refuse),
 		TEST(a_removed_role_takes_its_rules),
 		TEST(check_names_rule_role_and_near_misses),
+		TEST(check_judges_conditions),
 		TEST(check_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,8 +170,8 @@ static void a_newer_schema_is_refused(void **state)
 	script(r, "registry.db", "PRAGMA user_version=99");
 	assert_int_equal(rig_try_open(r), ERR_CONFLICT);
 	assert_int_equal(migrate_open(DATABASE_REGISTRY, r->dir, &opened, &why), ERR_CONFLICT);
-	assert_non_null(strstr(why.text, "registry.db has schema 99, this program knows schemas up "
-					 "to 2: install the newer version again"));
+	assert_non_null(strstr(why.text, "registry.db has schema 99, this program knows schemas"));
+	assert_non_null(strstr(why.text, ": install the newer version again"));
 	assert_int_equal(count_files(r, "registry.db.corrupt"), 0);
 }
 
