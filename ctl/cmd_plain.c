@@ -87,8 +87,10 @@ static void show_change(const struct ctl_command *c, const json_t *answer)
 	else if (json_object_get(answer, "client_id"))
 		printf("%s: closed\n", text_of(answer, "client_id"));
 	else if (json_object_get(answer, "fingerprint"))
-		printf("%s: %.16s registered\n", text_of(answer, "device"),
-		       text_of(answer, "fingerprint"));
+		printf("%s: %.16s %s\n", text_of(answer, "device"), text_of(answer, "fingerprint"),
+		       strcmp(c->verb, "hold") == 0      ? "is on hold"
+		       : strcmp(c->verb, "release") == 0 ? "is good again"
+							 : "registered");
 	else if (json_object_get(answer, "key"))
 		printf("%s = %s\n", text_of(answer, "key"), text_of(answer, "value"));
 	else

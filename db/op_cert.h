@@ -20,6 +20,8 @@
  * cert.add      device: str; certificate: object (issue.h)
  * cert.import   a certificate
  * cert.revoke   items: list of certificates that were revoked
+ * cert.hold     a certificate: revoked until cert.release takes that back
+ * cert.release  a certificate
  * ca.show       authorities: list of {name, kind (root, issuing, cross, external), subject, state,
  *               fingerprint, not_before, not_after, pem}; server_certificates: list of certificates
  * Changes also answer broker and sessions_closed (change.h).
@@ -27,16 +29,6 @@
 #pragma once
 
 #include "db/ops.h"
-
-/* CRLReason of RFC 5280, 5.3.1. */
-enum {
-	REASON_UNSPECIFIED = 0,
-	REASON_KEY_COMPROMISE = 1,
-	REASON_AFFILIATION = 3,
-	REASON_SUPERSEDED = 4,
-	REASON_CESSATION = 5,
-	REASON_PRIVILEGE = 9,
-};
 
 /* Appends the fields of a certificate. */
 void cert_put(struct store *s, int64_t id, struct buf *out);

@@ -90,9 +90,13 @@ static const struct {
 	int reason;
 	const char *word;
 } reasons[] = {
-	{REASON_UNSPECIFIED, "unspecified"},         {REASON_KEY_COMPROMISE, "key-compromise"},
-	{REASON_SUPERSEDED, "superseded"},           {REASON_CESSATION, "cessation"},
-	{REASON_AFFILIATION, "affiliation-changed"}, {REASON_PRIVILEGE, "privilege-withdrawn"},
+	{REASON_UNSPECIFIED, "unspecified"},
+	{REASON_KEY_COMPROMISE, "key-compromise"},
+	{REASON_SUPERSEDED, "superseded"},
+	{REASON_CESSATION, "cessation"},
+	{REASON_AFFILIATION, "affiliation-changed"},
+	{REASON_PRIVILEGE, "privilege-withdrawn"},
+	{REASON_HOLD, "hold"},
 };
 
 const char *cert_reason_word(int reason)
@@ -110,14 +114,16 @@ bool cert_reason(struct op_call *c, int *reason)
 	if (!op_str(c, "reason", &word))
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
-		if (!str_is(word, reasons[i].word))
+		if (!str_is(word, reasons[i].word) || reasons[i].reason == REASON_HOLD)
 			continue;
 		*reason = reasons[i].reason;
 		return true;
 	}
 	op_refuse(c, OP_INVALID, "reason",
 		  "\"%.*s\" is no reason; allowed are unspecified, key-compromise, superseded, "
-		  "cessation, affiliation-changed, privilege-withdrawn",
+		  "cessation, affiliation-changed, privilege-withdrawn (and cert hold, which can "
+		  "be taken "
+		  "back)",
 		  STR_ARG(word));
 	return false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Certificates: revocation. See op_cert.h. The answer waits until the broker has closed the
- * sessions (change.h).
+ * Certificates: revocation, and its reversible kind, the hold. See op_cert.h. The answer waits
+ * until the broker has closed the sessions (change.h).
  */
 #include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
@@ -19,7 +19,7 @@ struct target {
 	int64_t device_id;
 	char device[NAME_SIZE];
 	unsigned char fp[FINGERPRINT];
-	bool revoked;
+	int status; /* enum cert_status */
 	bool server;
 	int64_t revoked_at;
 	struct buf serial;
@@ -33,17 +33,20 @@ static void block_key(struct op_call *c, const struct target *t)
 		sql_int(timefloor_now(&c->s->floor)), sql_int(t->id));
 }
 
-static void raise_event(struct op_call *c, const struct target *t, int reason)
+static void raise_event(struct op_call *c, const struct target *t, enum event event,
+			const char *why)
 {
 	AUTO_BUF detail = {0};
 	rec_bytes(&detail, "fingerprint", str_make(t->fp, FINGERPRINT));
 	rec_bytes(&detail, "serial", buf_view(&t->serial));
-	rec_text(&detail, "why", cert_reason_word(reason));
-	change_event(c, EVENT_CERTIFICATE_REVOKED, t->device_id, str_of(t->device),
-		     buf_view(&detail));
+	if (why)
+		rec_text(&detail, "why", why);
+	change_event(c, event, t->device_id, str_of(t->device), buf_view(&detail));
 }
 
-static void revoke(struct op_call *c, const struct target *t, int reason)
+/* The new state of a certificate: its row, its entry, its revision. reason below 0: none, good. */
+static void set_status(struct op_call *c, const struct target *t, enum cert_status status,
+		       int reason)
 {
 	struct sql *db = c->s->registry;
 	char hex[2 * FINGERPRINT + 1];
@@ -51,16 +54,22 @@ static void revoke(struct op_call *c, const struct target *t, int reason)
 	AUTO_BUF after = {0};
 	cert_put(c->s, t->id, &before);
 	SQL_RUN(db,
-		"UPDATE cert SET status = 1, reason = ?1, revoked_at = coalesce(revoked_at, ?2) "
-		"WHERE id = ?3",
-		sql_int(reason), sql_int(timefloor_now(&c->s->floor)), sql_int(t->id));
+		"UPDATE cert SET status = ?4, reason = CASE WHEN ?1 >= 0 THEN ?1 END, "
+		"revoked_at = CASE WHEN ?1 >= 0 THEN coalesce(revoked_at, ?2) END WHERE id = ?3",
+		sql_int(reason), sql_int(timefloor_now(&c->s->floor)), sql_int(t->id),
+		sql_int(status));
 	if (reason == REASON_KEY_COMPROMISE)
 		block_key(c, t);
 	cert_put(c->s, t->id, &after);
 	registry_put_cert(db, t->id, &c->change.entries);
 	hex_encode(t->fp, FINGERPRINT, hex);
 	change_revision(c, "cert", str_of(hex), buf_view(&before), buf_view(&after));
-	raise_event(c, t, reason);
+}
+
+static void revoke(struct op_call *c, const struct target *t, int reason)
+{
+	set_status(c, t, CERT_REVOKED, reason);
+	raise_event(c, t, EVENT_CERTIFICATE_REVOKED, cert_reason_word(reason));
 }
 
 static bool read_target(struct store *s, int64_t id, struct target *t)
@@ -75,7 +84,7 @@ static bool read_target(struct store *s, int64_t id, struct target *t)
 	const struct str fp = sql_at_str(&q, 1);
 	t->device_id = sql_at_int(&q, 0);
 	memcpy(t->fp, fp.p, MIN(fp.n, (size_t)FINGERPRINT));
-	t->revoked = sql_at_int(&q, 2) == CERT_REVOKED;
+	t->status = (int)sql_at_int(&q, 2);
 	t->revoked_at = sql_at_int(&q, 3);
 	buf_str(&t->serial, sql_at_str(&q, 4));
 	t->server = str_is(sql_at_str(&q, 5), "server");
@@ -163,7 +172,7 @@ static bool check_target(struct op_call *c, const struct target *t, int reason)
 			"not revoked");
 		return false;
 	}
-	if (!t->revoked || reason == REASON_KEY_COMPROMISE)
+	if (t->status != CERT_REVOKED || reason == REASON_KEY_COMPROMISE)
 		return true;
 	op_refuse(c, OP_CONFLICT, "id", "it was revoked at %s already",
 		  clock_format(t->revoked_at, time));
@@ -206,4 +215,55 @@ void op_cert_revoke(struct op_call *c)
 		revoke_one(c, id, reason);
 	else
 		revoke_of_device(c, device, reason);
+}
+
+/* ---- hold and release ---- */
+
+static const char *status_word(int status)
+{
+	static const char *const word[] = {
+		[CERT_GOOD] = "good",
+		[CERT_REVOKED] = "revoked for good",
+		[CERT_HOLD] = "on hold",
+		[CERT_SUPERSEDED] = "superseded",
+		[CERT_PENDING] = "not yet in use",
+	};
+	return status >= 0 && status < (int)ARRAY_LEN(word) ? word[status] : "unknown";
+}
+
+/* From one state to the other: anything else is a conflict that names the state it is in. */
+static void move(struct op_call *c, enum cert_status from, enum cert_status to, enum event event)
+{
+	struct str text;
+	struct target t;
+	int64_t id;
+	op_str(c, "id", &text);
+	if (!cert_find(c, text, &id))
+		return;
+	const bool found = read_target(c->s, id, &t);
+	CHECK(found);
+	if (t.server) {
+		op_refuse(c, OP_REFUSED, "id", "this is a certificate of the gateway itself");
+	} else if (t.status != (int)from) {
+		op_refuse(c, OP_CONFLICT, "id", "it is %s; %s needs one that is %s",
+			  status_word(t.status), to == CERT_HOLD ? "hold" : "release",
+			  status_word(from));
+	} else {
+		change_begin(c);
+		set_status(c, &t, to, to == CERT_HOLD ? REASON_HOLD : -1);
+		raise_event(c, &t, event, NULL);
+		cert_put(c->s, id, &c->result);
+		change_commit(c);
+	}
+	buf_fini(&t.serial);
+}
+
+void op_cert_hold(struct op_call *c)
+{
+	move(c, CERT_GOOD, CERT_HOLD, EVENT_CERTIFICATE_HELD);
+}
+
+void op_cert_release(struct op_call *c)
+{
+	move(c, CERT_HOLD, CERT_GOOD, EVENT_CERTIFICATE_RELEASED);
 }

@@ -92,6 +92,8 @@ void registry_put_device(struct sql *db, int64_t id, struct buf *entries)
 		put_device_row(db, &q, entries);
 }
 
+#define CERT_COLUMNS "SELECT fp, device_id, status, not_after, not_before, reason, revoked_at "
+
 static void put_cert_row(const struct sql_query *row, struct buf *entries)
 {
 	const struct body_reg_cert body = {
@@ -99,14 +101,16 @@ static void put_cert_row(const struct sql_query *row, struct buf *entries)
 		.device_id = (uint64_t)sql_at_int(row, 1),
 		.status = (uint8_t)sql_at_int(row, 2),
 		.not_after_at = (uint64_t)sql_at_int(row, 3),
+		.not_before_at = (uint64_t)sql_at_int(row, 4),
+		.reason = (uint8_t)sql_at_int(row, 5),
+		.revoked_at = (uint64_t)sql_at_int(row, 6),
 	};
 	PUT_ENTRY(entries, ENTRY_CERT, 0, reg_cert, &body);
 }
 
 void registry_put_cert(struct sql *db, int64_t id, struct buf *entries)
 {
-	AUTO_QUERY q = SQL_QUERY(
-		db, "SELECT fp, device_id, status, not_after FROM cert WHERE id = ?", sql_int(id));
+	AUTO_QUERY q = SQL_QUERY(db, CERT_COLUMNS "FROM cert WHERE id = ?", sql_int(id));
 	if (sql_next(&q))
 		put_cert_row(&q, entries);
 }
@@ -208,8 +212,8 @@ int registry_snapshot(struct sql *db, int64_t now, struct buf *entries)
 	while (sql_next(&rule))
 		put_rule_row(&rule, entries);
 	AUTO_QUERY cert = SQL_QUERY(db,
-				    "SELECT fp, device_id, status, not_after FROM cert "
-				    "WHERE profile = 'device' AND not_after > ?",
+				    CERT_COLUMNS "FROM cert "
+						 "WHERE profile = 'device' AND not_after > ?",
 				    sql_int(now - EXPIRED_KEEP));
 	while (sql_next(&cert))
 		put_cert_row(&cert, entries);

@@ -56,8 +56,10 @@ struct device {
 
 struct certificate {
 	uint64_t device_id;
+	int64_t not_before;
 	int64_t not_after;
 	uint8_t status;
+	uint8_t reason;
 };
 
 struct authority {
@@ -283,6 +285,8 @@ static int take_certificate(struct registry *r, struct state *s, bool gone, stru
 	struct certificate *c = old ? old : mem_new(struct certificate);
 	c->device_id = b.device_id;
 	c->status = b.status;
+	c->reason = b.reason;
+	c->not_before = (int64_t)MIN(b.not_before_at, (uint64_t)INT64_MAX);
 	c->not_after = (int64_t)MIN(b.not_after_at, (uint64_t)INT64_MAX);
 	if (!old)
 		map_set(&s->certificates, b.fingerprint, c);
@@ -706,6 +710,22 @@ enum handshake_verdict registry_certificate(struct registry *r,
 	}
 	pthread_rwlock_unlock(&r->lock);
 	return verdict;
+}
+
+const char *registry_lost(struct registry *r, const unsigned char fingerprint[STREAM_FINGERPRINT],
+			  bool *compromised)
+{
+	const char *why = "the certificate was revoked";
+	pthread_rwlock_rdlock(&r->lock);
+	const struct certificate *c =
+		map_get(&r->state.certificates, str_make(fingerprint, STREAM_FINGERPRINT));
+	if (c && c->status == CERT_HOLD)
+		why = "the certificate is on hold";
+	else if (c && c->status == CERT_SUPERSEDED)
+		why = "the certificate was replaced by a newer one";
+	*compromised = c && c->status == CERT_REVOKED && c->reason == REASON_KEY_COMPROMISE;
+	pthread_rwlock_unlock(&r->lock);
+	return why;
 }
 
 enum handshake_verdict registry_named(struct registry *r, struct str name, uint64_t *device_id)

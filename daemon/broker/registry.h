@@ -62,6 +62,10 @@ struct identity *registry_identity(struct registry *r, uint64_t device_id);
 enum handshake_verdict registry_certificate(struct registry *r,
 					    const unsigned char fingerprint[STREAM_FINGERPRINT],
 					    int64_t now, uint64_t *device_id, int64_t *not_after);
+/* Of a certificate that was judged REVOKED: what happened to it, in words. *compromised: others may
+ * have its key. */
+const char *registry_lost(struct registry *r, const unsigned char fingerprint[STREAM_FINGERPRINT],
+			  bool *compromised);
 /* Whether a device of this name may connect, and which it is: ALLOW, DISABLED or UNKNOWN_DEVICE.
  * *device_id is written when there is one. */
 enum handshake_verdict registry_named(struct registry *r, struct str name, uint64_t *device_id);

@@ -6,6 +6,18 @@
 #include "daemon/base/build.h"
 #include "daemon/base/clock.h"
 #include "daemon/broker/session.h"
+#include "daemon/broker/will.h"
+
+/* A will is published, for the rules of before allowed it; not one that perhaps a thief of the key
+ * left. */
+static const char *revoked(struct conn *c)
+{
+	bool compromised;
+	const char *why = registry_lost(c->worker->broker->registry, c->fingerprint, &compromised);
+	if (compromised && c->session)
+		will_drop(c->session);
+	return why;
+}
 
 /* Why this connection may not stay; NULL when it may. */
 static const char *lost(struct conn *c)
@@ -21,7 +33,7 @@ static const char *lost(struct conn *c)
 			c->certificate_until = c->certificate_until ? not_after : 0;
 			break;
 		case VERDICT_REVOKED:
-			return "the certificate was revoked";
+			return revoked(c);
 		case VERDICT_DISABLED:
 			return "the device was disabled";
 		case VERDICT_EXPIRED:

@@ -57,7 +57,10 @@ static void certificate(struct buf *b, unsigned char first, uint64_t id, enum ce
 			uint64_t not_after)
 {
 	char fp[32] = {(char)first};
-	const struct body_reg_cert c = {{fp, 32}, id, (uint8_t)status, not_after};
+	const struct body_reg_cert c = {.fingerprint = {fp, 32},
+					.device_id = id,
+					.status = (uint8_t)status,
+					.not_after_at = not_after};
 	ENTRY(b, ENTRY_CERT, 0, reg_cert, &c);
 }
 

@@ -224,6 +224,49 @@ static void revoke_refuses(void **state)
 	rig_refused(r, OP_CERT_REVOKE, &a, OP_REFUSED, "id", "certificate of the gateway itself");
 }
 
+static struct body_reg_cert last_cert(struct rig *r)
+{
+	struct cur c = cur_of(buf_view(&r->entries));
+	struct body_reg_cert found = {0};
+	struct str bytes;
+	while (entries_next(&c, &bytes)) {
+		struct body_entry e;
+		assert_int_equal(body_entry_get(bytes, &e), 0);
+		if (e.kind == ENTRY_CERT)
+			assert_int_equal(body_reg_cert_get(e.body, &found), 0);
+	}
+	return found;
+}
+
+static void a_hold_is_taken_back(void **state)
+{
+	struct rig *r = *state;
+	char fp[65];
+	rig_add_with_key(r, "pump-1", "key one");
+	fingerprint_of(r, "pump-1", fp);
+	assert_true(last_cert(r).not_before_at > 0);
+	struct buf a = one("id", fp);
+	rig_refused(r, OP_CERT_RELEASE, &a, OP_CONFLICT, "id", "it is good");
+	r->closes = 1;
+	a = one("id", fp);
+	const struct rig_answer *answer = rig_ok(r, OP_CERT_HOLD, &a);
+	assert_int_equal(rig_int(answer, "sessions_closed"), 1);
+	assert_true(str_is(rig_str(answer, "status"), "hold"));
+	assert_int_equal(last_cert(r).status, CERT_HOLD);
+	assert_int_equal(last_cert(r).reason, REASON_HOLD);
+	assert_true(last_cert(r).revoked_at > 0);
+	/* its key stays this device's */
+	a = request("pump-2", "pump-2", "key one");
+	rig_refused(r, OP_DEVICE_ADD, &a, OP_CONFLICT, "csr", "belongs to device");
+	a = one("id", fp);
+	assert_true(str_is(rig_str(rig_ok(r, OP_CERT_RELEASE, &a), "status"), "good"));
+	assert_int_equal(last_cert(r).status, CERT_GOOD);
+	assert_int_equal(last_cert(r).revoked_at, 0);
+	a = one("id", fp);
+	rec_text(&a, "reason", "hold");
+	rig_refused(r, OP_CERT_REVOKE, &a, OP_INVALID, "reason", "cert hold");
+}
+
 static void a_compromised_key_never_returns(void **state)
 {
 	struct rig *r = *state;
@@ -315,6 +358,7 @@ int main(void)
 		TEST(revoke_closes_and_answers_how_many),
 		TEST(revoke_by_device),
 		TEST(revoke_refuses),
+		TEST(a_hold_is_taken_back),
 		TEST(a_compromised_key_never_returns),
 		TEST(a_revoked_key_may_serve_another_device),
 		TEST(list_filters_by_expiry),
