@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gatehouse device add and set, cert add: passwords from the terminal, keys made here, bundles.
+ * gatehouse device add and set, cert add: keys made here, bundles.
  */
 #include "certs/pem.h"
 #include "certs/request.h"
@@ -11,73 +11,10 @@
 #include "daemon/base/secret.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <termios.h>
-#include <unistd.h>
 
-enum { PASSWORD_MIN = 8, PASSWORD_MAX = 511, CSR_FILE_MAX = 16 * KiB };
-
-static bool read_line(struct buf *line)
-{
-	char c;
-	ssize_t n;
-	while ((n = read(STDIN_FILENO, &c, 1)) == 1 && c != '\n') {
-		if (line->n <= PASSWORD_MAX) /* one more than allowed tells enough */
-			buf_putc(line, c);
-	}
-	return n >= 0;
-}
-
-/* A line typed without echo. */
-static bool ask(const char *prompt, struct buf *line)
-{
-	struct termios before, silent;
-	if (tcgetattr(STDIN_FILENO, &before))
-		return read_line(line);
-	silent = before;
-	silent.c_lflag &= ~(tcflag_t)ECHO;
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-	fputs(prompt, stderr);
-	const bool ok = read_line(line);
-	fputs("\n", stderr);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-	return ok;
-}
-
-static int take_password(struct invocation *in)
-{
-	AUTO_SECRET first = {0};
-	AUTO_SECRET second = {0};
-	const bool terminal = isatty(STDIN_FILENO);
-	if (!ask("Password: ", &first) || (terminal && !ask("The same again: ", &second))) {
-		fprintf(stderr, "gatehouse: cannot read the password\n");
-		return EXIT_USAGE;
-	}
-	if (terminal && !str_eq(buf_view(&first), buf_view(&second))) {
-		fprintf(stderr, "gatehouse: the two are not the same; nothing was changed\n");
-		return EXIT_USAGE;
-	}
-	if (first.n > PASSWORD_MAX) {
-		fprintf(stderr,
-			"gatehouse: the password has more than %d bytes; %d to %d are allowed\n",
-			PASSWORD_MAX, PASSWORD_MIN, PASSWORD_MAX);
-		return EXIT_USAGE;
-	}
-	if (first.n < PASSWORD_MIN) {
-		fprintf(stderr, "gatehouse: the password has %zu bytes; %d to %d are allowed\n",
-			first.n, PASSWORD_MIN, PASSWORD_MAX);
-		return EXIT_USAGE;
-	}
-	json_t *text = json_stringn(first.p, first.n);
-	if (!text) {
-		fprintf(stderr, "gatehouse: the password must be UTF-8 text\n");
-		return EXIT_USAGE;
-	}
-	json_object_set_new(in->args, "password", text);
-	return EXIT_OK;
-}
+enum { PASSWORD_MIN = 8, CSR_FILE_MAX = 16 * KiB };
 
 /* PEM as it is; DER becomes PEM, which JSON can carry. The gateway judges what is inside. */
 static int read_csr(struct invocation *in, const char *path)
@@ -212,7 +149,7 @@ static int add(struct invocation *in, const char *name)
 	if (status == EXIT_OK && csr)
 		status = read_csr(in, csr);
 	if (status == EXIT_OK && invocation_switch(in, "password"))
-		status = take_password(in);
+		status = password_take(in, NULL, PASSWORD_MIN);
 	if (status == EXIT_OK && bundle)
 		status = begin_bundle(in, own_name, bundle, &made);
 	if (status != EXIT_OK)
@@ -247,7 +184,7 @@ int run_device_set(struct invocation *in)
 	if (invocation_switch(in, "no-password"))
 		json_object_set_new(in->args, "password", json_string(""));
 	else if (invocation_switch(in, "password"))
-		status = take_password(in);
+		status = password_take(in, NULL, PASSWORD_MIN);
 	if (status == EXIT_OK && json_object_size(in->args) < 2) {
 		fprintf(stderr, "gatehouse: nothing to change; see gatehouse device set --help\n");
 		return EXIT_USAGE;

@@ -109,7 +109,15 @@ int bundle_write(const struct bundle *b);        /* the other files. EXIT_* */
 /* A name or an address, and nothing that a shell or a URL would take for something else. */
 bool bundle_is_host(const char *host);
 
+/* password.c: puts a password of at least min bytes into the request: from the terminal (standard
+ * input), or the first line of a file. EXIT_* after a message. */
+int password_take(struct invocation *in, const char *file, size_t min);
+
 int run_plain(struct invocation *in);
+int run_setup(struct invocation *in);
+int run_admin_password(struct invocation *in);
+int run_admin_set(struct invocation *in);
+int run_token_add(struct invocation *in);
 int run_ping(struct invocation *in);
 int run_device_add(struct invocation *in);
 int run_device_set(struct invocation *in);

@@ -31,6 +31,10 @@ NOT_LINKED(run_event_list)
 NOT_LINKED(run_migrate)
 NOT_LINKED(run_ping)
 NOT_LINKED(run_setup_code)
+NOT_LINKED(run_setup)
+NOT_LINKED(run_admin_password)
+NOT_LINKED(run_admin_set)
+NOT_LINKED(run_token_add)
 
 /* Text for roff: no escapes, no requests by accident. */
 static void put(const char *s)

@@ -63,6 +63,34 @@ static const struct table tables[] = {
 		    {"TLS", "tls"},
 		    {"SINCE", "connected"}},
 	 .name = {"clients"}},
+	{.noun = "admin",
+	 .column = {{"NAME", "name"},
+		    {"LEVEL", "level"},
+		    {"ENABLED", "enabled"},
+		    {"SECOND FACTOR", "totp"},
+		    {"SESSIONS", "sessions"},
+		    {"LAST LOGIN", "seen"}}},
+	{.noun = "session",
+	 .column = {{"ID", "id"},
+		    {"NAME", "name"},
+		    {"FROM", "source"},
+		    {"SINCE", "created"},
+		    {"LAST SEEN", "seen"},
+		    {"BROWSER", "agent"}}},
+	{.noun = "token",
+	 .column = {{"NAME", "name"},
+		    {"LEVEL", "level"},
+		    {"OPERATIONS", "operations"},
+		    {"ENDS", "expires"},
+		    {"LAST SEEN", "seen"}}},
+	{.noun = "audit",
+	 .column = {{"TIME", "time"},
+		    {"WHO", "actor"},
+		    {"FROM", "source"},
+		    {"OPERATION", "operation"},
+		    {"TARGET", "target"},
+		    {"OUTCOME", "outcome"},
+		    {"WHY", "why"}}},
 	{.noun = "config", .column = {{"KEY", "key"}, {"VALUE", "value"}, {"SET IN", "origin"}}},
 	{.noun = "status",
 	 .column = {{"PROCESS", "name"},
@@ -354,6 +382,7 @@ int print_problem(unsigned status, const json_t *problem)
 	switch (status) {
 	case 400:
 		return EXIT_USAGE;
+	case 401:
 	case 403:
 	case 422:
 		return EXIT_REFUSED;

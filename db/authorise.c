@@ -5,8 +5,57 @@
 #include "db/authorise.h"
 #include "daemon/base/check.h"
 #include "daemon/base/err.h"
+#include "daemon/base/secret.h"
+#include "db/people.h"
 
 #include <stdio.h>
+
+static void admit(struct op_call *c, enum op_level level)
+{
+	c->level = level;
+	c->denied = false;
+}
+
+/* The control socket: its permissions have judged who may connect. */
+static int by_peer(struct op_call *c, struct str credential)
+{
+	struct cur cur = cur_of(credential);
+	const uint32_t uid = cur_u32le(&cur);
+	cur_u32le(&cur); /* the group */
+	if (!cur_done(&cur) || c->peer != PROCESS_CTL)
+		return ERR_MALFORMED;
+	snprintf(c->actor, sizeof(c->actor), "uid %u (control socket)", uid);
+	admit(c, ADMIN);
+	return 0;
+}
+
+/* "SECRET", or "SECRET PAGE": what changes something must come from a page of ours, which alone can
+ * know the second word. */
+static void by_session(struct op_call *c, struct str credential)
+{
+	struct people_session session;
+	char page[PEOPLE_CSRF];
+	const struct str secret = str_split(&credential, ' ');
+	if (people_session(c->s, secret, &session))
+		return;
+	people_csrf(secret, page);
+	c->page_missing = !secret_equal(credential.p ? credential : STR(""), str_of(page));
+	c->administrator = session.person.id;
+	c->session = session.id;
+	snprintf(c->secret, sizeof(c->secret), "%.*s", STR_ARG(secret));
+	snprintf(c->actor, sizeof(c->actor), "%s", session.person.name);
+	admit(c, session.person.level);
+}
+
+static void by_token(struct op_call *c, struct str credential)
+{
+	struct people_token token;
+	if (people_token(c->s, credential, &token))
+		return;
+	snprintf(c->actor, sizeof(c->actor), "token %s", token.name);
+	admit(c, token.level);
+	c->outside_scope = !people_scope_holds(token.operations, op_spec(c->op)->name);
+}
 
 int authorise_caller(struct op_call *c, uint8_t kind, struct str credential)
 {
@@ -14,22 +63,34 @@ int authorise_caller(struct op_call *c, uint8_t kind, struct str credential)
 	snprintf(c->actor, sizeof(c->actor), "nobody (%s)", process_name(c->peer));
 	if (kind > CREDENTIAL_TOKEN)
 		return ERR_MALFORMED;
-	if (kind != CREDENTIAL_PEER)
-		return 0;
-	struct cur cur = cur_of(credential);
-	const uint32_t uid = cur_u32le(&cur);
-	cur_u32le(&cur); /* the group: the permissions of the socket have judged it */
-	if (!cur_done(&cur) || c->peer != PROCESS_CTL)
-		return ERR_MALFORMED;
-	snprintf(c->actor, sizeof(c->actor), "uid %u (control socket)", uid);
-	c->level = ADMIN;
-	c->denied = false;
+	if (kind == CREDENTIAL_PEER)
+		return by_peer(c, credential);
+	if (kind == CREDENTIAL_SESSION)
+		by_session(c, credential);
+	else if (kind == CREDENTIAL_TOKEN)
+		by_token(c, credential);
 	return 0;
 }
 
-bool authorise_allows(const struct op_call *c)
+bool authorise_refused(struct op_call *c)
 {
-	return !c->denied && c->level >= op_spec(c->op)->level;
+	const struct op_spec *spec = op_spec(c->op);
+	if (spec->level == NOBODY)
+		return false;
+	if (c->denied)
+		op_refuse(c, OP_UNAUTHENTICATED, NULL, "%s needs the level %s; log in first",
+			  spec->name, op_level_name(spec->level));
+	else if (c->level < spec->level)
+		op_refuse(c, OP_DENIED, NULL, "%s needs the level %s; ask an administrator",
+			  spec->name, op_level_name(spec->level));
+	else if (c->outside_scope)
+		op_refuse(c, OP_DENIED, NULL, "this API token is not for %s", spec->name);
+	else if (c->page_missing && spec->effect == CHANGES)
+		op_refuse(c, OP_DENIED, NULL,
+			  "the header X-Gatehouse-Page is missing or of another session");
+	else
+		return false;
+	return true;
 }
 
 int64_t authorise_audit(struct op_call *c, const char *outcome, const char *why)
@@ -57,6 +118,7 @@ const char *authorise_outcome(enum op_status status)
 		[OP_UNAVAILABLE] = "unavailable",
 		[OP_TOO_MANY] = "too-many",
 		[OP_FAILED] = "failed",
+		[OP_UNAUTHENTICATED] = "unauthenticated",
 	};
 	CHECK(status < ARRAY_LEN(word));
 	return word[status];

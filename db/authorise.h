@@ -7,13 +7,13 @@
 
 #include "db/ops.h"
 
-/* Fills actor, level and denied of the call. The credentials of a peer count only when they come
- * from the control socket: whoever its permissions let in is an administrator. Nothing issues
- * session or token secrets yet: they open nothing. 0, or ERR_MALFORMED for a credential that no
- * honest web process sends. */
+/* Fills actor, level and denied of the call, for a session or a token also whose it is and what it
+ * is not for. The credentials of a peer count only when they come from the control socket: whoever
+ * its permissions let in is an administrator. Credentials that open nothing leave the call denied.
+ * 0, or ERR_MALFORMED for a credential that no honest web process sends. */
 int authorise_caller(struct op_call *c, uint8_t kind, struct str credential);
-/* May the caller run c->op? */
-bool authorise_allows(const struct op_call *c);
+/* May the caller run c->op? True: no, and the call was refused. */
+bool authorise_refused(struct op_call *c);
 
 /* Inserts the row; outcome is "ok" or a word of enum op_status. Part of an open transaction if
  * there is one. Returns the row's id, 0 when it could not be written. */

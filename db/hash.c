@@ -17,6 +17,11 @@ void hash_hmac_sha256(struct str key, struct str data, unsigned char out[SHA256_
 	CHECK(gnutls_hmac_fast(GNUTLS_MAC_SHA256, key.p, key.n, data.p, data.n, out) == 0);
 }
 
+void hash_hmac_sha1(struct str key, struct str data, unsigned char out[SHA1_SIZE])
+{
+	CHECK(gnutls_hmac_fast(GNUTLS_MAC_SHA1, key.p, key.n, data.p, data.n, out) == 0);
+}
+
 void hash_sha512_of_two(struct str first, struct str second, unsigned char out[SHA512_SIZE])
 {
 	gnutls_hash_hd_t h;

@@ -7,7 +7,7 @@
 
 #include "daemon/base/str.h"
 
-enum { SHA256_SIZE = 32, SHA512_SIZE = 64 };
+enum { SHA1_SIZE = 20, SHA256_SIZE = 32, SHA512_SIZE = 64 };
 
 void hash_sha256(struct str data, unsigned char out[SHA256_SIZE]);
 /* SHA-512 of one text behind the other. */
@@ -19,3 +19,5 @@ bool hash_pbkdf2_sha512(struct str password, struct str salt, unsigned iteration
 bool hash_pbkdf2_sha256(struct str password, struct str salt, unsigned iterations,
 			unsigned char *out, size_t n);
 void hash_hmac_sha256(struct str key, struct str data, unsigned char out[SHA256_SIZE]);
+/* For one-time passwords of authenticator apps, which know nothing else. */
+void hash_hmac_sha1(struct str key, struct str data, unsigned char out[SHA1_SIZE]);

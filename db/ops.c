@@ -57,6 +57,24 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_CONFIG_SHOW] = op_config_show,
 	[OP_CONFIG_SET] = op_config_set,
 	[OP_SETUP_CODE] = op_setup_code_add,
+	[OP_SETUP_SHOW] = op_setup_show,
+	[OP_SETUP_ADD] = op_setup_add,
+	[OP_SESSION_ADD] = op_session_add,
+	[OP_SESSION_SHOW] = op_session_show,
+	[OP_SESSION_LIST] = op_session_list,
+	[OP_SESSION_REMOVE] = op_session_remove,
+	[OP_ADMINISTRATOR_LIST] = op_administrator_list,
+	[OP_ADMINISTRATOR_ADD] = op_administrator_add,
+	[OP_ADMINISTRATOR_SET] = op_administrator_set,
+	[OP_ADMINISTRATOR_REMOVE] = op_administrator_remove,
+	[OP_PASSWORD_SET] = op_password_set,
+	[OP_TOTP_ADD] = op_totp_add,
+	[OP_TOTP_SET] = op_totp_set,
+	[OP_TOTP_REMOVE] = op_totp_remove,
+	[OP_TOKEN_LIST] = op_token_list,
+	[OP_TOKEN_ADD] = op_token_add,
+	[OP_TOKEN_REMOVE] = op_token_remove,
+	[OP_AUDIT_LIST] = op_audit_list,
 };
 
 /* ---- life of a call ---- */
@@ -72,6 +90,7 @@ static void free_call(struct op_call *c)
 	change_fini(&c->change);
 	if (c->state)
 		c->state_free(c->state);
+	secret_wipe(c->secret, sizeof(c->secret));
 	secret_buf_fini(&c->args);
 	secret_buf_fini(&c->result);
 	free(c);
@@ -119,7 +138,9 @@ static void note_refusal(struct op_call *c, enum op_status status, const char *w
 	    (!c->denied || rate_take(&c->s->refusals, REFUSALS_PER_SECOND, REFUSALS_BURST,
 				     clock_mono_ms() * 1000)))
 		authorise_audit(c, authorise_outcome(status), why);
-	if (status != OP_DENIED)
+	/* A failed login has an event of its own. */
+	const bool stranger = status == OP_UNAUTHENTICATED && op_spec(c->op)->level != NOBODY;
+	if (status != OP_DENIED && !stranger)
 		return;
 	AUTO_BUF detail = {0};
 	rec_text(&detail, "operation", op_spec(c->op)->name);
@@ -127,7 +148,7 @@ static void note_refusal(struct op_call *c, enum op_status status, const char *w
 		.event = EVENT_OPERATION_REFUSED,
 		.time_ms = clock_wall_ms(),
 		.actor = str_of(c->actor),
-		.reason = STR("the level does not allow it"),
+		.reason = stranger ? STR("not logged in") : STR("the level does not allow it"),
 		.detail = buf_view(&detail),
 	};
 	events_add(c->s->events, &fields, STR(""));
@@ -207,12 +228,8 @@ static void run(struct op_call *c)
 {
 	char field[65];
 	struct why why;
-	if (!authorise_allows(c)) {
-		op_refuse(c, OP_DENIED, NULL, "%s needs the level %s; %s", op_spec(c->op)->name,
-			  op_level_name(op_spec(c->op)->level),
-			  c->denied ? "log in first" : "ask an administrator");
+	if (authorise_refused(c))
 		return;
-	}
 	if (c->s->calls_n > CALLS_MAX) {
 		op_refuse(c, OP_TOO_MANY, NULL, "%d operations are in progress: try again",
 			  CALLS_MAX);

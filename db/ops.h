@@ -23,7 +23,12 @@ struct op_call {
 	unsigned generation;
 	uint64_t id;
 	enum op op;
-	bool denied; /* the caller has no level at all */
+	bool denied;           /* the caller has no level at all */
+	bool page_missing;     /* a session without the proof that a page of ours asks */
+	bool outside_scope;    /* a token that is not for this operation */
+	int64_t administrator; /* of a session, else 0 */
+	int64_t session;
+	char secret[65]; /* of the session; wiped at the end */
 	enum op_level level;
 	char actor[OP_ACTOR]; /* "uid 0 (control socket)" */
 	char source[65];
@@ -81,3 +86,8 @@ op_handler op_status_, op_device_list, op_device_show, op_device_add, op_device_
 	op_role_set, op_role_remove, op_acl_list, op_acl_add, op_acl_remove, op_acl_check,
 	op_client_list, op_client_show, op_client_remove, op_event_list, op_config_list,
 	op_config_show, op_config_set, op_setup_code_add;
+/* People and programs. */
+op_handler op_setup_show, op_setup_add, op_session_add, op_session_show, op_session_list,
+	op_session_remove, op_administrator_list, op_administrator_add, op_administrator_set,
+	op_administrator_remove, op_password_set, op_totp_add, op_totp_set, op_totp_remove,
+	op_token_list, op_token_add, op_token_remove, op_audit_list;

@@ -346,6 +346,7 @@ void store_close(struct store *s)
 	loop_timer_stop(s->loop, &s->nudge_timer);
 	device_login_cancel_all(s);
 	logins_free(s->logins);
+	backoff_fini(&s->backoff);
 	presence_reset(&s->presence);
 	if (s->events) {
 		loop_timer_stop(s->loop, &s->clock_timer);

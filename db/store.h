@@ -10,6 +10,7 @@
 #pragma once
 
 #include "daemon/ipc/child.h"
+#include "db/backoff.h"
 #include "db/events.h"
 #include "db/logins.h"
 #include "db/presence.h"
@@ -70,6 +71,7 @@ struct store {
 	struct list calls; /* struct op_call in progress */
 	unsigned calls_n;
 	struct list login_asks; /* struct login_ask in progress (device_login.c) */
+	struct backoff backoff; /* of people who log in */
 	struct rate refusals;   /* of callers without a level that reach the audit log */
 	struct process_info process[PROCESS_COUNT];
 	struct gateway_info gateway;

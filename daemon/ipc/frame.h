@@ -165,10 +165,11 @@ enum op_status {
 	OP_OK,
 	OP_INVALID, /* an argument is wrong: field and why say which and how */
 	OP_NOT_FOUND,
-	OP_CONFLICT,    /* exists already, or in use */
-	OP_DENIED,      /* the caller's level does not allow it */
-	OP_REFUSED,     /* policy: the key, the name, the clock */
-	OP_UNAVAILABLE, /* a process that is needed is away; try again */
-	OP_TOO_MANY,    /* rate limit */
-	OP_FAILED,      /* disk full, corrupt ...: why says */
+	OP_CONFLICT,        /* exists already, or in use */
+	OP_DENIED,          /* the caller's level does not allow it */
+	OP_REFUSED,         /* policy: the key, the name, the clock */
+	OP_UNAVAILABLE,     /* a process that is needed is away; try again */
+	OP_TOO_MANY,        /* rate limit */
+	OP_FAILED,          /* disk full, corrupt ...: why says */
+	OP_UNAUTHENTICATED, /* the credentials are missing, wrong or have ended */
 };

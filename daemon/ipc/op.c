@@ -30,7 +30,7 @@ const struct op_spec *op_spec(enum op op)
 
 const char *op_level_name(enum op_level level)
 {
-	static const char *const name[] = {"viewer", "operator", "admin"};
+	static const char *const name[] = {"nobody", "viewer", "operator", "admin"};
 	CHECK(level <= ADMIN);
 	return name[level];
 }

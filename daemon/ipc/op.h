@@ -6,7 +6,8 @@
 
 #include "daemon/base/str.h"
 
-enum op_level { VIEWER, OPERATOR, ADMIN };
+/* NOBODY: whoever has no credentials: logging in. */
+enum op_level { NOBODY, VIEWER, OPERATOR, ADMIN };
 enum op_effect { READS, CHANGES };
 enum arg_type { ARG_STR, ARG_INT, ARG_BOOL, ARG_STRS, ARG_BYTES };
 enum arg_need { OPTIONAL, REQUIRED };
@@ -36,4 +37,4 @@ struct op_spec {
 
 /* The row of an operation; op must be below OP_COUNT. */
 const struct op_spec *op_spec(enum op op);
-const char *op_level_name(enum op_level level); /* "viewer", "operator", "admin" */
+const char *op_level_name(enum op_level level); /* "nobody", "viewer" ... */

@@ -94,6 +94,8 @@ static unsigned http_status(enum op_status status)
 		return 409;
 	case OP_DENIED:
 		return 403;
+	case OP_UNAUTHENTICATED:
+		return 401;
 	case OP_REFUSED:
 		return 422;
 	case OP_UNAVAILABLE:

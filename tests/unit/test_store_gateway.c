@@ -77,14 +77,15 @@ static void nobody_may_do_nothing(void **state)
 		struct buf a = one("name", "pump-1");
 		const struct rig_answer *answer =
 			rig_op_as(r, PROCESS_ADMIN, kinds[i], STR("any secret"), OP_DEVICE_ADD, &a);
-		assert_int_equal(answer->status, OP_DENIED);
+		assert_int_equal(answer->status, OP_UNAUTHENTICATED);
 		assert_string_equal(answer->why,
 				    "device.add needs the level operator; log in first");
 		a = (struct buf){0};
 		answer = rig_op_as(r, PROCESS_ADMIN, kinds[i], STR("x"), OP_STATUS, &a);
-		assert_int_equal(answer->status, OP_DENIED);
+		assert_int_equal(answer->status, OP_UNAUTHENTICATED);
 	}
-	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit WHERE outcome = 'denied'"), 3);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit WHERE outcome = 'unauthenticated'"),
+			 3);
 	struct buf a = one("name", "operation.refused");
 	assert_int_equal(rig_count(rig_ok(r, OP_EVENT_LIST, &a), "items"), 6);
 }

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gatehouse setup, admin add, set and reset, token add: administrators and API tokens.
+ */
+#include "ctl/ctl.h"
+
+#include <stdio.h>
+
+enum { PASSWORD_MIN = 10 };
+
+int run_admin_password(struct invocation *in)
+{
+	const int status = password_take(in, invocation_local(in, "password-file"), PASSWORD_MIN);
+	if (status != EXIT_OK)
+		return status;
+	if (strcmp(in->command->verb, "reset") == 0)
+		json_object_set_new(in->args, "totp", json_false());
+	return run_plain(in);
+}
+
+int run_setup(struct invocation *in)
+{
+	json_t *answer = NULL;
+	if (!json_object_get(in->args, "name")) {
+		fprintf(stderr, "gatehouse: give the name of the administrator: --admin NAME\n");
+		return EXIT_USAGE;
+	}
+	int status = password_take(in, invocation_local(in, "password-file"), PASSWORD_MIN);
+	if (status != EXIT_OK)
+		return status;
+	json_object_set_new(in->args, "level", json_string("admin"));
+	status = request_command(in, &answer);
+	if (status == EXIT_OK && in->json)
+		print_json_line(answer);
+	else if (status == EXIT_OK)
+		printf("%s: can log in to the interface now\n",
+		       json_string_value(json_object_get(answer, "name")));
+	json_decref(answer);
+	return status;
+}
+
+int run_admin_set(struct invocation *in)
+{
+	if (json_object_size(in->args) < 2) {
+		fprintf(stderr,
+			"gatehouse: nothing to change: give --level, --enabled or --disabled\n");
+		return EXIT_USAGE;
+	}
+	return run_plain(in);
+}
+
+int run_token_add(struct invocation *in)
+{
+	json_t *answer = NULL;
+	const int status = request_command(in, &answer);
+	if (status == EXIT_OK && in->json)
+		print_json_line(answer);
+	else if (status == EXIT_OK)
+		printf("%s\nIt ends at %s and is shown only now. A program sends it as "
+		       "\"Authorization: Bearer ...\".\n",
+		       json_string_value(json_object_get(answer, "token")),
+		       json_string_value(json_object_get(answer, "expires")));
+	json_decref(answer);
+	return status;
+}
