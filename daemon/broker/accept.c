@@ -3,6 +3,7 @@
  * How a connection begins: see accept.h.
  */
 #include "daemon/broker/accept.h"
+#include "daemon/broker/bound.h"
 #include "daemon/broker/proxied.h"
 #include "daemon/ipc/rec.h"
 
@@ -28,19 +29,6 @@ static struct conn *conn_new(struct worker *w, const struct addr *peer)
 	return c;
 }
 
-static void refused(struct worker *w, const struct endpoint *e, const struct addr *peer,
-		    enum limit_refusal why)
-{
-	char text[ADDR_TEXT];
-	struct body_event event = {
-		.address = str_of(addr_format(peer, text)),
-		.listener = str_of(e->config->name),
-		.reason = str_of(limit_refusal_name(why)),
-	};
-	w->stats.refused++;
-	journal_event(&w->journal, EVENT_LIMIT_REACHED, addr_key(peer), &event, NULL);
-}
-
 typedef enum limit_refusal admit_fn(struct limit *, const struct addr *, struct limit_hold *);
 
 /* Counts the connection in by one of limit.h's three ways; LIMIT_OK, or the bound that refuses it.
@@ -48,14 +36,17 @@ typedef enum limit_refusal admit_fn(struct limit *, const struct addr *, struct 
 static enum limit_refusal admit(struct conn *c, admit_fn *count)
 {
 	const struct endpoint *e = c->endpoint;
-	enum limit_refusal r = count(c->worker->broker->limit, &c->peer, &c->hold);
-	if (r == LIMIT_OK && e->limit)
-		r = count(e->limit, &c->peer, &c->listener_hold);
+	struct limit *l = c->worker->broker->limit;
+	enum limit_refusal r = count(l, &c->peer, &c->hold);
 	if (r == LIMIT_OK && e->config->tls && count != limit_accept_proxy)
-		r = limit_handshake(c->worker->broker->limit, &c->hold,
-				    loop_now_ms(c->worker->loop));
+		r = limit_handshake(l, &c->hold, loop_now_ms(c->worker->loop));
+	if (r == LIMIT_OK && e->limit) {
+		l = e->limit;
+		r = count(l, &c->peer, &c->listener_hold);
+	}
 	if (r != LIMIT_OK) {
-		refused(c->worker, e, &c->peer, r);
+		c->worker->stats.refused++;
+		bound_limited(c, l, r);
 		conn_close(c, REASON_NORMAL_DISCONNECTION, limit_refusal_name(r));
 	}
 	return r;

@@ -8,6 +8,7 @@
 #include "daemon/base/err.h"
 #include "daemon/broker/alias.h"
 #include "daemon/broker/auth.h"
+#include "daemon/broker/bound.h"
 #include "daemon/broker/connect.h"
 #include "daemon/broker/presence.h"
 #include "daemon/broker/proxied.h"
@@ -16,6 +17,7 @@
 #include "daemon/broker/session.h"
 #include "daemon/broker/subscribe.h"
 #include "daemon/broker/takeover.h"
+#include "daemon/broker/throttle.h"
 #include "daemon/broker/will.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/mqtt/decode.h"
@@ -70,7 +72,7 @@ static void tell_disconnected(struct conn *c, enum reason reason, const char *wh
 static bool wants_input(const struct conn *c)
 {
 	return (c->state == CONN_WAITING || c->state == CONN_AUTH || c->state == CONN_OPEN) &&
-	       !list_linked(&c->paused) &&
+	       !list_linked(&c->paused) && !throttle_active(c) &&
 	       conn_backlog(c) < c->settings->config->broker.max_output_bytes;
 }
 
@@ -151,6 +153,10 @@ static void broken_packet(struct conn *c, const void *p, size_t n, enum reason r
 	const bool large = reason == REASON_PACKET_TOO_LARGE;
 	const char *why = reason_text(reason);
 	c->worker->stats.malformed++;
+	if (large)
+		bound_count(c->worker, BOUND_PACKET);
+	if (reason == REASON_RECEIVE_MAXIMUM_EXCEEDED)
+		bound_count(c->worker, BOUND_INFLIGHT);
 	AUTO_BUF detail = {0};
 	rec_text(&detail, "packet", packet_name(n ? *(const unsigned char *)p >> 4 : 0));
 	conn_event(c, large ? EVENT_PACKET_TOO_LARGE : EVENT_PACKET_MALFORMED, why, &detail);
@@ -206,6 +212,9 @@ static size_t packets(struct conn *c, const unsigned char *p, size_t n)
 						       : REASON_MALFORMED_PACKET);
 			break;
 		}
+		if (c->state == CONN_OPEN && p[at] >> 4 == PACKET_PUBLISH &&
+		    throttle_publish(c, size))
+			break;
 		if (!one_packet(c, p + at, size))
 			break;
 		/* Whole packets count, not bytes [MQTT-3.1.2-22]. */
@@ -218,10 +227,12 @@ static size_t packets(struct conn *c, const unsigned char *p, size_t n)
 /* Keeps bytes for later. Before CONNECT they come from a pool that all strangers share. */
 static bool keep(struct conn *c, const unsigned char *p, size_t n)
 {
-	if (c->state != CONN_OPEN &&
-	    limit_pre_connect(c->worker->broker->limit, &c->hold, n) != LIMIT_OK) {
-		conn_event(c, EVENT_LIMIT_REACHED, "memory before CONNECT", NULL);
-		conn_close(c, REASON_QUOTA_EXCEEDED, "no memory before CONNECT");
+	const enum limit_refusal r =
+		c->state == CONN_OPEN ? LIMIT_OK
+				      : limit_pre_connect(c->worker->broker->limit, &c->hold, n);
+	if (r != LIMIT_OK) {
+		bound_limited(c, c->worker->broker->limit, r);
+		conn_close(c, REASON_QUOTA_EXCEEDED, limit_refusal_name(r));
 		return false;
 	}
 	buf_put(&c->in, p, n);
@@ -472,20 +483,27 @@ static uint64_t until_expiry_ms(const struct conn *c)
 	return left > 0 ? (uint64_t)left * 1000 : 0;
 }
 
+/* A client that is not read cannot be heard. */
+static uint64_t silence_left(const struct conn *c)
+{
+	const uint64_t silence = loop_now_ms(c->worker->loop) - c->heard_ms;
+	return throttle_active(c) ? c->silence_ms : c->silence_ms - MIN(silence, c->silence_ms);
+}
+
 static void late(struct loop_timer *t)
 {
 	struct conn *c = container_of(t, struct conn, timer);
-	const uint64_t now = loop_now_ms(c->worker->loop);
 	if (c->state == CONN_LOGIN)
 		return; /* the client did its part; the question to the store has its own limit */
 	if (c->state == CONN_PROXY) {
 		proxied_late(c);
 	} else if (c->state != CONN_OPEN) {
+		bound_count(c->worker, BOUND_CONNECT_TIMEOUT);
 		conn_event(c, EVENT_LOGIN_REFUSED, "no CONNECT in time", NULL);
 		conn_close(c, REASON_NORMAL_DISCONNECTION, "no CONNECT in time");
 	} else if (c->certificate_until && until_expiry_ms(c) == 0) {
 		conn_close(c, REASON_ADMINISTRATIVE_ACTION, "the certificate expired");
-	} else if (c->silence_ms && now - c->heard_ms >= c->silence_ms) {
+	} else if (c->silence_ms && silence_left(c) == 0) {
 		conn_close(c, REASON_KEEP_ALIVE_TIMEOUT, "nothing was heard within the keep alive");
 	} else {
 		conn_watch(c);
@@ -504,7 +522,7 @@ void conn_watch(struct conn *c)
 		wait = age < max ? max - age : 0;
 	} else {
 		if (c->silence_ms)
-			wait = c->silence_ms - MIN(loop_now_ms(l) - c->heard_ms, c->silence_ms);
+			wait = silence_left(c);
 		if (c->certificate_until)
 			wait = MIN(wait, until_expiry_ms(c));
 	}
@@ -560,6 +578,7 @@ static void leave_worker(struct conn *c)
 	struct worker *w = c->worker;
 	c->state = CONN_CLOSED;
 	loop_timer_stop(w->loop, &c->timer);
+	loop_timer_stop(w->loop, &c->throttle);
 	list_remove(&c->dirty);
 	list_remove(&c->blocked);
 	list_remove(&c->paused);

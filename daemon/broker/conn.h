@@ -34,6 +34,8 @@ struct conn {
 	struct stream *stream;
 	struct loop_io io;
 	struct loop_timer timer;
+	struct loop_timer
+		throttle; /* runs while the client is not read for its rate (throttle.h) */
 	struct list dirty;
 	struct list blocked;
 	struct list paused;

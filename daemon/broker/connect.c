@@ -8,6 +8,7 @@
 #include "daemon/base/err.h"
 #include "daemon/broker/alias.h"
 #include "daemon/broker/auth.h"
+#include "daemon/broker/bound.h"
 #include "daemon/broker/login.h"
 #include "daemon/broker/session.h"
 #include "daemon/broker/will.h"
@@ -63,6 +64,8 @@ void connect_refuse_bytes(struct conn *c, const void *p, size_t n, enum reason r
 		reason == REASON_PACKET_TOO_LARGE ? EVENT_PACKET_TOO_LARGE : EVENT_PACKET_MALFORMED;
 	c->version = (uint8_t)connect_version(p, n);
 	c->worker->stats.malformed++;
+	if (reason == REASON_PACKET_TOO_LARGE)
+		bound_count(c->worker, BOUND_PACKET);
 	AUTO_BUF detail = {0};
 	rec_text(&detail, "packet", c->version ? "CONNECT" : "not MQTT");
 	conn_event(c, event, reason_text(reason), &detail);
@@ -311,6 +314,7 @@ static enum reason claim(struct connecting *k, struct identity *id, struct sessi
 			return because(k, REASON_CLIENT_IDENTIFIER_NOT_VALID,
 				       "the client identifier belongs to another device's session");
 		case CLAIM_FULL:
+			bound_count(w, BOUND_SESSIONS);
 			return because(k, REASON_QUOTA_EXCEEDED, "max-sessions");
 		}
 	}
@@ -480,6 +484,12 @@ static void open_session(struct connecting *k, struct session *s, struct identit
 	session_attach(s, c);
 }
 
+/* By what the bounds of one identity count: its device, or the address of those who have none. */
+static uint64_t who_counts(const struct connecting *k)
+{
+	return k->device_id ? k->device_id : addr_key(&k->conn->peer) | UINT64_C(1) << 63;
+}
+
 static enum reason admit(struct connecting *k)
 {
 	struct conn *c = k->conn;
@@ -489,12 +499,16 @@ static enum reason admit(struct connecting *k)
 	if (!id)
 		return because(k, REASON_NOT_AUTHORIZED, "the device is disabled or unknown");
 	enum reason r = choose_client_id(k, id);
-	if (r == REASON_SUCCESS && limit_identify(b->limit, &c->hold, k->device_id + 1) != LIMIT_OK)
-		r = because(k, REASON_QUOTA_EXCEEDED, "too many connections of this device");
 	if (r == REASON_SUCCESS)
 		r = claim(k, id, &s);
 	if (r != REASON_SUCCESS || !s)
 		return r; /* without a session: it is on another worker */
+	/* Not before the claim: the connection that is thrown out by it counts no more. */
+	if (limit_identify(b->limit, &c->hold, who_counts(k)) != LIMIT_OK) {
+		if (!k->present)
+			session_end(s);
+		return because(k, REASON_QUOTA_EXCEEDED, "max-connections-per-device");
+	}
 	limit_connected(b->limit, &c->hold);
 	open_session(k, s, id);
 	return REASON_SUCCESS;

@@ -6,6 +6,7 @@
 #include "daemon/broker/proxied.h"
 #include "daemon/base/err.h"
 #include "daemon/broker/accept.h"
+#include "daemon/broker/bound.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/net/proxyproto.h"
 
@@ -40,8 +41,11 @@ static void stated(struct conn *c, const struct proxy_header *h)
 static bool take(struct conn *c, size_t n)
 {
 	char bytes[PROXY_MAX];
-	if (limit_pre_connect(c->worker->broker->limit, &c->hold, n) != LIMIT_OK) {
-		refuse(c, EVENT_LIMIT_REACHED, "memory before CONNECT");
+	const enum limit_refusal r = limit_pre_connect(c->worker->broker->limit, &c->hold, n);
+	if (r != LIMIT_OK) {
+		c->worker->stats.refused++;
+		bound_limited(c, c->worker->broker->limit, r);
+		conn_close(c, REASON_NORMAL_DISCONNECTION, limit_refusal_name(r));
 		return false;
 	}
 	if (recv(c->io.fd, bytes, n, 0) != (ssize_t)n) {

@@ -3,6 +3,7 @@
  * PUBLISH from clients: see publish.h.
  */
 #include "daemon/broker/publish.h"
+#include "daemon/broker/bound.h"
 #include "daemon/broker/replay.h"
 #include "daemon/broker/route.h"
 #include "daemon/broker/session.h"
@@ -58,7 +59,7 @@ static struct answer judge(struct conn *c, const struct packet_publish *p, struc
 	struct acl_verdict verdict;
 	if (max_payload && p->payload.n > max_payload) {
 		c->worker->stats.dropped_large++;
-		conn_event(c, EVENT_LIMIT_REACHED, "max-payload", NULL);
+		bound_reached(c, BOUND_PAYLOAD);
 		return (struct answer){REASON_QUOTA_EXCEEDED, "max-payload"};
 	}
 	if (acl_check(s->identity->acl, &who, ACL_PUBLISH, topic, how, &verdict))
@@ -68,13 +69,22 @@ static struct answer judge(struct conn *c, const struct packet_publish *p, struc
 	return (struct answer){REASON_NOT_AUTHORIZED, why};
 }
 
+/* Which of the two has no room for one more. */
+static enum bound retained_bound(const struct conn *c)
+{
+	const struct config_broker *b = &c->worker->settings->config->broker;
+	return retain_size(c->worker->broker->retain).messages >= b->max_retained_messages
+		       ? BOUND_RETAINED_MESSAGES
+		       : BOUND_RETAINED_BYTES;
+}
+
 /* False: nothing is acknowledged as kept that is not. Where the answer cannot say so, the message
  * goes to those who are there, and an older one does not stay in its place [MQTT-3.3.1-5]. */
 static bool keep(struct conn *c, struct msg *m)
 {
 	if (replay_keep(c->worker, m))
 		return true;
-	conn_event(c, EVENT_LIMIT_REACHED, "max-retained-messages or max-retained-bytes", NULL);
+	bound_reached(c, retained_bound(c));
 	if (c->version == MQTT_5 && m->qos)
 		return false;
 	retain_drop(c->worker->broker->retain, m->shared.topic);
@@ -124,10 +134,11 @@ static bool offers_retain(const struct conn *c)
 	return c->settings->config->broker.max_retained_messages > 0;
 }
 
-static bool topic_too_large(const struct conn *c, struct str topic)
+static bool topic_too_large(const struct conn *c, struct str topic, enum bound *which)
 {
 	const struct config_broker *b = &c->settings->config->broker;
-	return topic.n > b->max_topic_length || topic_levels(topic) > b->max_topic_levels;
+	*which = topic.n > b->max_topic_length ? BOUND_TOPIC_LENGTH : BOUND_TOPIC_LEVELS;
+	return *which == BOUND_TOPIC_LENGTH || topic_levels(topic) > b->max_topic_levels;
 }
 
 /* A QoS 2 message counts from PUBLISH to PUBREL against the receive maximum that we announced;
@@ -152,15 +163,16 @@ static enum reason take_exactly_once(struct conn *c, const struct packet *p, str
 enum reason publish_received(struct conn *c, const struct packet *p)
 {
 	struct str topic;
+	enum bound bound;
 	const enum reason reason = resolve_alias(c, p, &topic);
 	if (reason != REASON_SUCCESS)
 		return reason;
 	c->messages_in++;
 	c->worker->stats.messages_in++;
 	c->worker->stats.payload_in += p->publish.payload.n;
-	if (topic_too_large(c, topic)) {
-		conn_event(c, EVENT_LIMIT_REACHED, "max-topic-length or max-topic-levels", NULL);
-		conn_close(c, REASON_TOPIC_NAME_INVALID, "the topic is too long");
+	if (topic_too_large(c, topic, &bound)) {
+		bound_reached(c, bound);
+		conn_close(c, REASON_TOPIC_NAME_INVALID, bound_name(bound));
 		return REASON_SUCCESS;
 	}
 	if (p->publish.retain && c->version == MQTT_5 && !offers_retain(c))

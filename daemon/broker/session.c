@@ -5,6 +5,7 @@
 #include "daemon/broker/session.h"
 #include "daemon/base/err.h"
 #include "daemon/broker/alias.h"
+#include "daemon/broker/bound.h"
 #include "daemon/broker/conn.h"
 #include "daemon/broker/replay.h"
 #include "daemon/broker/share.h"
@@ -377,9 +378,7 @@ static void deliver_now(struct session *s, struct msg *m, bool retain, struct su
 		return;
 	if (conn_backlog(c) >= c->settings->config->broker.max_output_bytes) {
 		stats->dropped_slow++;
-		if (s->dropped++ == 0)
-			conn_event(c, EVENT_LIMIT_REACHED, "max-output-bytes: messages dropped",
-				   NULL);
+		bound_dropped(s, BOUND_OUTPUT_BYTES);
 		return;
 	}
 	struct publish_receiver r = {.retain = retain, .ids = ids};
@@ -394,15 +393,11 @@ static bool queue_full(const struct session *s, const struct msg *m)
 	       s->out.waiting_bytes + msg_size(m) > b->max_queued_bytes;
 }
 
-static void tell_full(struct session *s)
+static enum bound queue_bound(const struct session *s)
 {
-	struct body_event e = {
-		.device_id = s->identity->device_id,
-		.actor = str_of(s->identity->name),
-		.client_id = session_client_id(s),
-		.reason = STR("max-queued-messages or max-queued-bytes: messages dropped"),
-	};
-	journal_event(&s->worker->journal, EVENT_LIMIT_REACHED, s->handle, &e, NULL);
+	const struct config_broker *b = &s->worker->settings->config->broker;
+	return s->out.waiting_n >= b->max_queued_messages ? BOUND_QUEUED_MESSAGES
+							  : BOUND_QUEUED_BYTES;
 }
 
 bool session_takes(const struct session *s, const struct msg *m, uint8_t qos)
@@ -429,8 +424,7 @@ void session_deliver_shared(struct session *s, struct msg *m, uint8_t qos, bool 
 	}
 	if (queue_full(s, m)) {
 		stats->dropped_full++;
-		s->dropped++;
-		tell_full(s);
+		bound_dropped(s, queue_bound(s));
 		return;
 	}
 	inflight_push(&s->out, m, qos, retain, ids)->share = share;

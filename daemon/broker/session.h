@@ -63,6 +63,7 @@ struct session {
 	uint64_t stamp;    /* see worker.publication */
 	uint32_t pick;
 	uint64_t dropped;
+	uint64_t dropped_told_ms;
 };
 
 static inline struct str session_client_id(const struct session *s)

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+enum { ADDRESS_SHARE = 8 /* of the memory before CONNECT: this part for one address */ };
+
 struct settings *settings_new(struct config *config)
 {
 	struct settings *s = mem_new(struct settings);
@@ -53,8 +55,14 @@ struct limit_settings settings_limits(const struct settings *s)
 	return (struct limit_settings){
 		.connections = b->max_connections,
 		.connections_per_address = b->max_connections_per_address,
+		.connections_per_identity = b->max_connections_per_device,
 		.half_open = b->max_half_open,
+		.half_open_per_address = b->max_half_open_per_address,
 		.handshakes_per_second = b->handshake_rate,
 		.handshakes_per_second_per_address = b->handshake_rate_per_address,
+		.pre_connect_bytes = (uint32_t)b->pre_connect_memory,
+		.pre_connect_bytes_per_address = (uint32_t)b->pre_connect_memory / ADDRESS_SHARE,
+		.publish_messages = b->publish_rate_per_device,
+		.publish_bytes = b->publish_bytes_per_device,
 	};
 }

@@ -267,6 +267,19 @@ static void send_presence(struct control *k, struct str clients, bool anew)
 	} while (clients.n);
 }
 
+/* What the bounds of single listeners refused. */
+static void add_listeners(const struct control *k, struct limit_stats *sum)
+{
+	size_t at = 0;
+	struct str name;
+	for (void *l; map_next(&k->limits, &at, &name, &l);) {
+		struct limit_stats own;
+		limit_stats(l, &own);
+		for (unsigned i = 0; i < LIMIT_REFUSALS; i++)
+			sum->refused[i] += own.refused[i];
+	}
+}
+
 /* What is counted once for all workers. */
 static void put_shared(struct control *k, struct buf *rec)
 {
@@ -275,6 +288,7 @@ static void put_shared(struct control *k, struct buf *rec)
 	struct handshake_stats handshakes;
 	char name[64];
 	limit_stats(k->broker.limit, &limit);
+	add_listeners(k, &limit);
 	handshake_pool_stats(k->broker.handshakes, &handshakes);
 	rec_int(rec, "connections.half-open", limit.half_open);
 	rec_int(rec, "limit.connections", b->max_connections);

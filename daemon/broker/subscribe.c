@@ -4,6 +4,7 @@
  */
 #include "daemon/broker/subscribe.h"
 #include "daemon/base/err.h"
+#include "daemon/broker/bound.h"
 #include "daemon/broker/replay.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/mqtt/topic.h"
@@ -55,10 +56,11 @@ static uint8_t options_of(const struct packet_subscription *asked)
 			 (asked->retain_as_published ? SUB_RETAIN_AS_PUBLISHED : 0));
 }
 
-static bool filter_too_large(const struct conn *c, struct str filter)
+static bool filter_too_large(const struct conn *c, struct str filter, enum bound *which)
 {
 	const struct config_broker *b = &c->settings->config->broker;
-	return filter.n > b->max_topic_length ||
+	*which = filter.n > b->max_topic_length ? BOUND_TOPIC_LENGTH : BOUND_TOPIC_LEVELS;
+	return *which == BOUND_TOPIC_LENGTH ||
 	       topic_levels(topic_share_split(filter).filter) >
 		       MIN(b->max_topic_levels, (uint32_t)TRIE_LEVELS_MAX);
 }
@@ -82,12 +84,14 @@ static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 	uint8_t options = options_of(asked);
 	const bool existed = sub != NULL;
 	bool replaced;
-	if (filter_too_large(c, asked->filter)) {
-		*why = "max-topic-length or max-topic-levels";
+	enum bound bound;
+	if (filter_too_large(c, asked->filter, &bound)) {
+		bound_reached(c, bound);
+		*why = bound_name(bound);
 		return REASON_TOPIC_FILTER_INVALID;
 	}
 	if (!sub && s->subscriptions.n >= c->settings->config->broker.max_subscriptions) {
-		conn_event(c, EVENT_LIMIT_REACHED, "max-subscriptions", NULL);
+		bound_reached(c, BOUND_SUBSCRIPTIONS);
 		*why = "max-subscriptions";
 		return REASON_QUOTA_EXCEEDED;
 	}

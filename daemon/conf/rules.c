@@ -34,6 +34,10 @@ static const struct order broker_orders[] = {
 	 "that bounds all addresses together"},
 	{CONF_KEY_broker_max_half_open, CONF_KEY_broker_max_connections, true,
 	 "that bounds all connections together"},
+	{CONF_KEY_broker_max_connections_per_device, CONF_KEY_broker_max_connections, true,
+	 "that bounds all devices together"},
+	{CONF_KEY_broker_max_half_open_per_address, CONF_KEY_broker_max_half_open, true,
+	 "that bounds all addresses together"},
 	{CONF_KEY_broker_handshake_rate_per_address, CONF_KEY_broker_handshake_rate, true,
 	 "that bounds all addresses together"},
 };

@@ -201,7 +201,7 @@ def test_limits_count_by_the_stated_address(gateway):
     other.connect(name())  # the proxy itself has three connections by now
     third = dial(gateway, "few", v2("10.9.9.9"))
     assert third.expect_closed() == []
-    wait_until(lambda: any(e["address"] == "10.9.9.9:4711" and e["reason"] == "connections-per-address"
+    wait_until(lambda: any(e["address"] == "10.9.9.9:4711" and e["reason"] == "max-connections-per-address"
                            for e in events(gateway, "limit.reached", "few")), what="the event")
     first[0].disconnect()
     first[0].close()

@@ -2,6 +2,7 @@
  *
  * Bounds on what peers cost: each refusal, what is given back, that memory stays bounded.
  */
+#include "daemon/base/clock.h"
 #include "daemon/net/limit.h"
 
 #include <pthread.h>
@@ -182,8 +183,7 @@ static void idle_addresses_are_bounded(void **state)
 {
 	(void)state;
 	AUTO(limit)
-	l = limit_new(&(struct limit_settings){.addresses_idle = 10,
-					       .handshakes_per_second_per_address = 1});
+	l = limit_new(&(struct limit_settings){.idle = 10, .handshakes_per_second_per_address = 1});
 	struct limit_stats s;
 	struct limit_hold stays = {0};
 	const struct addr kept = peer("192.0.2.1");
@@ -201,10 +201,146 @@ static void idle_addresses_are_bounded(void **state)
 	assert_int_equal(s.addresses, 11);
 	/* The connected one was not forgotten. */
 	assert_int_equal(limit_handshake(l, &stays, 1), LIMIT_HANDSHAKES_PER_ADDRESS);
-	limit_configure(l, &(struct limit_settings){.addresses_idle = 3});
+	limit_configure(l, &(struct limit_settings){.idle = 3});
 	limit_stats(l, &s);
 	assert_int_equal(s.addresses, 4);
 	limit_release(l, &stays);
+}
+
+static void shares_of_one_address(void **state)
+{
+	(void)state;
+	AUTO(limit)
+	l = limit_new(&(struct limit_settings){
+		.half_open = 4,
+		.half_open_per_address = 2,
+		.pre_connect_bytes = 100,
+		.pre_connect_bytes_per_address = 40,
+	});
+	/* Two addresses of one /64 share, another /64 does not. */
+	const struct addr a = peer("2001:db8::1"), same = peer("2001:db8::2"),
+			  b = peer("2001:db8:0:1::1"), proxy = peer("10.0.0.1");
+	struct limit_hold h[6] = {{0}};
+	assert_int_equal(limit_accept(l, &a, &h[0]), LIMIT_OK);
+	assert_int_equal(limit_accept(l, &same, &h[1]), LIMIT_OK);
+	assert_int_equal(limit_accept(l, &a, &h[2]), LIMIT_HALF_OPEN_PER_ADDRESS);
+	assert_int_equal(limit_accept(l, &b, &h[2]), LIMIT_OK);
+	assert_int_equal(limit_pre_connect(l, &h[0], 30), LIMIT_OK);
+	assert_int_equal(limit_pre_connect(l, &h[1], 11), LIMIT_PRE_CONNECT_PER_ADDRESS);
+	assert_int_equal(limit_pre_connect(l, &h[1], 10), LIMIT_OK);
+	assert_int_equal(limit_pre_connect(l, &h[2], 40), LIMIT_OK);
+	/* What CONNECT gives back is there again, and only for this address. */
+	limit_connected(l, &h[0]);
+	assert_int_equal(limit_pre_connect(l, &h[1], 30), LIMIT_OK);
+	assert_int_equal(limit_pre_connect(l, &h[1], 1), LIMIT_PRE_CONNECT_PER_ADDRESS);
+	/* A proxy is nobody's share until it speaks; then what it holds moves. */
+	assert_int_equal(limit_accept_proxy(l, &proxy, &h[3]), LIMIT_OK);
+	assert_int_equal(limit_pre_connect(l, &h[3], 5), LIMIT_OK);
+	assert_int_equal(limit_stated(l, &b, &h[3]), LIMIT_OK);
+	assert_int_equal(limit_pre_connect(l, &h[2], 1), LIMIT_PRE_CONNECT_PER_ADDRESS);
+	limit_connected(l, &h[1]);
+	assert_int_equal(limit_accept_proxy(l, &proxy, &h[4]), LIMIT_OK);
+	assert_int_equal(limit_stated(l, &b, &h[4]), LIMIT_HALF_OPEN_PER_ADDRESS);
+	for (size_t i = 0; i < ARRAY_LEN(h); i++)
+		limit_release(l, &h[i]);
+	struct limit_stats s;
+	limit_stats(l, &s);
+	assert_int_equal(s.half_open, 0);
+	assert_int_equal(s.pre_connect_bytes, 0);
+	assert_int_equal(s.refused[LIMIT_HALF_OPEN_PER_ADDRESS], 2);
+	assert_int_equal(s.refused[LIMIT_PRE_CONNECT_PER_ADDRESS], 3);
+	assert_int_equal(limit_bound(l, LIMIT_HALF_OPEN_PER_ADDRESS), 2);
+}
+
+static unsigned publish_all(struct limit *l, const struct limit_hold *h, size_t n, uint64_t now_ms,
+			    struct limit_pause *pause)
+{
+	unsigned taken = 0;
+	while (limit_publish(l, h, n, now_ms, pause) == LIMIT_OK)
+		taken++;
+	return taken;
+}
+
+static void messages_per_second_of_an_identity(void **state)
+{
+	(void)state;
+	AUTO(limit) l = limit_new(&(struct limit_settings){.publish_messages = 100});
+	const struct addr a = peer("10.0.0.1"), b = peer("10.0.0.2");
+	struct limit_hold x = {0}, y = {0}, z = {0};
+	struct limit_pause p;
+	struct limit_stats s;
+	const uint64_t now = clock_mono_ms();
+	assert_int_equal(limit_accept(l, &a, &x), LIMIT_OK);
+	assert_int_equal(limit_accept(l, &b, &y), LIMIT_OK);
+	assert_int_equal(limit_accept(l, &b, &z), LIMIT_OK);
+	assert_int_equal(limit_identify(l, &x, 7), LIMIT_OK);
+	assert_int_equal(limit_identify(l, &y, 7), LIMIT_OK);
+	assert_int_equal(limit_identify(l, &z, 8), LIMIT_OK);
+	for (unsigned i = 0; i < 60; i++)
+		assert_int_equal(limit_publish(l, &x, 1 << 20, now, &p), LIMIT_OK);
+	/* The other connection of the same identity has what the first one left. */
+	assert_int_equal(publish_all(l, &y, 1, now, &p), 40);
+	assert_true(p.tell && p.ms >= 10 && p.ms <= 20);
+	assert_int_equal(limit_publish(l, &x, 1, now, &p), LIMIT_PUBLISH_MESSAGES);
+	assert_false(p.tell);
+	assert_int_equal(publish_all(l, &z, 1, now, &p), 100);
+	assert_int_equal(publish_all(l, &x, 1, now + 500, &p), 50);
+	assert_int_equal(publish_all(l, &x, 1, now + 60000, &p), 100);
+	assert_true(p.tell);
+	/* Coming back does not refill it. */
+	limit_release(l, &x);
+	limit_release(l, &y);
+	assert_int_equal(limit_accept(l, &a, &x), LIMIT_OK);
+	assert_int_equal(limit_identify(l, &x, 7), LIMIT_OK);
+	assert_int_equal(limit_publish(l, &x, 1, now + 60000, &p), LIMIT_PUBLISH_MESSAGES);
+	limit_stats(l, &s);
+	assert_int_equal(s.refused[LIMIT_PUBLISH_MESSAGES], 6);
+	/* A reload takes effect at once, and none is none. */
+	limit_configure(l, &(struct limit_settings){.publish_messages = 0});
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(limit_publish(l, &x, 1, now + 60000, &p), LIMIT_OK);
+	limit_release(l, &x);
+	limit_release(l, &z);
+}
+
+static void bytes_per_second_of_an_identity(void **state)
+{
+	(void)state;
+	AUTO(limit) l = limit_new(&(struct limit_settings){.publish_bytes = 1000});
+	const struct addr a = peer("10.0.0.1");
+	struct limit_hold x = {0};
+	struct limit_pause p;
+	assert_int_equal(limit_accept(l, &a, &x), LIMIT_OK);
+	/* Before CONNECT nobody publishes; nothing to count by. */
+	assert_int_equal(limit_publish(l, &x, 1 << 28, 5000, &p), LIMIT_OK);
+	assert_int_equal(limit_identify(l, &x, 7), LIMIT_OK);
+	assert_int_equal(publish_all(l, &x, 100, 5000, &p), 10);
+	/* The last one may be larger than what is left: it is waited for. */
+	assert_int_equal(limit_publish(l, &x, 4000, 5100, &p), LIMIT_OK);
+	assert_int_equal(limit_publish(l, &x, 1, 5100, &p), LIMIT_PUBLISH_BYTES);
+	assert_int_equal(p.ms, 3901);
+	assert_int_equal(limit_publish(l, &x, 1, 5100 + 3899, &p), LIMIT_PUBLISH_BYTES);
+	assert_int_equal(limit_publish(l, &x, 1, 5100 + 3901, &p), LIMIT_OK);
+	limit_release(l, &x);
+}
+
+static void identities_that_owe_are_bounded(void **state)
+{
+	(void)state;
+	AUTO(limit)
+	l = limit_new(&(struct limit_settings){.publish_bytes = 1, .idle = 10});
+	const struct addr a = peer("10.0.0.1");
+	struct limit_pause p;
+	struct limit_stats s;
+	for (uint64_t i = 1; i <= 100; i++) {
+		struct limit_hold h = {0};
+		assert_int_equal(limit_accept(l, &a, &h), LIMIT_OK);
+		assert_int_equal(limit_identify(l, &h, i), LIMIT_OK);
+		assert_int_equal(limit_publish(l, &h, 1000, clock_mono_ms(), &p), LIMIT_OK);
+		limit_release(l, &h);
+	}
+	limit_stats(l, &s);
+	assert_int_equal(s.identities, 10);
 }
 
 static void *hammer(void *arg)
@@ -216,6 +352,8 @@ static void *hammer(void *arg)
 		if (limit_accept(l, i & 1 ? &a : &b, &h) == LIMIT_OK) {
 			limit_pre_connect(l, &h, 10);
 			limit_identify(l, &h, 1 + i % 5);
+			struct limit_pause pause;
+			limit_publish(l, &h, 10, 1000 + i, &pause);
 		}
 		limit_release(l, &h);
 	}
@@ -244,7 +382,7 @@ static void every_refusal_has_a_name(void **state)
 	(void)state;
 	for (unsigned r = 0; r < LIMIT_REFUSALS; r++)
 		assert_true(strlen(limit_refusal_name((enum limit_refusal)r)) > 0);
-	assert_string_equal(limit_refusal_name(LIMIT_PER_ADDRESS), "connections-per-address");
+	assert_string_equal(limit_refusal_name(LIMIT_PER_ADDRESS), "max-connections-per-address");
 }
 
 int main(void)
@@ -257,6 +395,10 @@ int main(void)
 		cmocka_unit_test(identities_are_counted_and_moved),
 		cmocka_unit_test(handshakes_per_second),
 		cmocka_unit_test(idle_addresses_are_bounded),
+		cmocka_unit_test(shares_of_one_address),
+		cmocka_unit_test(messages_per_second_of_an_identity),
+		cmocka_unit_test(bytes_per_second_of_an_identity),
+		cmocka_unit_test(identities_that_owe_are_bounded),
 		cmocka_unit_test(many_threads),
 		cmocka_unit_test(every_refusal_has_a_name),
 	};

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Publishers beyond their rate: see throttle.h.
+ */
+#include "daemon/broker/throttle.h"
+#include "daemon/broker/bound.h"
+
+static void over(struct loop_timer *t)
+{
+	struct conn *c = container_of(t, struct conn, throttle);
+	c->heard_ms = loop_now_ms(c->worker->loop);
+	conn_resume(c);
+}
+
+bool throttle_publish(struct conn *c, size_t n)
+{
+	struct worker *w = c->worker;
+	struct limit *l = w->broker->limit;
+	struct limit_pause pause;
+	const enum limit_refusal r = limit_publish(l, &c->hold, n, loop_now_ms(w->loop), &pause);
+	if (r == LIMIT_OK)
+		return false;
+	if (pause.tell)
+		bound_limited(c, l, r);
+	loop_timer_start(w->loop, &c->throttle, "throttle", pause.ms, over);
+	return true;
+}
