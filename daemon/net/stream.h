@@ -31,7 +31,7 @@ enum {
 	STREAM_FINGERPRINT = 32,     /* SHA-256 of a certificate's DER */
 };
 
-/* Working memory of one thread, about 260 KiB. Freeing it ends the orderly closes that still run,
+/* Working memory of one thread, about 320 KiB. Freeing it ends the orderly closes that still run,
  * so do it before loop_free. */
 struct stream_scratch *stream_scratch_new(void);
 void stream_scratch_free(struct stream_scratch *scratch);
@@ -42,8 +42,10 @@ struct stream *stream_tcp_new(int fd, const struct addr *peer);
 /* The other way round: frees a TCP stream that has nothing unsent and gives its socket back. */
 int stream_tcp_release(struct stream *s);
 /* Server side of RFC 6455 over inner (TCP or TLS), which it takes: answers the HTTP upgrade, then
- * carries MQTT as one byte stream [MQTT-6.0.0-2]. Subprotocols mqtt and mqttv3.1. path: the only
- * one that is served ("/mqtt"; it outlives the stream), NULL for any. */
+ * carries MQTT [MQTT-6.0.0-2]: it reads one byte stream, and writes each packet as one frame, so
+ * what is written must be packets from their first byte on, with their length right (2.1.4).
+ * Subprotocols mqtt and mqttv3.1. path: the only one that is served ("/mqtt"; it outlives the
+ * stream), NULL for any. */
 struct stream *stream_ws_new(struct stream *inner, const char *path);
 /* What stream_read(inner) gave before the WebSocket was put around it: the same as a stream_read
  * that reads these bytes. They must be the scratch's, as they were handed out. */

@@ -23,6 +23,7 @@ struct stream_scratch {
 	unsigned char plain[STREAM_READ_MAX];
 	unsigned char record[SCRATCH_RECORD];
 	unsigned char batch[SCRATCH_BATCH];
+	unsigned char frames[STREAM_WRITE_MAX];
 };
 
 struct stream_ops {

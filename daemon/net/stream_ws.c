@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * MQTT over WebSocket, server side (RFC 6455, MQTT 5.0 section 6): a stream over another stream.
- * Reading removes HTTP head and frames in place, writing puts one binary frame around all that one
- * call takes. Owns the inner stream, the head while it is incomplete, and control frames that could
- * not be sent yet (at most one pong and one close).
+ * Reading removes HTTP head and frames in place. Writing puts one binary frame around each MQTT
+ * packet, and many frames into one write of the inner stream: a client need not expect packets that
+ * share a frame, nor fragments, though it must [MQTT-6.0.0-2]; some do not. A packet that is longer
+ * than one write is one frame all the same, and no control frame comes between its parts. Owns the
+ * inner stream, the head while it is incomplete, and control frames that could not be sent yet (at
+ * most one pong and one close).
  */
 #include "daemon/base/check.h"
 #include "daemon/base/err.h"
@@ -14,7 +17,7 @@
 
 #include <stdlib.h>
 
-enum { WS_SLICES_MAX = 255 };
+enum { FIXED_HEADER_MAX = 5 /* of an MQTT packet, section 2.1 */ };
 
 enum ws_state {
 	WS_AWAIT_HEAD,
@@ -34,6 +37,7 @@ struct ws {
 	struct buf out;      /* HTTP answer and control frames that wait for the inner stream */
 	struct buf pong;     /* payload of the last ping; only that one is answered */
 	bool pong_due;
+	uint32_t frame_left; /* bytes of the packet under way that were not written yet */
 	struct ws_decoder decoder;
 };
 
@@ -59,6 +63,8 @@ static void put_control(struct ws *w, enum ws_opcode opcode, const void *p, size
 static int push_out(struct ws *w, struct stream_scratch *scratch)
 {
 	size_t taken = 0;
+	if (w->frame_left)
+		return 0; /* not within another frame; a longer write follows */
 	if (w->pong_due && !w->close_sent && w->out.n == 0) {
 		put_control(w, WS_PONG, w->pong.p, w->pong.n);
 		buf_fini(&w->pong);
@@ -172,33 +178,96 @@ static int ws_read(struct stream *s, struct stream_scratch *scratch, struct str 
 
 /* Writing. */
 
+/* What the caller offers, from the front. */
+struct source {
+	const struct iovec *iov;
+	size_t n;  /* pieces that are left */
+	size_t at; /* in the first of them */
+};
+
+/* At most n bytes, which stay where they are; returns how many. */
+static size_t peek(const struct source *from, unsigned char *out, size_t n)
+{
+	size_t got = 0, at = from->at;
+	for (size_t i = 0; i < from->n && got < n; at = 0, i++) {
+		const size_t part = MIN(from->iov[i].iov_len - at, n - got);
+		memcpy(out + got, (const unsigned char *)from->iov[i].iov_base + at, part);
+		got += part;
+	}
+	return got;
+}
+
+/* n bytes of the first piece, or none; afterwards the first piece is not empty. */
+static void copy(struct source *from, unsigned char *out, size_t n)
+{
+	if (n)
+		memcpy(out, (const unsigned char *)from->iov->iov_base + from->at, n);
+	from->at += n;
+	while (from->n && from->at == from->iov->iov_len) {
+		from->at = 0;
+		from->iov++;
+		from->n--;
+	}
+}
+
+/* Length of the packet that begins here (section 2.1.4), 0 when its fixed header is not whole. */
+static uint32_t packet_length(const struct source *from)
+{
+	unsigned char head[FIXED_HEADER_MAX];
+	const size_t n = peek(from, head, sizeof(head));
+	uint32_t length = 0;
+	for (size_t i = 1; i < n; i++) {
+		length |= (uint32_t)(head[i] & 0x7f) << 7 * (i - 1);
+		if (!(head[i] & 0x80))
+			return length + (uint32_t)i + 1;
+	}
+	CHECK(n < sizeof(head));
+	return 0;
+}
+
+/* Frames into out, STREAM_WRITE_MAX bytes at most; returns their length. */
+static size_t put_frames(struct ws *w, struct source *from, unsigned char *out, size_t *taken)
+{
+	size_t n = 0;
+	copy(from, out, 0);
+	while (from->n && n < STREAM_WRITE_MAX) {
+		if (w->frame_left == 0) {
+			const uint32_t length = packet_length(from);
+			const bool control_waits = w->pong_due || w->out.n;
+			if (n + WS_HEADER_MAX >= STREAM_WRITE_MAX || length == 0 ||
+			    (control_waits && n))
+				break;
+			n += ws_header(out + n, WS_BINARY, length);
+			w->frame_left = length;
+		}
+		size_t part = MIN((size_t)w->frame_left, STREAM_WRITE_MAX - n);
+		part = MIN(part, from->iov->iov_len - from->at);
+		copy(from, out + n, part);
+		w->frame_left -= (uint32_t)part;
+		n += part;
+		*taken += part;
+	}
+	return n;
+}
+
 static int ws_write(struct stream *s, struct stream_scratch *scratch, const struct iovec *iov,
 		    size_t n, size_t *taken)
 {
 	struct ws *w = ws_of(s);
-	struct iovec part[WS_SLICES_MAX + 1];
-	unsigned char header[WS_HEADER_MAX];
-	size_t payload = 0, k = 0, sent = 0;
+	struct source from = {iov, n, 0};
+	size_t payload = 0, sent = 0;
 	int e = push_out(w, scratch);
 	if (e < 0)
 		return e;
 	if (!w->upgraded || w->close_sent || stream_pending(w->inner))
 		return ERR_AGAIN;
-	while (k < n && k < WS_SLICES_MAX && payload < STREAM_WRITE_MAX - WS_HEADER_MAX) {
-		const size_t room = STREAM_WRITE_MAX - WS_HEADER_MAX - payload;
-		part[k + 1] = (struct iovec){iov[k].iov_base, MIN(iov[k].iov_len, room)};
-		payload += part[++k].iov_len;
-	}
-	if (payload == 0) {
-		*taken = 0;
-		return 0;
-	}
-	part[0] = (struct iovec){header, ws_header(header, WS_BINARY, payload)};
-	e = stream_write(w->inner, scratch, part, k + 1, &sent);
+	const struct iovec frames = {scratch->frames,
+				     put_frames(w, &from, scratch->frames, &payload)};
+	e = frames.iov_len ? stream_write(w->inner, scratch, &frames, 1, &sent) : 0;
 	if (e < 0)
 		return inner_failed(w, e);
 	/* The inner stream takes all of up to STREAM_WRITE_MAX bytes, so no frame is ever cut. */
-	CHECK(sent == part[0].iov_len + payload);
+	CHECK(sent == frames.iov_len);
 	*taken = payload;
 	return 0;
 }
@@ -222,7 +291,7 @@ static size_t ws_pending(const struct stream *s)
 static void ws_finish(struct stream *s, struct stream_scratch *scratch, unsigned code)
 {
 	struct ws *w = ws_of(s);
-	if (w->upgraded) {
+	if (w->upgraded && w->frame_left == 0) {
 		if (w->fault_code)
 			code = w->fault_code;
 		const unsigned char payload[2] = {(unsigned char)(code >> 8), (unsigned char)code};

@@ -43,6 +43,8 @@ static int connect_client(struct round *r, char **file, int files)
 	tls.privateKey = files > 2 ? file[2] : NULL;
 	options->ssl = files > 0 ? &tls : NULL;
 	options->keepAliveInterval = 30;
+	options->reliable = 0; /* many on the way at a time */
+	options->maxInflightMessages = 100;
 	options->username = getenv("PAHO_USER");
 	options->password = getenv("PAHO_PASSWORD");
 	if (!r->v5) {

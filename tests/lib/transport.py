@@ -2,7 +2,7 @@
 """Byte streams to a server on 127.0.0.1: TCP, TLS, and WebSocket (RFC 6455) over either, for mqtt.py.
 
 receive(until) gives bytes, b"" at the end of the connection, whether it was closed or reset; past
-the time `until` (monotonic) it fails. Nothing here knows MQTT.
+the time `until` (monotonic) it fails. Nothing here knows more of MQTT than how long a packet is.
 """
 
 import base64
@@ -150,8 +150,20 @@ def ws_head(wire, until):
     return int(first.split()[1]), {n.lower(): v.strip() for n, _, v in (x.partition(":") for x in lines)}, rest
 
 
+def packet_length(data):
+    """Of the MQTT packet at the front, from its fixed header; None when that is not whole."""
+    length = shift = 0
+    for at, byte in enumerate(data[1:5], 2):
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if not byte & 0x80:
+            return at + length
+    return None
+
+
 class WebSocketWire:
-    """Binary frames over another wire. Control frames of the server are kept in `control`."""
+    """Binary frames over another wire, of which each must hold one packet: some clients lose what
+    shares a frame. Control frames of the server are kept in `control`."""
 
     def __init__(self, wire, **request):
         self.wire = wire
@@ -215,8 +227,8 @@ class WebSocketWire:
                 return b""
             opcode, payload = frame
             if opcode == BINARY:
-                if payload:
-                    return payload
+                assert len(payload) == packet_length(payload), f"not one packet in a frame: {payload[:40]!r}"
+                return payload
             else:
                 assert opcode in (CLOSE, PING, PONG), f"a frame with opcode {opcode}"
                 self.control.append((opcode, payload))

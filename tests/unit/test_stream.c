@@ -47,6 +47,14 @@ static void peer_sends(const struct pair *p, const void *bytes, size_t n)
 	assert_int_equal(send(p->peer, bytes, n, MSG_NOSIGNAL), (ssize_t)n);
 }
 
+/* What has come, without waiting. */
+static void peer_receives(const struct pair *p, struct buf *arrived)
+{
+	char part[8192];
+	for (ssize_t n; (n = recv(p->peer, part, sizeof(part), MSG_DONTWAIT)) > 0;)
+		buf_put(arrived, part, (size_t)n);
+}
+
 static void tcp_reads_and_ends(void **state)
 {
 	(void)state;
@@ -101,12 +109,7 @@ static void write_all(struct pair *p, size_t total, struct buf *arrived)
 	}
 	assert_true(refused);
 	assert_int_equal(stream_events(p->s), EPOLLIN);
-	for (ssize_t n = 1; n > 0;) {
-		char part[8192];
-		n = recv(p->peer, part, sizeof(part), MSG_DONTWAIT);
-		if (n > 0)
-			buf_put(arrived, part, (size_t)n);
-	}
+	peer_receives(p, arrived);
 	free(pattern);
 }
 
@@ -308,32 +311,132 @@ static void ws_text_is_closed_with_1003(void **state)
 	pair_end(&p);
 }
 
-/* Strips the frames of ours. */
-static void unframe(struct str in, struct buf *out)
+/* A PUBLISH-like packet of n bytes in all, n > 3: its length in three bytes of header. */
+static void put_packet(struct buf *b, size_t n)
 {
-	while (in.n) {
-		assert_int_equal((unsigned char)in.p[0], 0x82);
-		size_t length = (unsigned char)in.p[1], head = 2;
-		if (length == 126) {
-			length = (size_t)((unsigned char)in.p[2] << 8 | (unsigned char)in.p[3]);
-			head = 4;
-		}
-		assert_true(length < 127 || head == 4);
-		assert_true(in.n >= head + length);
-		buf_put(out, in.p + head, length);
-		in = str_make(in.p + head + length, in.n - head - length);
-	}
+	const unsigned char head[4] = {0x30, (unsigned char)((n - 4) & 0x7f) | 0x80,
+				       (unsigned char)((n - 4) >> 7 & 0x7f) | 0x80,
+				       (unsigned char)((n - 4) >> 14)};
+	buf_put(b, head, sizeof(head));
+	for (size_t i = sizeof(head); i < n; i++)
+		buf_put(b, &(char){(char)(i * 7)}, 1);
 }
 
-static void ws_frames_survive_a_full_socket(void **state)
+/* Each frame of ours holds one packet as put_packet makes them. */
+static void unframe_packets(struct str in, const size_t *want, size_t packets)
+{
+	for (size_t i = 0; i < packets; i++) {
+		AUTO_BUF packet = {0};
+		unsigned char header[WS_HEADER_MAX];
+		const size_t head = ws_header(header, WS_BINARY, want[i]);
+		put_packet(&packet, want[i]);
+		assert_true(in.n >= head + want[i]);
+		assert_memory_equal(in.p, header, head);
+		assert_memory_equal(in.p + head, packet.p, packet.n);
+		in = str_make(in.p + head + want[i], in.n - head - want[i]);
+	}
+	assert_int_equal(in.n, 0);
+}
+
+static void ws_puts_each_packet_into_its_own_frame(void **state)
+{
+	(void)state;
+	static const size_t size[] = {4, 9, 126 + 4, 5, 70000, 6, 200000, 65000, 4, 4};
+	struct pair p = ws_pair();
+	AUTO_BUF bytes = {0}, arrived = {0};
+	upgrade(&p);
+	for (size_t i = 0; i < ARRAY_LEN(size); i++)
+		put_packet(&bytes, size[i]);
+	/* In pieces that end anywhere, within headers too. */
+	for (size_t at = 0; at < bytes.n;) {
+		struct iovec iov[7];
+		size_t k = 0, taken = 0, offered = at;
+		for (; k < ARRAY_LEN(iov) && offered < bytes.n; k++) {
+			const size_t n = MIN(bytes.n - offered, k % 2 ? 1 + offered % 9000 : k / 2);
+			iov[k] = (struct iovec){bytes.p + offered, n};
+			offered += n;
+		}
+		const int e = stream_write(p.s, p.scratch, iov, k, &taken);
+		assert_true(e == 0 || e == ERR_AGAIN);
+		at += taken;
+		peer_receives(&p, &arrived);
+		stream_flush(p.s, p.scratch);
+	}
+	while (stream_pending(p.s)) {
+		peer_receives(&p, &arrived);
+		stream_flush(p.s, p.scratch);
+	}
+	peer_receives(&p, &arrived);
+	unframe_packets(buf_view(&arrived), size, ARRAY_LEN(size));
+	pair_end(&p);
+}
+
+static void ws_sends_several_frames_in_one_write(void **state)
 {
 	(void)state;
 	struct pair p = ws_pair();
-	AUTO_BUF arrived = {0}, plain = {0};
+	char out[64];
+	size_t taken;
+	const struct iovec iov = {(void *)(uintptr_t) "\x40\x02\0\1\xd0\0\x40\x02\0\2", 10};
 	upgrade(&p);
-	write_all(&p, 1000000, &arrived);
-	unframe(buf_view(&arrived), &plain);
-	check_pattern(buf_view(&plain), 1000000);
+	assert_int_equal(stream_write(p.s, p.scratch, &iov, 1, &taken), 0);
+	assert_int_equal(taken, 10);
+	assert_int_equal(recv(p.peer, out, sizeof(out), 0), 16);
+	assert_memory_equal(out, "\x82\4\x40\2\0\1\x82\2\xd0\0\x82\4\x40\2\0\2", 16);
+	pair_end(&p);
+}
+
+static void ws_control_frames_wait_for_the_end_of_a_packet(void **state)
+{
+	(void)state;
+	struct pair p = ws_pair();
+	AUTO_BUF bytes = {0}, arrived = {0};
+	struct str got;
+	size_t taken;
+	static const char ping[] = FRAME("\x89", "\x81") "1";
+	upgrade(&p);
+	put_packet(&bytes, 70000);
+	put_packet(&bytes, 4);
+	struct iovec iov = {bytes.p, bytes.n};
+	assert_int_equal(stream_write(p.s, p.scratch, &iov, 1, &taken), 0);
+	assert_true(taken < 70000);
+	peer_sends(&p, ping, sizeof(ping) - 1);
+	assert_int_equal(stream_read(p.s, p.scratch, &got), ERR_AGAIN);
+	for (size_t at = taken; at < bytes.n; at += taken) {
+		peer_receives(&p, &arrived);
+		stream_flush(p.s, p.scratch);
+		taken = 0;
+		iov = (struct iovec){bytes.p + at, bytes.n - at};
+		stream_write(p.s, p.scratch, &iov, 1, &taken);
+	}
+	stream_flush(p.s, p.scratch);
+	peer_receives(&p, &arrived);
+	/* The packet, the pong, the other packet. */
+	const struct str tail = str_make(arrived.p + 70010, arrived.n - 70010);
+	assert_int_equal(tail.n, 3 + 6);
+	assert_memory_equal(tail.p, "\x8a\1\x31", 3);
+	assert_memory_equal(tail.p + 3, "\x82\4\x30", 3);
+	pair_end(&p);
+}
+
+static void ws_cut_packet_gets_no_close_frame(void **state)
+{
+	(void)state;
+	struct pair p = ws_pair();
+	AUTO_BUF bytes = {0}, arrived = {0};
+	AUTO(loop) l = loop_new();
+	size_t taken;
+	upgrade(&p);
+	put_packet(&bytes, 70000);
+	const struct iovec iov = {bytes.p, bytes.n};
+	assert_int_equal(stream_write(p.s, p.scratch, &iov, 1, &taken), 0);
+	while (stream_pending(p.s)) {
+		peer_receives(&p, &arrived);
+		stream_flush(p.s, p.scratch);
+	}
+	stream_close(TAKE(p.s), l, p.scratch, WS_NORMAL);
+	peer_receives(&p, &arrived);
+	assert_int_equal(arrived.n, taken + 10);
 	pair_end(&p);
 }
 
@@ -350,7 +453,10 @@ int main(void)
 		cmocka_unit_test(ws_answers_the_last_ping),
 		cmocka_unit_test(ws_data_then_close),
 		cmocka_unit_test(ws_text_is_closed_with_1003),
-		cmocka_unit_test(ws_frames_survive_a_full_socket),
+		cmocka_unit_test(ws_puts_each_packet_into_its_own_frame),
+		cmocka_unit_test(ws_sends_several_frames_in_one_write),
+		cmocka_unit_test(ws_control_frames_wait_for_the_end_of_a_packet),
+		cmocka_unit_test(ws_cut_packet_gets_no_close_frame),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
