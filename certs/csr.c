@@ -7,17 +7,13 @@
  */
 #include "certs/csr.h"
 #include "certs/csr_key.h"
+#include "certs/csr_parts.h"
 #include "certs/der.h"
 #include "daemon/base/err.h"
 
 #include <gnutls/x509.h>
 
 #define OID_COMMON_NAME "2.5.4.3"
-
-struct request {
-	struct cur subject; /* the RelativeDistinguishedNames */
-	struct str spki;    /* as the request spells it */
-};
 
 static bool has(struct str s, const char *needle)
 {
@@ -43,28 +39,31 @@ static int from_pem(struct str in, gnutls_datum_t *der, struct why *why)
 		       "the PEM block is no CERTIFICATE REQUEST or its base64 is damaged");
 }
 
-static int take_apart(struct str der, struct request *out, struct why *why)
+int csr_take_apart(struct str der, struct csr_parts *out, struct why *why)
 {
-	struct request r;
+	struct csr_parts p;
 	struct cur c = cur_of(der);
 	struct cur whole = der_open(&c, DER_SEQUENCE);
 	struct cur info = der_open(&whole, DER_SEQUENCE);
 	der_get(&info, DER_INTEGER);
-	r.subject = der_open(&info, DER_SEQUENCE);
-	r.spki = der_read(&info).whole;
-	if (der_peek(&info) == DER_CONTEXT_OPEN)
-		der_read(&info); /* attributes: not looked at */
+	const struct der subject = der_read(&info);
+	struct cur names = cur_of(subject.whole);
+	p.subject = subject.whole;
+	p.names = der_open(&names, DER_SEQUENCE);
+	p.spki = der_read(&info).whole;
+	p.attributes = cur_of(der_peek(&info) == DER_CONTEXT_OPEN ? der_read(&info).body
+								  : (struct str){NULL, 0});
 	der_get(&whole, DER_SEQUENCE);
 	der_get(&whole, DER_BIT_STRING);
-	if (!cur_done(&c) || !cur_done(&whole) || !cur_done(&info))
+	if (!cur_done(&c) || !cur_done(&whole) || !cur_done(&info) || !cur_ok(&p.names))
 		return why_set(
 			why, ERR_MALFORMED,
 			"the certificate request is damaged: not the DER of one PKCS#10 request");
-	*out = r;
+	*out = p;
 	return 0;
 }
 
-static bool is_text_tag(uint8_t tag)
+bool csr_is_text(uint8_t tag)
 {
 	return tag == DER_UTF8_STRING || tag == DER_PRINTABLE_STRING || tag == DER_IA5_STRING ||
 	       tag == DER_TELETEX_STRING;
@@ -103,7 +102,7 @@ static int find_name(struct cur subject, struct str *out, struct why *why)
 			       "the subject has %u common names; it must have exactly one, the "
 			       "device's name",
 			       count);
-	if (!is_text_tag(name.tag))
+	if (!csr_is_text(name.tag))
 		return why_set(why, ERR_INVALID,
 			       "the common name has string type 0x%02x; use UTF8String or "
 			       "PrintableString",
@@ -172,11 +171,11 @@ static int judge_imported(gnutls_x509_crq_t crq, struct str der, struct csr *csr
 
 static int judge(struct str der, struct csr *csr, struct why *why)
 {
-	struct request request;
-	int err = take_apart(der, &request, why);
+	struct csr_parts parts;
+	int err = csr_take_apart(der, &parts, why);
 	if (err)
 		return err;
-	err = key_shape(request.spki, &csr->key.kind, why);
+	err = key_shape(parts.spki, &csr->key.kind, why);
 	if (err)
 		return err;
 	gnutls_x509_crq_t crq;
@@ -187,7 +186,7 @@ static int judge(struct str der, struct csr *csr, struct why *why)
 	if (err)
 		return err;
 	struct str name = {NULL, 0};
-	err = find_name(request.subject, &name, why);
+	err = find_name(parts.names, &name, why);
 	if (err)
 		return err;
 	memcpy(csr->name, name.p, name.n);

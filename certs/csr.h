@@ -5,8 +5,8 @@
  *
  * The web processes and the command line use this; the vault never does: it sees only the public
  * key that passed here. Nothing of a request is used but its public key and, where the caller
- * allows, its name: attributes and requested extensions are not even read. Pure apart from
- * GnuTLS's arithmetic: no clock, no I/O, any thread.
+ * allows, its name: attributes and requested extensions are not even read here (EST reads some, see
+ * csr_attributes.h). Pure apart from GnuTLS's arithmetic: no clock, no I/O, any thread.
  */
 #pragma once
 
