@@ -40,6 +40,12 @@ struct http_request {
 	bool handed_over;
 	struct MHD_Response *response; /* set by the main loop while the connection is suspended */
 	unsigned status;
+	struct http_tls_peer peer_tls; /* where the server asks for certificates */
+	struct {
+		const char *name;
+		char *value;
+	} add[HTTP_HEADERS_MAX];
+	size_t adds;
 	char source[ADDR_TEXT];
 	struct sockaddr_storage peer;
 };
@@ -88,13 +94,16 @@ static void end(void *cls, struct MHD_Connection *connection, void **context,
 	free(r->method);
 	free(r->path);
 	secret_buf_fini(&r->body); /* a password may be in it */
+	http_tls_peer_fini(&r->peer_tls);
+	while (r->adds)
+		free(r->add[--r->adds].value);
 	free(r);
 	*context = NULL;
 }
 
 static void take_body(struct http_request *r, const char *data, size_t n)
 {
-	if (r->too_large || r->body.n + n > HTTP_BODY_MAX) {
+	if (r->too_large || r->body.n + n > r->server->config.body_max) {
 		r->too_large = true;
 		buf_fini(&r->body);
 		return;
@@ -103,22 +112,66 @@ static void take_body(struct http_request *r, const char *data, size_t n)
 }
 
 /* An answer of this file's own: the connection ends with it. */
-static enum MHD_Result refuse(struct MHD_Connection *c, unsigned status, struct str text)
+static enum MHD_Result refuse(const struct http_server *s, struct MHD_Connection *c,
+			      unsigned status, const char *title, const char *detail)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-		text.n, (void *)(uintptr_t)text.p, MHD_RESPMEM_PERSISTENT);
-	MHD_add_response_header(response, "Content-Type", "application/problem+json");
+	AUTO_BUF text = {0};
+	if (s->config.plain_text)
+		buf_printf(&text, "%s\n", detail);
+	else
+		buf_printf(&text, "{\"title\":\"%s\",\"status\":%u,\"detail\":\"%s\"}", title,
+			   status, detail);
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(text.n, text.p, MHD_RESPMEM_MUST_COPY);
+	CHECK(response != NULL);
+	MHD_add_response_header(response, "Content-Type",
+				s->config.plain_text ? "text/plain; charset=utf-8"
+						     : "application/problem+json");
 	MHD_add_response_header(response, "Connection", "close");
 	const enum MHD_Result result = MHD_queue_response(c, status, response);
 	MHD_destroy_response(response);
 	return result;
 }
 
-static enum MHD_Result refuse_size(struct MHD_Connection *c)
+/* Tells the main loop of a body that was too large. */
+struct size_note {
+	struct loop_note note;
+	struct http_server *server;
+	char source[ADDR_TEXT];
+};
+
+static void tell_size(struct loop_note *note)
 {
-	return refuse(c, 413,
-		      STR("{\"title\":\"Content Too Large\",\"status\":413,"
-			  "\"detail\":\"the body is larger than 64 KiB\"}"));
+	struct size_note *n = container_of(note, struct size_note, note);
+	n->server->config.too_large(n->server->config.owner, n->source);
+	free(n);
+}
+
+static enum MHD_Result refuse_size(struct http_request *r)
+{
+	struct http_server *s = r->server;
+	char detail[64];
+	pthread_mutex_lock(&s->lock);
+	if (s->config.too_large && !s->refuses) {
+		struct size_note *n = mem_new(struct size_note);
+		n->server = s;
+		fill_source(r);
+		strcpy(n->source, r->source);
+		loop_post(s->config.loop, &n->note, tell_size);
+	}
+	pthread_mutex_unlock(&s->lock);
+	snprintf(detail, sizeof(detail), "the body is larger than %zu KiB",
+		 s->config.body_max / KiB);
+	return refuse(s, r->connection, 413, "Content Too Large", detail);
+}
+
+/* What TLS knows of the peer, while the library's thread still has the session to itself. */
+static void fill_peer(struct http_request *r)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (r->server->config.client_certificates && info)
+		http_tls_peer_read(info->tls_session, &r->peer_tls);
 }
 
 /* Gives the request to the main loop, if that still takes any. */
@@ -130,21 +183,20 @@ static enum MHD_Result hand_over(struct http_request *r)
 	if (!refuses) {
 		r->handed_over = true;
 		fill_source(r);
+		fill_peer(r);
 		MHD_suspend_connection(r->connection);
 		loop_post(s->config.loop, &r->note, run_handler);
 	}
 	pthread_mutex_unlock(&s->lock);
-	return refuses ? refuse(r->connection, 503,
-				STR("{\"title\":\"Service Unavailable\",\"status\":503,"
-				    "\"detail\":\"the gateway stops\"}"))
+	return refuses ? refuse(s, r->connection, 503, "Service Unavailable", "the gateway stops")
 		       : MHD_YES;
 }
 
-static bool announces_too_much(struct MHD_Connection *c)
+static bool announces_too_much(const struct http_request *r)
 {
 	uint64_t n;
-	const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Length");
-	const int err = length ? str_u64(str_of(length), HTTP_BODY_MAX, &n) : 0;
+	const struct str length = http_header(r, "Content-Length");
+	const int err = length.n ? str_u64(length, r->server->config.body_max, &n) : 0;
 	return err == ERR_LIMIT;
 }
 
@@ -160,7 +212,7 @@ static enum MHD_Result access_handler(void *cls, struct MHD_Connection *connecti
 	(void)version;
 	if (!r->method) {
 		r->method = mem_strdup(method);
-		return announces_too_much(connection) ? refuse_size(connection) : MHD_YES;
+		return announces_too_much(r) ? refuse_size(r) : MHD_YES;
 	}
 	if (*n) {
 		take_body(r, data, *n);
@@ -170,7 +222,7 @@ static enum MHD_Result access_handler(void *cls, struct MHD_Connection *connecti
 	if (r->response)
 		return MHD_queue_response(connection, r->status, r->response);
 	if (r->too_large)
-		return refuse_size(connection);
+		return refuse_size(r);
 	return r->handed_over ? MHD_YES : hand_over(r);
 }
 
@@ -195,14 +247,14 @@ static void PRINTF_LIKE(2, 0) log_library(void *cls, const char *fmt, va_list ap
 static void connection_notice(void *cls, struct MHD_Connection *connection, void **context,
 			      enum MHD_ConnectionNotificationCode code)
 {
+	const struct http_server *s = cls;
 	(void)context;
-	(void)cls;
 	if (code != MHD_CONNECTION_NOTIFY_STARTED)
 		return;
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	if (info)
-		http_tls_use(info->tls_session);
+		http_tls_use(info->tls_session, s->config.client_certificates);
 }
 
 static bool is_local(int fd)
@@ -227,6 +279,8 @@ struct http_server *http_start(const struct http_config *config, int fd)
 	};
 	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 	s->config = *config;
+	if (!s->config.body_max)
+		s->config.body_max = HTTP_BODY_MAX;
 	s->local = is_local(fd);
 	pthread_mutex_init(&s->lock, NULL);
 	s->daemon = MHD_start_daemon(
@@ -272,6 +326,16 @@ struct str http_path(const struct http_request *r)
 struct str http_body(const struct http_request *r)
 {
 	return buf_view(&r->body);
+}
+
+struct str http_header(const struct http_request *r, const char *name)
+{
+	return str_of(MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name));
+}
+
+const struct http_tls_peer *http_tls_peer(const struct http_request *r)
+{
+	return r->server->config.client_certificates ? &r->peer_tls : NULL;
 }
 
 struct query_walk {
@@ -320,13 +384,38 @@ bool http_peer(const struct http_request *r, uint32_t *uid, uint32_t *gid)
 	return true;
 }
 
+void http_add_header(struct http_request *r, const char *name, const char *value)
+{
+	CHECK(r->adds < HTTP_HEADERS_MAX);
+	r->add[r->adds].name = name;
+	r->add[r->adds++].value = mem_strdup(value);
+}
+
+/* A key or a code may have been in it. */
+static void wipe_body(void *cls)
+{
+	struct buf *b = cls;
+	secret_buf_fini(b);
+	free(b);
+}
+
+static struct MHD_Response *response_of(struct str body)
+{
+	struct buf *copy = mem_new(struct buf);
+	buf_str(copy, body);
+	buf_cstr(copy); /* an empty one too has an address */
+	return MHD_create_response_from_buffer_with_free_callback_cls(copy->n, copy->p, wipe_body,
+								      copy);
+}
+
 void http_reply(struct http_request *r, unsigned status, const char *content_type, struct str body,
 		const char *allow)
 {
 	r->status = status;
-	r->response = MHD_create_response_from_buffer(
-		body.n, (void *)(uintptr_t)(body.n ? body.p : ""), MHD_RESPMEM_MUST_COPY);
+	r->response = response_of(body);
 	CHECK(r->response != NULL);
+	for (size_t i = 0; i < r->adds; i++)
+		MHD_add_response_header(r->response, r->add[i].name, r->add[i].value);
 	if (content_type)
 		MHD_add_response_header(r->response, "Content-Type", content_type);
 	if (allow)

@@ -11,18 +11,28 @@
 #include "daemon/net/loop.h"
 
 enum {
-	HTTP_BODY_MAX = 64 * KiB,   /* larger ones get 413 */
+	HTTP_BODY_MAX = 64 * KiB,   /* larger ones get 413; a server may allow less */
 	HTTP_CONNECTIONS_MAX = 256, /* per listening socket */
 	HTTP_PER_ADDRESS_MAX = 32,
 	HTTP_IDLE_S = 60,
+	HTTP_HEADERS_MAX = 4, /* that http_add_header adds to one answer */
 };
 
 struct http_server;
 struct http_request;
+struct http_tls_peer; /* http_tls.h */
 
 struct http_config {
 	struct loop *loop; /* where the handler runs */
 	bool tls;          /* with the credentials of http_tls.h */
+	/* Clients are asked for a certificate and may have none; http_tls_peer says which. Nobody
+	 * has verified it. */
+	bool client_certificates;
+	size_t body_max; /* bytes; 0: HTTP_BODY_MAX, which is also the most */
+	bool plain_text; /* what the server refuses by itself is explained as text, not as JSON */
+	/* A body was too large and was refused with 413; in the loop. NULL: nobody wants to know.
+	 */
+	void (*too_large)(void *owner, const char *source);
 	void (*handle)(void *owner, struct http_request *r);
 	void *owner;
 };
@@ -39,6 +49,10 @@ const char *http_method(const struct http_request *r);
 struct str http_path(
 	const struct http_request *r); /* as sent: not percent-decoded, without query */
 struct str http_body(const struct http_request *r);
+/* A field of the request's head; empty when it is not there. The first, if there are several. */
+struct str http_header(const struct http_request *r, const char *name);
+/* The TLS session that it came over, where the server asks for certificates; NULL elsewhere. */
+const struct http_tls_peer *http_tls_peer(const struct http_request *r);
 /* Calls fn for each query parameter (decoded; value empty when there is none) until it returns
  * false. */
 void http_each_query(const struct http_request *r,
@@ -48,8 +62,10 @@ const char *http_source(const struct http_request *r);
 /* Of a local peer, as the kernel states it (SO_PEERCRED). False otherwise. */
 bool http_peer(const struct http_request *r, uint32_t *uid, uint32_t *gid);
 
-/* Answers and gives the request back; it must not be used afterwards. The body is copied. allow:
- * methods for a 405, else NULL. */
+/* Adds a field to the head of the answer that http_reply will give. name: a literal. */
+void http_add_header(struct http_request *r, const char *name, const char *value);
+/* Answers and gives the request back; it must not be used afterwards. The body is copied, and
+ * the copy wiped when it is sent. allow: methods for a 405, else NULL. */
 void http_reply(struct http_request *r, unsigned status, const char *content_type, struct str body,
 		const char *allow);
 

@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SIGN_TIMEOUT_MS = 2000, CHAIN_LENGTH_MAX = 8 };
+enum { SIGN_TIMEOUT_MS = 2000, CHAIN_LENGTH_MAX = 8, CHAIN_BYTES_MAX = 64 * KiB };
 
 struct identities {
 	struct identities *before; /* a handshake may still use it */
@@ -131,10 +131,52 @@ const char *http_tls_priority(void)
 	       "+GROUP-SECP384R1:%SERVER_PRECEDENCE";
 }
 
-void http_tls_use(gnutls_session_t session)
+/* No authorities are named: a client would leave out a certificate of any other, and a person
+ * would not be told why. */
+void http_tls_use(gnutls_session_t session, bool ask)
 {
 	const struct identities *set = atomic_load(&current);
 	gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, set->credentials);
+	if (ask)
+		gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
+}
+
+static void read_chain(gnutls_session_t session, struct http_tls_peer *out)
+{
+	unsigned n = 0;
+	size_t bytes = 0;
+	const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &n);
+	for (unsigned i = 0; chain && i < n; i++)
+		bytes += chain[i].size;
+	out->chain_too_long = n > HTTP_TLS_CHAIN_MAX || bytes > CHAIN_BYTES_MAX;
+	if (!chain || out->chain_too_long)
+		return;
+	buf_reserve(&out->bytes, bytes); /* once, so that the views below stay */
+	for (; out->chain_n < n; out->chain_n++) {
+		const gnutls_datum_t *der = &chain[out->chain_n];
+		out->chain[out->chain_n] = str_make(out->bytes.p + out->bytes.n, der->size);
+		buf_put(&out->bytes, der->data, der->size);
+	}
+}
+
+void http_tls_peer_read(gnutls_session_t session, struct http_tls_peer *out)
+{
+	const bool tls13 = gnutls_protocol_get_version(session) >= GNUTLS_TLS1_3;
+	gnutls_datum_t binding = {NULL, 0};
+	read_chain(session, out);
+	if (gnutls_session_channel_binding(session,
+					   tls13 ? GNUTLS_CB_TLS_EXPORTER : GNUTLS_CB_TLS_UNIQUE,
+					   &binding) == 0 &&
+	    binding.size <= sizeof(out->binding)) {
+		memcpy(out->binding, binding.data, binding.size);
+		out->binding_n = binding.size;
+	}
+	gnutls_free(binding.data);
+}
+
+void http_tls_peer_fini(struct http_tls_peer *peer)
+{
+	buf_fini(&peer->bytes);
 }
 
 int http_tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_n,

@@ -20,8 +20,26 @@ int http_tls_set_chains(struct str chains);
 
 const char *http_tls_priority(void);
 /* Before its handshake: the session shows the chains of now. GnuTLS then chooses between them by
- * what the client knows, which a retrieve function is not told. */
-void http_tls_use(gnutls_session_t session);
+ * what the client knows, which a retrieve function is not told. ask: the client is asked for a
+ * certificate, of any authority, and may have none. */
+void http_tls_use(gnutls_session_t session, bool ask);
+
+enum { HTTP_TLS_CHAIN_MAX = 8, HTTP_TLS_BINDING_MAX = 64 };
+
+/* What an established session knows of the other end. */
+struct http_tls_peer {
+	struct str chain[HTTP_TLS_CHAIN_MAX]; /* DER, leaf first; not verified */
+	size_t chain_n;                       /* 0: it showed none */
+	bool chain_too_long;                  /* it showed more, or larger ones, than are kept */
+	/* Channel binding: tls-exporter of TLS 1.3 (RFC 9266), tls-unique of 1.2 (RFC 5929). */
+	unsigned char binding[HTTP_TLS_BINDING_MAX];
+	size_t binding_n;
+	struct buf bytes; /* behind chain */
+};
+
+/* Into a zeroed one. */
+void http_tls_peer_read(gnutls_session_t session, struct http_tls_peer *out);
+void http_tls_peer_fini(struct http_tls_peer *peer);
 /* The library wants to be given one; it is never asked, as http_tls_use replaces it. */
 int http_tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca, int ca_n,
 		      const gnutls_pk_algorithm_t *algorithms, int algorithms_n,
