@@ -96,13 +96,12 @@ bool authorise_refused(struct op_call *c)
 int64_t authorise_audit(struct op_call *c, const char *outcome, const char *why)
 {
 	struct sql *db = c->s->registry;
-	const int err =
-		SQL_RUN(db,
-			"INSERT INTO audit(at, actor, source, operation, target, outcome, why) "
-			"VALUES(?, ?, ?, ?, ?, ?, ?)",
-			sql_int(timefloor_now(&c->s->floor)), sql_text(c->actor),
-			sql_text(c->source), sql_text(op_spec(c->op)->name), sql_text(c->target),
-			sql_text(outcome), sql_text(why));
+	const int err = SQL_RUN(
+		db,
+		"INSERT INTO audit(at, actor, source, operation, target, outcome, why) "
+		"VALUES(?, ?, ?, ?, ?, ?, ?)",
+		sql_int(timefloor_now(&c->s->floor)), sql_text(c->actor), sql_text(c->source),
+		sql_text(c->name), sql_text(c->target), sql_text(outcome), sql_text(why));
 	return err ? 0 : sql_last_id(db);
 }
 

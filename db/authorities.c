@@ -8,11 +8,12 @@
 #include "daemon/ipc/rec.h"
 #include "db/change.h"
 #include "db/hash.h"
+#include "db/profile.h"
 #include "db/registry.h"
 
 #include <stdio.h>
 
-enum { ROOTS_MAX = 32768 };
+enum { ROOTS_MAX = 32768, AUTHORITIES_MAX = 56000, LABELS_MAX = 4096 };
 
 static const char *const kind_word[] = {
 	[CA_ROOT] = "root",
@@ -93,6 +94,66 @@ static int register_all(struct store *s, struct str list, struct buf *entries)
 			return err;
 	}
 	return cur_ok(&c) ? 0 : ERR_MALFORMED;
+}
+
+/* ---- for the processes that devices talk to ---- */
+
+static enum ca_state state_of(struct str word)
+{
+	if (str_is(word, "next"))
+		return CA_NEXT;
+	return str_is(word, "active") ? CA_ACTIVE : CA_RETIRING;
+}
+
+static enum ca_kind kind_of(struct str word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kind_word); i++)
+		if (str_is(word, kind_word[i]))
+			return (enum ca_kind)i;
+	return CA_EXTERNAL;
+}
+
+static void put_authority(enum ca_kind kind, enum ca_state state, struct str der, struct buf *list)
+{
+	const struct body_authority body = {(uint8_t)kind, (uint8_t)state, der};
+	if (list->n + der.n + 64 <= AUTHORITIES_MAX)
+		ENTRIES_PUT(list, authority, &body);
+	else
+		log_warning("too many certificate authorities to tell all of them");
+}
+
+int authorities_answer(struct store *s, struct link *l, struct record *r)
+{
+	struct body_authorities_get ask;
+	AUTO_BUF list = {0};
+	AUTO_BUF labels = {0};
+	if (body_authorities_get_get(r->body, &ask))
+		return ERR_MALFORMED;
+	AUTO_QUERY own = SQL_QUERY(
+		s->registry,
+		"SELECT kind, state, der FROM ca WHERE kind IN ('root', 'cross', 'issuing') AND "
+		"state IN ('next', 'active', 'retiring') ORDER BY instr('root cross issuing', "
+		"kind), "
+		"instr('active next retiring', state), id");
+	while (sql_next(&own))
+		put_authority(kind_of(sql_at_str(&own, 0)), state_of(sql_at_str(&own, 1)),
+			      sql_at_str(&own, 2), &list);
+	AUTO_QUERY claim = SQL_QUERY(s->registry, "SELECT der FROM claim ORDER BY id");
+	while (sql_next(&claim))
+		put_authority(CA_EXTERNAL, CA_ACTIVE, sql_at_str(&claim, 0), &list);
+	profile_names(s->registry, &labels);
+	labels.n = labels.n <= LABELS_MAX ? labels.n : 0;
+	const struct body_authorities body = {buf_view(&list), buf_view(&labels)};
+	LINK_SEND(l, AUTHORITIES, authorities, r->id, -1, &body);
+	return 0;
+}
+
+void authorities_changed(struct store *s)
+{
+	struct link *enrol = s->peer[PROCESS_ENROL].link;
+	const struct body_authorities_changed body = {};
+	if (enrol)
+		LINK_SEND(enrol, AUTHORITIES_CHANGED, authorities_changed, 0, -1, &body);
 }
 
 static int64_t count_roots(struct store *s)

@@ -14,6 +14,10 @@ enum { AUTHORITIES_MS = 10000 };
 
 /* Asks the vault over its present link. The first answer makes the store ready. */
 void authorities_ask(struct store *s);
+/* AUTHORITIES_GET. Returns like a link_handler. */
+int authorities_answer(struct store *s, struct link *l, struct record *r);
+/* Tells those who asked for them that they are others by now. */
+void authorities_changed(struct store *s);
 /* The row of the authority that issued this certificate, 0 when it is none of ours. */
 int64_t authorities_issuer(struct store *s, const struct certificate *cert);
 /* PEM of a certificate's issuing authorities below the root, and of all active roots; appended. */

@@ -54,6 +54,7 @@ void change_event(struct op_call *c, enum event event, int64_t device_id, struct
 		.time_ms = clock_wall_ms(),
 		.device_id = (uint64_t)device_id,
 		.actor = str_of(c->actor),
+		.address = c->enrolment ? str_of(c->source) : STR(""),
 		.detail = detail,
 	};
 	strs_put(&c->change.events, device);

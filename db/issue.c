@@ -10,22 +10,30 @@
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "db/authorities.h"
+#include "db/enrol.h"
 #include "db/hash.h"
 #include "db/op_cert.h"
 #include "db/registry.h"
 
-/* Is another operation about to certify this key, or to add this device? */
+static bool issues(const struct op_call *c)
+{
+	return c->enrolment || c->op == OP_DEVICE_ADD || c->op == OP_CERT_ADD;
+}
+
+/* Is another operation about to certify this key, or to add this device? The argument "name" is
+ * that of a new one, an older one is "device". */
 static bool busy(const struct op_call *c, struct str name, struct str spki)
 {
 	list_each (it, &c->s->calls) {
 		const struct op_call *other = list_entry(it, struct op_call, node);
+		struct str mine;
 		struct str theirs;
-		if (other == c || (other->op != OP_DEVICE_ADD && other->op != OP_CERT_ADD))
+		if (other == c || !issues(other))
 			continue;
 		if (spki.n && op_str(other, "spki", &theirs) && str_eq(theirs, spki))
 			return true;
-		if (c->op == OP_DEVICE_ADD && other->op == OP_DEVICE_ADD &&
-		    op_str(other, "name", &theirs) && str_eq(theirs, name))
+		if (op_str(c, "name", &mine) && op_str(other, "name", &theirs) &&
+		    str_eq(theirs, name))
 			return true;
 	}
 	return false;
@@ -125,7 +133,8 @@ static void answered(struct link_call *call, int err, struct record *reply)
 void issue_ask(struct op_call *c, struct str name, struct str uuid, issue_handler *issued)
 {
 	struct link *vault = c->s->peer[PROCESS_VAULT].link;
-	struct body_issue_device body = {.name = name, .uuid = uuid};
+	struct body_issue_device body = {
+		.name = name, .uuid = uuid, .not_after_at = (uint64_t)c->not_after};
 	if (!vault) {
 		op_refuse(c, OP_UNAVAILABLE, NULL, "the vault is away: try again");
 		return;
@@ -137,6 +146,8 @@ void issue_ask(struct op_call *c, struct str name, struct str uuid, issue_handle
 
 static const char *via(const struct op_call *c)
 {
+	if (c->enrolment)
+		return enrol_via(c);
 	if (c->peer == PROCESS_CTL)
 		return "cli";
 	return c->peer == PROCESS_ADMIN ? "ui" : "est";

@@ -24,8 +24,8 @@ bool issue_check(struct op_call *c, struct str name, int64_t device_id);
  * gave it. False: refused. */
 bool issue_check_key(struct op_call *c, const char *field, struct str spki, int64_t device_id);
 
-/* Asks the vault. issued() runs when there is a certificate; otherwise the call was refused. The
- * strings of *done live until it returns. */
+/* Asks the vault, for a life until c->not_after. issued() runs when there is a certificate;
+ * otherwise the call was refused. The strings of *done live until it returns. */
 typedef void issue_handler(struct op_call *c, const struct body_issue_done *done);
 void issue_ask(struct op_call *c, struct str name, struct str uuid, issue_handler *issued);
 

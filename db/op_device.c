@@ -217,6 +217,7 @@ void op_device_remove(struct op_call *c)
 	change_begin(c);
 	const int64_t revoked = cert_revoke_all(c, id, REASON_CESSATION);
 	rule_remove_of(c, "device", id);
+	SQL_RUN(db, "DELETE FROM code WHERE name = ?", sql_str(name));
 	SQL_RUN(db, "DELETE FROM device WHERE id = ?", sql_int(id));
 	registry_put_device_gone(id, &c->change.entries);
 	change_revision(c, "device", name, buf_view(&before), STR(""));

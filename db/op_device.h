@@ -24,9 +24,12 @@
 #include "db/ops.h"
 
 enum {
+	UUID_SIZE = 37,
 	MEMBERSHIPS_MAX = 32 /* groups, and roles, of one device: the broker's entry has a limit */
 };
 
+/* Version 4 of RFC 4122, with its terminator. */
+void device_make_uuid(char out[UUID_SIZE]);
 /* Appends the fields of a device. live: with the counts, which no revision keeps. */
 void device_put(struct store *s, int64_t id, bool live, struct buf *out);
 

@@ -15,8 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { UUID_SIZE = 37 };
-
 struct pending {
 	char verifier[VERIFIER_MAX]; /* "" without a password */
 	unsigned char scram[SCRAM_RECORD];
@@ -44,8 +42,7 @@ static struct sql_value scram_of(const struct pending *p)
 	return p->has_scram ? sql_blob(str_make(p->scram, sizeof(p->scram))) : sql_null();
 }
 
-/* Version 4 of RFC 4122. */
-static void make_uuid(char out[UUID_SIZE])
+void device_make_uuid(char out[UUID_SIZE])
 {
 	unsigned char b[16];
 	char hex[33];
@@ -169,7 +166,7 @@ void op_device_add(struct op_call *c)
 	}
 	if (!issue_check(c, name, 0))
 		return;
-	make_uuid(pending_of(c)->uuid);
+	device_make_uuid(pending_of(c)->uuid);
 	if (!take_hash(c))
 		return;
 	if (has_password && op_str(c, "password", &password))

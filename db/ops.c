@@ -11,6 +11,7 @@
 #include "daemon/base/secret.h"
 #include "db/arguments.h"
 #include "db/authorise.h"
+#include "db/enrol.h"
 #include "db/registry.h"
 
 #include <stdarg.h>
@@ -40,6 +41,13 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_CERT_RELEASE] = op_cert_release,
 	[OP_CERT_IMPORT] = op_cert_import,
 	[OP_CA_SHOW] = op_ca_show,
+	[OP_CODE_ADD] = op_code_add,
+	[OP_CODE_LIST] = op_code_list,
+	[OP_CODE_REMOVE] = op_code_remove,
+	[OP_REQUEST_LIST] = op_request_list,
+	[OP_REQUEST_SHOW] = op_request_show,
+	[OP_REQUEST_APPROVE] = op_request_approve,
+	[OP_REQUEST_DENY] = op_request_deny,
 	[OP_ROLE_LIST] = op_role_list,
 	[OP_ROLE_SHOW] = op_role_show,
 	[OP_ROLE_ADD] = op_role_add,
@@ -112,6 +120,10 @@ static void send_answer(struct op_call *c, struct body_op_done *done)
 	AUTO_FD fd = -1;
 	if (!peer->link || peer->generation != c->generation)
 		return;
+	if (c->enrolment) {
+		enrol_answer(c, done);
+		return;
+	}
 	done->result = buf_view(&c->result);
 	if (done->result.n > RESULT_MAX) {
 		fd = memfd_make("result", done->result);
@@ -134,6 +146,8 @@ void op_done(struct op_call *c)
 
 static void note_refusal(struct op_call *c, enum op_status status, const char *why)
 {
+	if (c->enrolment)
+		return;
 	if (op_spec(c->op)->effect == CHANGES && status != OP_FAILED &&
 	    (!c->denied || rate_take(&c->s->refusals, REFUSALS_PER_SECOND, REFUSALS_BURST,
 				     clock_mono_ms() * 1000)))
@@ -207,21 +221,35 @@ static void name_target(struct op_call *c)
 	}
 }
 
-static struct op_call *new_call(struct store *s, enum process peer, const struct record *r,
-				const struct body_op *b)
+static struct op_call *new_call(struct store *s, enum process peer, uint64_t id, struct str source)
 {
 	struct op_call *c = mem_new(struct op_call);
 	c->s = s;
 	c->peer = peer;
 	c->generation = s->peer[peer].generation;
-	c->id = r->id;
-	c->op = b->op;
+	c->id = id;
 	change_init(&c->change);
-	snprintf(c->source, sizeof(c->source), "%.*s", STR_ARG(b->source));
-	buf_str(&c->args, b->args);
+	snprintf(c->source, sizeof(c->source), "%.*s", STR_ARG(source));
 	list_append(&s->calls, &c->node);
 	s->calls_n++;
 	return c;
+}
+
+struct op_call *ops_enrolment(struct store *s, enum process peer, uint64_t id, struct str source,
+			      struct enrolment *e, void (*state_free)(void *state))
+{
+	struct op_call *c = new_call(s, peer, id, source);
+	c->op = OP_COUNT;
+	c->name = "enrol";
+	c->enrolment = e;
+	c->state = e;
+	c->state_free = state_free;
+	return c;
+}
+
+bool ops_full(const struct store *s)
+{
+	return s->calls_n > CALLS_MAX;
 }
 
 static void run(struct op_call *c)
@@ -230,7 +258,7 @@ static void run(struct op_call *c)
 	struct why why;
 	if (authorise_refused(c))
 		return;
-	if (c->s->calls_n > CALLS_MAX) {
+	if (ops_full(c->s)) {
 		op_refuse(c, OP_TOO_MANY, NULL, "%d operations are in progress: try again",
 			  CALLS_MAX);
 		return;
@@ -248,7 +276,10 @@ int ops_handle(struct store *s, enum process peer, struct record *r)
 	struct body_op b;
 	if (body_op_get(r->body, &b) || b.op >= OP_COUNT || !rec_valid(b.args))
 		return ERR_MALFORMED;
-	struct op_call *c = new_call(s, peer, r, &b);
+	struct op_call *c = new_call(s, peer, r->id, b.source);
+	c->op = b.op;
+	c->name = op_spec(c->op)->name;
+	buf_str(&c->args, b.args);
 	const int err = authorise_caller(c, b.credential_kind, b.credential);
 	if (err) {
 		free_call(c);

@@ -22,11 +22,13 @@ struct op_call {
 	enum process peer; /* who asked, over which of its links */
 	unsigned generation;
 	uint64_t id;
-	enum op op;
-	bool denied;           /* the caller has no level at all */
-	bool page_missing;     /* a session without the proof that a page of ours asks */
-	bool outside_scope;    /* a token that is not for this operation */
-	int64_t administrator; /* of a session, else 0 */
+	enum op op;                  /* OP_COUNT with an enrolment */
+	struct enrolment *enrolment; /* a device's ENROL (enrol.h); NULL: a person's operation */
+	const char *name;            /* for the audit log: "device.add" */
+	bool denied;                 /* the caller has no level at all */
+	bool page_missing;           /* a session without the proof that a page of ours asks */
+	bool outside_scope;          /* a token that is not for this operation */
+	int64_t administrator;       /* of a session, else 0 */
 	int64_t session;
 	char secret[65]; /* of the session; wiped at the end */
 	enum op_level level;
@@ -37,6 +39,7 @@ struct op_call {
 	struct buf result;      /* a rec, filled by the handler */
 	struct change change;
 	struct link_call ask; /* to the vault, the broker or the parent */
+	int64_t not_after;    /* wish for the certificate, seconds since 1970; 0: its issuer's */
 	void (*issued)(struct op_call *c, const struct body_issue_done *done); /* issue.c */
 	struct events_waiter waiter;
 	struct loop_timer timer;
@@ -46,6 +49,12 @@ struct op_call {
 
 /* OP from a web process. Returns like a link_handler. */
 int ops_handle(struct store *s, enum process peer, struct record *r);
+/* A call that no person made: answered by enrol_answer, refusals are not audited. Its enrolment is
+ * its state. */
+struct op_call *ops_enrolment(struct store *s, enum process peer, uint64_t id, struct str source,
+			      struct enrolment *e, void (*state_free)(void *state));
+/* Too many calls are in progress. */
+bool ops_full(const struct store *s);
 /* Ends all calls without an answer (the process ends). */
 void ops_cancel_all(struct store *s);
 
@@ -91,3 +100,6 @@ op_handler op_setup_show, op_setup_add, op_session_add, op_session_show, op_sess
 	op_session_remove, op_administrator_list, op_administrator_add, op_administrator_set,
 	op_administrator_remove, op_password_set, op_totp_add, op_totp_set, op_totp_remove,
 	op_token_list, op_token_add, op_token_remove, op_audit_list;
+/* Enrolment. */
+op_handler op_code_add, op_code_list, op_code_remove, op_request_list, op_request_show,
+	op_request_approve, op_request_deny;

@@ -116,6 +116,8 @@ int presence_take(struct presence *p, const struct body_presence *body)
 			map_set(&p->clients, MAP_KEY(b.handle), now);
 			count(p, b.device_id, 1);
 		}
+		if (!before && !b.gone && p->appeared)
+			p->appeared(p, &b);
 		forget(p, before);
 		if (!b.gone && full)
 			return ERR_MALFORMED;

@@ -28,6 +28,7 @@ struct presence {
 	struct map clients;  /* handle -> struct presence_client */
 	struct map devices;  /* device id -> number of its connections, as a pointer */
 	struct buf counters; /* a rec of name -> int */
+	void (*appeared)(struct presence *p, const struct body_client *client); /* or NULL */
 };
 
 void presence_reset(struct presence *p);

@@ -45,6 +45,7 @@ static void settings_of(const struct config *c, struct store_settings *out)
 {
 	out->password_threads = c->store.password_threads;
 	out->scram_iterations = c->store.scram_iterations;
+	out->approval = c->enrol.approval;
 	out->events.keep_ms = c->events.keep;
 	out->events.max_size = c->events.max_size;
 	out->events.rate_per_source = c->events.rate_per_source;
@@ -111,6 +112,7 @@ static int reload(struct child *p, struct str text, struct buf *why)
 		return err;
 	settings_of(config, &settings);
 	events_set(x->store.events, &settings.events);
+	x->store.approval = settings.approval;
 	return 0;
 }
 

@@ -12,9 +12,11 @@
 #include "db/authorities.h"
 #include "db/device_login.h"
 #include "db/device_scram.h"
+#include "db/enrol.h"
 #include "db/migrate.h"
 #include "db/ops.h"
 #include "db/registry.h"
+#include "db/renewal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +37,16 @@ static struct store *of(struct link *l)
 static int on_op(struct link *l, struct record *r)
 {
 	return ops_handle(of(l), link_peer(l), r);
+}
+
+static int on_enrol(struct link *l, struct record *r)
+{
+	return enrol_handle(of(l), link_peer(l), r);
+}
+
+static int on_authorities_get(struct link *l, struct record *r)
+{
+	return authorities_answer(of(l), l, r);
 }
 
 static int on_login(struct link *l, struct record *r)
@@ -104,6 +116,12 @@ static int on_presence(struct link *l, struct record *r)
 	return body_presence_get(r->body, &b) ? ERR_MALFORMED : presence_take(&of(l)->presence, &b);
 }
 
+static void on_appeared(struct presence *p, const struct body_client *client)
+{
+	if (client->fingerprint.n)
+		renewal_seen(container_of(p, struct store, presence), client->fingerprint);
+}
+
 static int on_counters(struct link *l, struct record *r)
 {
 	struct body_counters b;
@@ -113,6 +131,8 @@ static int on_counters(struct link *l, struct record *r)
 
 static const link_handler handlers[MSG_COUNT] = {
 	[MSG_OP] = on_op,
+	[MSG_ENROL] = on_enrol,
+	[MSG_AUTHORITIES_GET] = on_authorities_get,
 	[MSG_LOGIN] = on_login,
 	[MSG_SCRAM_FIRST] = on_scram_first,
 	[MSG_SCRAM_FINAL] = on_scram_final,
@@ -331,6 +351,9 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 		log_warning("events from before the start were malformed: dropped");
 	buf_fini(&s->early);
 	check_clock(&s->clock_timer);
+	s->approval = settings->approval;
+	s->presence.appeared = on_appeared;
+	renewal_start(s);
 	return 0;
 }
 
@@ -350,6 +373,7 @@ void store_close(struct store *s)
 	presence_reset(&s->presence);
 	if (s->events) {
 		loop_timer_stop(s->loop, &s->clock_timer);
+		renewal_stop(s);
 		timefloor_fini(&s->floor);
 		events_close(s->events);
 	}

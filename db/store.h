@@ -46,6 +46,7 @@ struct store_settings {
 	struct events_settings events;
 	unsigned password_threads;
 	uint32_t scram_iterations;
+	int approval; /* enum config_approval */
 };
 
 struct store {
@@ -66,6 +67,8 @@ struct store {
 	bool disk_full;  /* told; the next commit that works ends it */
 	bool clock_told; /* the clock is wrong, and that was told */
 	struct loop_timer clock_timer;
+	struct loop_timer renewal_timer;
+	int approval;                  /* enum config_approval: who may ask without a code */
 	struct loop_timer nudge_timer; /* a delta did not get through */
 	struct link_call ca_call;
 	struct list calls; /* struct op_call in progress */

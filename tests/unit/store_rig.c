@@ -123,6 +123,7 @@ static int vault_issue(struct link *l, struct record *r)
 		return 0;
 	AUTO_CHAR name = str_dup(ask.name);
 	rig->issued++;
+	rig->not_after_at = ask.not_after_at;
 	serial[3] = (char)rig->issued;
 	make_certificate(&der, "Test Issuing", name, ask.spki, 0x40000000u + rig->issued);
 	hash_sha256(buf_view(&der), fp);
@@ -313,6 +314,8 @@ static void take_snapshot(struct rig *r)
 	rig_until(r, &r->login_done);
 }
 
+static struct rig_enrolled enrolled; /* the last answer to ENROL */
+
 /* ---- life ---- */
 
 static void on_ready(struct store *s)
@@ -404,6 +407,7 @@ void rig_free(struct rig *r)
 	remove_dir(r->dir);
 	buf_fini(&r->entries);
 	buf_fini(&r->roots);
+	buf_fini(&enrolled.der);
 	free(r);
 }
 
@@ -596,6 +600,32 @@ enum login_verdict rig_login(struct rig *r, const char *name, const char *passwo
 		 login_answered);
 	rig_until(r, &r->login_done);
 	return r->verdict;
+}
+
+static void enrol_answered(struct link_call *call, int err, struct record *reply)
+{
+	struct body_enrol_done b;
+	(void)call;
+	assert_int_equal(err, 0);
+	assert_int_equal(body_enrol_done_get(reply->body, &b), 0);
+	buf_fini(&enrolled.der);
+	enrolled.status = b.status;
+	enrolled.retry_after_s = b.retry_after_s;
+	snprintf(enrolled.why, sizeof(enrolled.why), "%.*s", STR_ARG(b.why));
+	snprintf(enrolled.device, sizeof(enrolled.device), "%.*s", STR_ARG(b.device));
+	buf_str(&enrolled.der, b.der);
+	answered = true;
+}
+
+const struct rig_enrolled *rig_enrol(struct rig *r, const struct body_enrol *ask)
+{
+	struct link_call call = {0};
+	if (!r->end[PROCESS_ENROL])
+		rig_link(r, PROCESS_ENROL);
+	answered = false;
+	LINK_ASK(r->end[PROCESS_ENROL], &call, ENROL, enrol, -1, ask, PATIENCE_MS, enrol_answered);
+	rig_until(r, &answered);
+	return &enrolled;
 }
 
 void rig_event(struct rig *r, enum event event, const char *actor, const char *address)

@@ -37,6 +37,7 @@ struct rig {
 	bool vault_silent;
 	enum op_status vault_status;
 	unsigned issued;
+	uint64_t not_after_at; /* that the store wished for last */
 	/* fake parent */
 	struct buf roots;
 	/* the broker's next login */
@@ -94,6 +95,15 @@ int64_t rig_sql(struct rig *r, const char *text);
 /* LOGIN from the broker, and its answer. */
 enum login_verdict rig_login(struct rig *r, const char *name, const char *password,
 			     const char *source);
+/* ENROL from the web process, and its answer; linked by itself. The strings live until the next. */
+struct rig_enrolled {
+	enum enrol_status status;
+	uint32_t retry_after_s;
+	char why[513];
+	char device[65];
+	struct buf der;
+};
+const struct rig_enrolled *rig_enrol(struct rig *r, const struct body_enrol *ask);
 /* An event from the broker. */
 void rig_event(struct rig *r, enum event event, const char *actor, const char *address);
 /* Entries of this kind that the broker has seen. */
