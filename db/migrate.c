@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A file of events may be large; reading it whole would hold the start up for seconds. Damage that
- * shows later is handled when it shows. */
+/* A file of events or a spool may be large; reading it whole would hold the start up for seconds.
+ * Damage that shows later is handled when it shows. */
 enum { QUICK_CHECK_MAX = 64 * MiB };
 
-static const char *const name_of[] = {"registry.db", "events.db"};
+static const char *const name_of[] = {"registry.db", "events.db", "spool.db"};
 
 const struct migration migrations[] = {
 #define MIGRATION(database, number, text) {DATABASE_##database, number, text},
@@ -94,22 +94,23 @@ int migrate_run(struct sql *db, enum database database, const char *backup, stru
 }
 
 /* 0 or ERR_MALFORMED. */
-static int check(struct sql *db)
+static int check(struct sql *db, enum database database)
 {
 	struct stat st;
-	if (stat(sql_path(db), &st) == 0 && st.st_size > QUICK_CHECK_MAX &&
-	    strstr(sql_path(db), name_of[DATABASE_EVENTS]))
+	if (database != DATABASE_REGISTRY && stat(sql_path(db), &st) == 0 &&
+	    st.st_size > QUICK_CHECK_MAX)
 		return version(db) < 0 ? ERR_MALFORMED : 0;
 	AUTO_QUERY q = SQL_QUERY(db, "PRAGMA quick_check(1)");
 	return sql_next(&q) && str_is(sql_at_str(&q, 0), "ok") ? 0 : ERR_MALFORMED;
 }
 
-static int open_and_check(const char *path, enum sql_sync sync, struct sql **out)
+static int open_and_check(const char *path, enum database database, struct sql **out)
 {
 	AUTO(sql) db = NULL;
+	const enum sql_sync sync = database == DATABASE_EVENTS ? SQL_NORMAL : SQL_FULL;
 	int err = sql_open(path, sync, &db);
 	if (!err)
-		err = check(db);
+		err = check(db, database);
 	if (!err)
 		*out = TAKE(db);
 	return err;
@@ -147,16 +148,11 @@ static int finish_open(enum database database, const char *path, struct sql *db,
 	return migrate_run(db, database, backup, why);
 }
 
-static enum sql_sync sync_of(enum database database)
-{
-	return database == DATABASE_REGISTRY ? SQL_FULL : SQL_NORMAL;
-}
-
 int migrate_open(enum database database, const char *dir, struct opened *out, struct why *why)
 {
 	AUTO_CHAR path = path_of(database, dir);
 	AUTO(sql) db = NULL;
-	int err = open_and_check(path, sync_of(database), &db);
+	int err = open_and_check(path, database, &db);
 	if (err == ERR_MALFORMED)
 		return migrate_replace(database, dir, out, why);
 	if (err)
@@ -173,7 +169,7 @@ int migrate_replace(enum database database, const char *dir, struct opened *out,
 	AUTO_CHAR path = path_of(database, dir);
 	AUTO_CHAR aside = set_aside(path);
 	AUTO(sql) db = NULL;
-	int err = open_and_check(path, sync_of(database), &db);
+	int err = open_and_check(path, database, &db);
 	if (err)
 		return explain(err, path, why);
 	err = finish_open(database, path, db, why);

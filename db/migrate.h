@@ -3,7 +3,7 @@
  * Opening a database file of the store whatever state it is in: a new one gets the schema, an older
  * one is copied and migrated, a damaged one is set aside as NAME.corrupt-TIME and a new one
  * started. Migrations are the files schema/NNNN_NAME.sql, built into the program, each run in one
- * transaction. Main thread of the store, before anything else uses the file.
+ * transaction. Before anything else uses the file: main thread of the store, or that of the spool.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 /* As a directory: databases in memory, for tests. */
 #define MIGRATE_MEMORY ":memory:"
 
-enum database { DATABASE_REGISTRY, DATABASE_EVENTS };
+enum database { DATABASE_REGISTRY, DATABASE_EVENTS, DATABASE_SPOOL };
 
 struct migration {
 	enum database database;
@@ -28,8 +28,8 @@ struct opened {
 	char *set_aside; /* new name of the damaged file, or NULL; the caller frees it */
 };
 
-/* Opens <dir>/registry.db or <dir>/events.db. 0, or an error with one line in *why: no space, no
- * permission, or a schema that is newer than this program. */
+/* Opens <dir>/registry.db, <dir>/events.db or <dir>/spool.db. 0, or an error with one line in *why:
+ * no space, no permission, or a schema that is newer than this program. */
 int migrate_open(enum database database, const char *dir, struct opened *out, struct why *why);
 /* The file turned out to be damaged while in use and was closed: sets it aside, starts a new one.
  */

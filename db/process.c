@@ -12,11 +12,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { SPOOL_LINKS_MAX = 64 };
+
 /* Links come before the start; they are kept until the store is open. */
 struct context {
 	struct store store;
 	bool open;
 	int kept[PROCESS_COUNT]; /* descriptor + 1, 0: none */
+	int kept_spool[SPOOL_LINKS_MAX];
 };
 
 static struct context *context_of(struct child *p)
@@ -46,6 +49,7 @@ static void settings_of(const struct config *c, struct store_settings *out)
 	out->password_threads = c->store.password_threads;
 	out->scram_iterations = c->store.scram_iterations;
 	out->approval = c->enrol.approval;
+	out->spool_max_size = c->store.spool_max_size;
 	out->events.keep_ms = c->events.keep;
 	out->events.max_size = c->events.max_size;
 	out->events.rate_per_source = c->events.rate_per_source;
@@ -85,21 +89,33 @@ static int start(struct child *p)
 	for (enum process peer = 0; peer < PROCESS_COUNT; peer++)
 		if (x->kept[peer])
 			store_set_link(&x->store, peer, x->kept[peer] - 1);
+	for (unsigned i = 0; i < SPOOL_LINKS_MAX; i++)
+		if (x->kept_spool[i])
+			store_set_spool_link(&x->store, i, x->kept_spool[i] - 1);
 	return 0;
 }
 
+static void keep(int *place, int fd)
+{
+	if (*place)
+		close(*place - 1);
+	*place = fd + 1;
+}
+
+/* Of the broker, link 0 is its control thread's, and 1 + N worker N's. */
 static void set_link(struct child *p, enum process peer, unsigned index, int fd)
 {
 	struct context *x = context_of(p);
-	if (index > 0) {
-		close(fd);
-	} else if (x->open) {
+	if (index == 0 && x->open)
 		store_set_link(&x->store, peer, fd);
-	} else {
-		if (x->kept[peer])
-			close(x->kept[peer] - 1);
-		x->kept[peer] = fd + 1;
-	}
+	else if (index == 0)
+		keep(&x->kept[peer], fd);
+	else if (peer != PROCESS_BROKER || index > SPOOL_LINKS_MAX)
+		close(fd);
+	else if (x->open)
+		store_set_spool_link(&x->store, index - 1, fd);
+	else
+		keep(&x->kept_spool[index - 1], fd);
 }
 
 static int reload(struct child *p, struct str text, struct buf *why)
@@ -113,6 +129,7 @@ static int reload(struct child *p, struct str text, struct buf *why)
 	settings_of(config, &settings);
 	events_set(x->store.events, &settings.events);
 	x->store.approval = settings.approval;
+	spool_set_max(x->store.spool, settings.spool_max_size);
 	return 0;
 }
 

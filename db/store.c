@@ -230,6 +230,36 @@ void store_set_link(struct store *s, enum process peer, int fd)
 		authorities_ask(s);
 }
 
+void store_set_spool_link(struct store *s, unsigned worker, int fd)
+{
+	spool_set_link(s->spool, worker, fd);
+}
+
+static void spool_event(void *arg, enum event event, const char *reason, struct str detail)
+{
+	const struct store *s = arg;
+	events_raise(s->events, event, reason, detail);
+}
+
+static void spool_broken(void *arg, const char *why, bool misbehaved)
+{
+	const struct store *s = arg;
+	/* That the broker is away is told by its other link. */
+	if (misbehaved && s->child)
+		child_misbehaved(s->child, PROCESS_BROKER, why);
+}
+
+static int open_spool(struct store *s, uint64_t max_size)
+{
+	const struct spool_hooks hooks = {
+		.loop = s->loop,
+		.arg = s,
+		.event = spool_event,
+		.broken = spool_broken,
+	};
+	return spool_open(&hooks, s->dir, max_size, &s->spool);
+}
+
 /* ---- trouble ---- */
 
 void store_registry_failed(struct store *s, int err)
@@ -342,6 +372,8 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 		err = open_registry(s, &set_aside);
 	if (!err)
 		err = events_open(loop, s->dir, &settings->events, &s->events);
+	if (!err)
+		err = open_spool(s, settings->spool_max_size);
 	if (err)
 		return err;
 	timefloor_init(&s->floor, loop, s->registry);
@@ -371,6 +403,8 @@ void store_close(struct store *s)
 	logins_free(s->logins);
 	backoff_fini(&s->backoff);
 	presence_reset(&s->presence);
+	if (s->spool)
+		spool_close(s->spool);
 	if (s->events) {
 		loop_timer_stop(s->loop, &s->clock_timer);
 		renewal_stop(s);

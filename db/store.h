@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The inside of the store process: what its parts share. One main thread with one loop; password
- * threads only hash (logins.h).
+ * threads only hash (logins.h), and the spool has a thread and a file of its own (spool.h).
  *
  * store.c owns the life of it all and the links; registry.h reads the tables, change.h makes one
  * audited change out of several statements, ops.h runs operations, op_*.c are the operations by
@@ -15,6 +15,7 @@
 #include "db/logins.h"
 #include "db/presence.h"
 #include "db/rate.h"
+#include "db/spool.h"
 #include "db/sql.h"
 #include "db/timefloor.h"
 
@@ -47,6 +48,7 @@ struct store_settings {
 	unsigned password_threads;
 	uint32_t scram_iterations;
 	int approval; /* enum config_approval */
+	uint64_t spool_max_size;
 };
 
 struct store {
@@ -57,6 +59,7 @@ struct store {
 	int dir_fd;          /* for the figures of its disk */
 	struct sql *registry;
 	struct events *events;
+	struct spool *spool; /* a thread of its own */
 	struct timefloor floor;
 	struct presence presence;
 	struct logins *logins;
@@ -91,6 +94,8 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 	       const struct store_settings *settings);
 void store_close(struct store *s);
 void store_set_link(struct store *s, enum process peer, int fd); /* takes fd */
+/* A link to a worker of the broker, for the spool; takes fd. */
+void store_set_spool_link(struct store *s, unsigned worker, int fd);
 /* PROCESS_STATE, GATEWAY and EVENTS of the parent. Returns like a link_handler. */
 int store_parent_message(struct store *s, struct record *r);
 

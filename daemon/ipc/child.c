@@ -216,13 +216,18 @@ void child_fail(struct child *p)
 	loop_stop(p->loop);
 }
 
+void child_misbehaved(struct child *p, enum process peer, const char *what)
+{
+	const struct body_misbehaved b = {(uint8_t)peer, str_of(what)};
+	log_error("%s %s: treated as taken over", process_name(peer), what);
+	LINK_SEND(p->parent, MISBEHAVED, misbehaved, 0, -1, &b);
+}
+
 void child_link_broken(struct child *p, struct link *l, const char *why, bool misbehaved)
 {
 	const enum process peer = link_peer(l);
 	if (misbehaved) {
-		const struct body_misbehaved b = {(uint8_t)peer, str_of(why)};
-		log_error("%s %s: treated as taken over", process_name(peer), why);
-		LINK_SEND(p->parent, MISBEHAVED, misbehaved, 0, -1, &b);
+		child_misbehaved(p, peer, why);
 	} else if (!p->stopping) {
 		log_info("%s is away (%s)", process_name(peer), why);
 	}

@@ -65,3 +65,5 @@ void child_stopped(struct child *p); /* leaves the loop; child_run returns 0 */
 void child_fail(struct child *p);    /* leaves the loop; child_run returns 1 (after logging why) */
 /* For the `broken` hook of a peer's link: reports MISBEHAVED when due and frees the link. */
 void child_link_broken(struct child *p, struct link *l, const char *why, bool misbehaved);
+/* The same for a link that another thread has. */
+void child_misbehaved(struct child *p, enum process peer, const char *what);

@@ -299,12 +299,23 @@ bool entries_next(struct cur *c, struct str *record)
 
 enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL };
 
+int memfd_begin(const char *name)
+{
+	const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return fd < 0 ? ERR_IO : fd;
+}
+
+int memfd_seal(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? ERR_IO : 0;
+}
+
 int memfd_make(const char *name, struct str bytes)
 {
-	AUTO_FD fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	AUTO_FD fd = memfd_begin(name);
 	if (fd < 0)
 		return ERR_IO;
-	if (fd_write(fd, bytes) || fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+	if (fd_write(fd, bytes) || memfd_seal(fd))
 		return ERR_IO;
 	return TAKE_FD(fd);
 }

@@ -121,6 +121,9 @@ bool entries_next(struct cur *c, struct str *record);
 /* A sealed memfd with these bytes, and its way back (at most max bytes; not-sealed ones are
  * refused). memfd_make: descriptor or ERR_IO. memfd_read: 0, ERR_IO, ERR_LIMIT, ERR_DENIED. */
 int memfd_make(const char *name, struct str bytes);
+/* The same in pieces: one to write to (a descriptor or ERR_IO), then the seals (0 or ERR_IO). */
+int memfd_begin(const char *name);
+int memfd_seal(int fd);
 int memfd_read(int fd, size_t max, struct buf *out);
 
 /* Values that travel in fields above. */

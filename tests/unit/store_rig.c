@@ -338,6 +338,7 @@ struct rig *rig_dir(void)
 	assert_non_null(mkdtemp(r->dir));
 	r->settings.password_threads = 2;
 	r->settings.scram_iterations = 4096;
+	r->settings.spool_max_size = 64 * MiB;
 	r->settings.events = (struct events_settings){
 		.keep_ms = 90ull * DAY * 1000,
 		.max_size = 1024 * MiB,
