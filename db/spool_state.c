@@ -67,10 +67,10 @@ static void write_subs(struct writer *w, uint64_t sid)
 
 static void write_received(struct writer *w, uint64_t sid)
 {
-	AUTO_QUERY q = SQL_QUERY(w->t->db, "SELECT packet_id FROM received WHERE sid = ?",
+	AUTO_QUERY q = SQL_QUERY(w->t->db, "SELECT packet_id, workers FROM received WHERE sid = ?",
 				 sql_int((int64_t)sid));
 	while (row(w, &q)) {
-		const struct body_spool_received b = {sid, (uint16_t)number(&q, 0)};
+		const struct body_spool_received b = {sid, (uint16_t)number(&q, 0), number(&q, 1)};
 		SPOOL_PUT(&w->piece, RECEIVED, received, &b);
 	}
 }
@@ -117,23 +117,25 @@ static void write_messages(struct writer *w)
 
 static void write_queues(struct writer *w)
 {
-	AUTO_QUERY q = SQL_QUERY(w->t->db, "SELECT sid, place, mid, qos, retain, share, ids, "
-					   "packet_id, state FROM queue ORDER BY sid, place");
+	AUTO_QUERY q =
+		SQL_QUERY(w->t->db, "SELECT sid, place, mid, queued_ms, qos, retain, share, ids, "
+				    "packet_id, state FROM queue ORDER BY sid, place");
 	while (row(w, &q)) {
 		const struct body_spool_queue b = {
 			.sid = number(&q, 0),
 			.place = number(&q, 1),
 			.mid = number(&q, 2),
-			.qos = (uint8_t)number(&q, 3),
-			.retain = (uint8_t)number(&q, 4),
-			.share = bytes(&q, 5),
-			.ids = bytes(&q, 6),
+			.queued_ms = number(&q, 3),
+			.qos = (uint8_t)number(&q, 4),
+			.retain = (uint8_t)number(&q, 5),
+			.share = bytes(&q, 6),
+			.ids = bytes(&q, 7),
 		};
 		SPOOL_PUT(&w->piece, QUEUE, queue, &b);
-		if (sql_at_null(&q, 7))
+		if (sql_at_null(&q, 8))
 			continue;
-		const struct body_spool_sent sent = {b.sid, b.place, (uint16_t)number(&q, 7),
-						     (uint8_t)number(&q, 8)};
+		const struct body_spool_sent sent = {b.sid, b.place, (uint16_t)number(&q, 8),
+						     (uint8_t)number(&q, 9)};
 		SPOOL_PUT(&w->piece, SENT, sent, &sent);
 	}
 }

@@ -138,9 +138,16 @@ static void drop_session(struct spool_tables *t, const struct spool_record *r)
 	change(t, &t->sessions, r->session_gone.sid, 0);
 }
 
+static bool is_session(const struct spool_tables *t, uint64_t sid)
+{
+	return idmap_find(&t->sessions, sid, 0) != NULL;
+}
+
 static void put_sub(struct spool_tables *t, const struct spool_record *r)
 {
 	const struct body_spool_sub *s = &r->sub;
+	if (!is_session(t, s->sid))
+		return;
 	SQL_RUN(t->db, "INSERT OR REPLACE INTO subscription VALUES(?, ?, ?, ?)",
 		sql_int((int64_t)s->sid), sql_blob(s->filter), sql_int(s->options),
 		sql_int(s->identifier));
@@ -177,13 +184,14 @@ static void put_queue(struct spool_tables *t, const struct spool_record *r)
 		t->cancelled++;
 		return;
 	}
-	if (!have_message(t, q->mid))
+	if (!is_session(t, q->sid) || !have_message(t, q->mid))
 		return;
 	SQL_RUN(t->db,
-		"INSERT OR IGNORE INTO queue(sid, place, mid, qos, retain, share, ids) "
-		"VALUES(?, ?, ?, ?, ?, ?, ?)",
+		"INSERT OR IGNORE INTO queue(sid, place, mid, queued_ms, qos, retain, share, ids) "
+		"VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
 		sql_int((int64_t)q->sid), sql_int((int64_t)q->place), sql_int((int64_t)q->mid),
-		sql_int(q->qos), sql_int(q->retain), blob_or_null(q->share), blob_or_null(q->ids));
+		sql_int((int64_t)q->queued_ms), sql_int(q->qos), sql_int(q->retain),
+		blob_or_null(q->share), blob_or_null(q->ids));
 	if (sql_changes(t->db) == 0)
 		return;
 	refer(t, q->mid);
@@ -213,8 +221,13 @@ static void drop_queue(struct spool_tables *t, const struct spool_record *r)
 
 static void put_received(struct spool_tables *t, const struct spool_record *r)
 {
-	SQL_RUN(t->db, "INSERT OR IGNORE INTO received VALUES(?, ?)",
-		sql_int((int64_t)r->received.sid), sql_int(r->received.packet_id));
+	const struct body_spool_received *n = &r->received;
+	if (!is_session(t, n->sid))
+		return;
+	SQL_RUN(t->db,
+		"INSERT INTO received VALUES(?, ?, ?) "
+		"ON CONFLICT DO UPDATE SET workers = workers | excluded.workers",
+		sql_int((int64_t)n->sid), sql_int(n->packet_id), sql_int((int64_t)n->workers));
 }
 
 static void drop_received(struct spool_tables *t, const struct spool_record *r)

@@ -22,6 +22,7 @@ CREATE TABLE subscription(
 CREATE TABLE received(                      -- QoS 2 from the client, until PUBREL
 	sid INTEGER NOT NULL,
 	packet_id INTEGER NOT NULL,
+	workers INTEGER NOT NULL,           -- bits: those that have dealt with it
 	PRIMARY KEY(sid, packet_id)
 ) WITHOUT ROWID;
 CREATE TABLE message(
@@ -38,6 +39,7 @@ CREATE TABLE queue(
 	sid INTEGER NOT NULL,
 	place INTEGER NOT NULL,             -- in the order of the session
 	mid INTEGER NOT NULL,
+	queued_ms INTEGER NOT NULL,
 	qos INTEGER NOT NULL,
 	retain INTEGER NOT NULL,
 	share BLOB,                         -- NULL: not by a shared subscription

@@ -226,16 +226,18 @@ static void describe(struct buf *b, const struct spool_record *r)
 			   STR_ARG(r->sub.filter), r->sub.options, r->sub.identifier);
 		return;
 	case SPOOL_KIND_RECEIVED:
-		buf_printf(b, "received %llu %u\n", NUMBER(r->received.sid), r->received.packet_id);
+		buf_printf(b, "received %llu %u %llx\n", NUMBER(r->received.sid),
+			   r->received.packet_id, NUMBER(r->received.workers));
 		return;
 	case SPOOL_KIND_MESSAGE:
 		describe_message(b, &r->message);
 		return;
 	case SPOOL_KIND_QUEUE:
-		buf_printf(b, "queue %llu %llu message=%llu qos=%u retain=%u %.*s ids=%zu\n",
+		buf_printf(b,
+			   "queue %llu %llu message=%llu at=%llu qos=%u retain=%u %.*s ids=%zu\n",
 			   NUMBER(r->queue.sid), NUMBER(r->queue.place), NUMBER(r->queue.mid),
-			   r->queue.qos, r->queue.retain, STR_ARG(r->queue.share),
-			   r->queue.ids.n / 4);
+			   NUMBER(r->queue.queued_ms), r->queue.qos, r->queue.retain,
+			   STR_ARG(r->queue.share), r->queue.ids.n / 4);
 		return;
 	case SPOOL_KIND_SENT:
 		buf_printf(b, "sent %llu %llu id=%u state=%u\n", NUMBER(r->sent.sid),
@@ -328,7 +330,7 @@ void put_message(struct buf *b, uint64_t mid, const char *topic, const char *pay
 
 void put_queue(struct buf *b, uint64_t sid, uint64_t place, uint64_t mid)
 {
-	const struct body_spool_queue body = {sid, place, mid, 1, 0, STR(""), STR("")};
+	const struct body_spool_queue body = {sid, place, mid, 0, 1, 0, STR(""), STR("")};
 	SPOOL_PUT(b, QUEUE, queue, &body);
 }
 
@@ -344,9 +346,9 @@ void put_queue_gone(struct buf *b, uint64_t sid, uint64_t place, uint64_t mid)
 	SPOOL_PUT(b, QUEUE_GONE, queue_gone, &body);
 }
 
-void put_received(struct buf *b, uint64_t sid, uint16_t packet_id)
+void put_received(struct buf *b, uint64_t sid, uint16_t packet_id, uint64_t workers)
 {
-	const struct body_spool_received body = {sid, packet_id};
+	const struct body_spool_received body = {sid, packet_id, workers};
 	SPOOL_PUT(b, RECEIVED, received, &body);
 }
 

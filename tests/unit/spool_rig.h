@@ -73,7 +73,7 @@ void put_message(struct buf *b, uint64_t mid, const char *topic, const char *pay
 void put_queue(struct buf *b, uint64_t sid, uint64_t place, uint64_t mid);
 void put_sent(struct buf *b, uint64_t sid, uint64_t place, uint16_t packet_id, uint8_t state);
 void put_queue_gone(struct buf *b, uint64_t sid, uint64_t place, uint64_t mid);
-void put_received(struct buf *b, uint64_t sid, uint16_t packet_id);
+void put_received(struct buf *b, uint64_t sid, uint16_t packet_id, uint64_t workers);
 void put_received_gone(struct buf *b, uint64_t sid, uint16_t packet_id);
 void put_retain(struct buf *b, const char *topic, uint64_t version, uint64_t mid);
 void put_retain_gone(struct buf *b, const char *topic, uint64_t version);
