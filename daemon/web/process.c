@@ -3,6 +3,7 @@
  * Life of a web process: see process.h.
  */
 #include "daemon/web/process.h"
+#include "certs/csr.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
@@ -19,20 +20,53 @@ enum {
 	CHAINS_AGAIN_MS = 60 * 60 * 1000, /* the vault tells of new ones, and is asked as well */
 };
 
-/* admin and enrol answer health checks only as yet; the API needs a caller that the store knows. */
+static bool is_enrol(const struct web *w)
+{
+	return child_self(w->child) == PROCESS_ENROL;
+}
+
+static bool est_page(struct web *w, struct http_request *r)
+{
+	return est_handle(&w->est, r);
+}
+
+static const struct {
+	enum process process;
+	bool (*handle)(struct web *w, struct http_request *r); /* false: not its path */
+} pages[] = {
+#define PAGE(process, function) {PROCESS_##process, function},
+#include "daemon/web/pages.def"
+};
+
+static bool page_handle(struct web *w, struct http_request *r)
+{
+	for (size_t i = 0; i < ARRAY_LEN(pages); i++)
+		if (pages[i].process == child_self(w->child) && pages[i].handle(w, r))
+			return true;
+	return false;
+}
+
+/* The API needs a caller that the store knows; admin has none as yet. */
 static void handle(void *owner, struct http_request *r)
 {
 	struct web *w = owner;
-	const bool ctl = child_self(w->child) == PROCESS_CTL;
 	if (w->stopping)
 		api_problem(r, 503, NULL, "the gateway stops", NULL);
-	else if (health_handle(w, r) || (ctl && api_metrics(w, r)))
+	else if (page_handle(w, r))
 		return;
-	else if (ctl)
+	else if (child_self(w->child) == PROCESS_CTL)
 		api_handle(w, r);
 	else
 		api_problem(r, 404, NULL, "there is no such resource", NULL);
 }
+
+static void too_large(void *owner, const char *source)
+{
+	struct web *w = owner;
+	est_too_large(&w->est, source);
+}
+
+static void anchors_changed(struct anchors *a);
 
 static struct web *context(struct child *child)
 {
@@ -44,15 +78,23 @@ static struct web *context(struct child *child)
 	w->loop = child_loop(child);
 	list_init(&w->pending);
 	report_init(&w->report, w->loop);
+	est_init(&w->est, w->loop, &w->report, anchors_changed);
 	child_set_context(child, w);
 	return w;
+}
+
+static void set_store(struct web *w, struct link *store)
+{
+	w->store = store;
+	report_set_link(&w->report, store);
+	if (is_enrol(w))
+		est_set_link(&w->est, store);
 }
 
 static void store_broken(struct link *l, const char *why, bool misbehaved)
 {
 	struct web *w = link_owner(l);
-	w->store = NULL;
-	report_set_link(&w->report, NULL);
+	set_store(w, NULL);
 	child_link_broken(w->child, l, why, misbehaved);
 }
 
@@ -74,7 +116,18 @@ static int on_renewed(struct link *l, struct record *r)
 	return 0;
 }
 
-static const link_handler store_handlers[MSG_COUNT];
+static int on_authorities(struct link *l, struct record *r)
+{
+	struct body_authorities_changed b;
+	struct web *w = link_owner(l);
+	if (body_authorities_changed_get(r->body, &b))
+		return ERR_MALFORMED;
+	if (is_enrol(w))
+		anchors_ask(&w->est.anchors);
+	return 0;
+}
+
+static const link_handler store_handlers[MSG_COUNT] = {[MSG_AUTHORITIES_CHANGED] = on_authorities};
 static const link_handler vault_handlers[MSG_COUNT] = {[MSG_TLS_RENEWED] = on_renewed};
 
 static struct link *peer_link(struct web *w, enum process peer, int fd,
@@ -96,7 +149,11 @@ static bool serve(struct web *w)
 	const struct http_config config = {
 		.loop = w->loop,
 		.tls = child_self(w->child) != PROCESS_CTL,
+		.client_certificates = is_enrol(w),
+		.body_max = is_enrol(w) ? CSR_MAX : HTTP_BODY_MAX,
+		.plain_text = is_enrol(w),
 		.handle = handle,
+		.too_large = is_enrol(w) ? too_large : NULL,
 		.owner = w,
 	};
 	while (w->waiting) {
@@ -106,6 +163,23 @@ static bool serve(struct web *w)
 		w->server[w->servers++] = s;
 	}
 	return true;
+}
+
+/* As soon as all is there that the first request may need. */
+static void begin_to_serve(struct web *w)
+{
+	if (w->ready || !w->has_chains || (is_enrol(w) && !w->est.anchors.known))
+		return;
+	w->ready = true;
+	if (serve(w))
+		child_ready(w->child);
+	else
+		child_fail(w->child);
+}
+
+static void anchors_changed(struct anchors *a)
+{
+	begin_to_serve(container_of(a, struct web, est.anchors));
 }
 
 static void got_chains(struct link_call *call, int err, struct record *reply)
@@ -122,12 +196,13 @@ static void got_chains(struct link_call *call, int err, struct record *reply)
 	} else {
 		log_error("no certificates from the vault: %s", err_text(err));
 	}
-	if (w->servers)
+	if (w->ready)
 		return; /* after a restart of the vault the old chains still serve */
-	if (err || !serve(w))
+	w->has_chains = !err;
+	if (err)
 		child_fail(w->child);
 	else
-		child_ready(w->child);
+		begin_to_serve(w);
 }
 
 static void ask_again(struct loop_timer *t)
@@ -154,15 +229,14 @@ static void on_link(struct child *child, enum process peer, unsigned index, int 
 	if (peer == PROCESS_STORE) {
 		if (w->store)
 			link_free(w->store);
-		w->store = peer_link(w, peer, fd, store_broken);
-		report_set_link(&w->report, w->store);
+		set_store(w, peer_link(w, peer, fd, store_broken));
 	} else if (peer == PROCESS_VAULT && index == VAULT_SIGN) {
 		http_tls_set_vault(fd, child_self(child));
 	} else if (peer == PROCESS_VAULT && index == VAULT_CHAINS) {
 		if (w->vault)
 			link_free(w->vault);
 		w->vault = peer_link(w, peer, fd, vault_broken);
-		if (w->servers)
+		if (w->ready)
 			ask_chains(w);
 	} else {
 		close(fd);
@@ -181,13 +255,35 @@ static void on_listener(struct child *child, const struct child_listener *l)
 	w->waiting_fd[w->waiting++] = l->fd;
 }
 
+static int take_config(struct web *w, struct str text, struct buf *why)
+{
+	struct config_errors errors = {0};
+	AUTO(config) c = NULL;
+	if (config_parse_slice(text, child_self(w->child), &c, &errors)) {
+		config_errors_print(&errors, why);
+		config_errors_fini(&errors);
+		return ERR_INVALID;
+	}
+	log_set_level((enum log_level)c->log.level);
+	w->est.settings.server_keygen = c->enrol.server_keygen;
+	w->est.settings.require_binding = c->enrol.require_binding;
+	w->est.settings.strangers = c->enrol.approval == CONFIG_APPROVAL_ANYONE;
+	return 0;
+}
+
 static int start(struct child *child)
 {
 	struct web *w = context(child);
+	AUTO_BUF why = {0};
 	json_seed_tables();
+	if (take_config(w, child_config(child), &why)) {
+		log_error("the configuration cannot be read: %s", buf_cstr(&why));
+		return ERR_INVALID;
+	}
 	if (child_self(child) == PROCESS_CTL) {
 		if (!serve(w))
 			return ERR_IO;
+		w->ready = true;
 		child_ready(child);
 		return 0;
 	}
@@ -201,15 +297,7 @@ static int start(struct child *child)
 
 static int on_reload(struct child *child, struct str text, struct buf *why)
 {
-	struct config_errors errors = {0};
-	AUTO(config) c = NULL;
-	if (config_parse_slice(text, child_self(child), &c, &errors)) {
-		config_errors_print(&errors, why);
-		config_errors_fini(&errors);
-		return ERR_INVALID;
-	}
-	log_set_level((enum log_level)c->log.level);
-	return 0;
+	return take_config(context(child), text, why);
 }
 
 static void on_stop(struct child *child)
@@ -217,10 +305,12 @@ static void on_stop(struct child *child)
 	struct web *w = context(child);
 	w->stopping = true;
 	api_stop(w);
+	est_stop(&w->est);
 	for (size_t i = 0; i < w->servers; i++)
 		http_refuse(w->server[i]);
 	/* Requests that were handed over before that are in the inbox: answer them too. */
 	loop_turn(w->loop, 0);
+	est_fini(&w->est);
 	while (w->servers)
 		http_stop(w->server[--w->servers]);
 	child_stopped(child);

@@ -7,6 +7,7 @@
 #include "daemon/conf/config.h"
 #include "daemon/ipc/child.h"
 #include "daemon/ipc/report.h"
+#include "daemon/web/est.h"
 #include "daemon/web/http.h"
 
 enum { WEB_SERVERS_MAX = 64 };
@@ -19,11 +20,14 @@ struct web {
 	struct link_call chains;
 	struct loop_timer chains_again;
 	struct report report;
+	struct est est; /* in enrol alone */
 	struct http_server *server[WEB_SERVERS_MAX];
 	size_t servers;
 	int waiting_fd[WEB_SERVERS_MAX]; /* sockets received before the chains are here */
 	size_t waiting;
 	struct list pending; /* struct api_call */
+	bool has_chains;
+	bool ready; /* it serves */
 	bool stopping;
 };
 
