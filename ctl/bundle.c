@@ -3,6 +3,7 @@
  * A bundle: the directory with which a device connects. The key in it was made by this program and
  * is nowhere else.
  */
+#include "ctl/address.h"
 #include "ctl/ctl.h"
 #include "daemon/base/err.h"
 #include "daemon/base/fd.h"
@@ -15,8 +16,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { HOST_SIZE = 256 };
 
 static int check_empty(const char *dir)
 {
@@ -82,51 +81,13 @@ bool bundle_is_host(const char *host)
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789.:_%-";
 	const size_t n = strlen(host);
-	return n > 0 && n < HOST_SIZE && host[0] != '-' && strspn(host, allowed) == n;
+	return n > 0 && n < ADDRESS_HOST && host[0] != '-' && strspn(host, allowed) == n;
 }
 
 static const char *text_of(const json_t *object, const char *name)
 {
 	const char *s = json_string_value(json_object_get(object, name));
 	return s ? s : "";
-}
-
-/* "192.0.2.1:8883", "[::]:8883", "*:8883" in two parts. */
-static void split_address(const char *address, char host[HOST_SIZE], char port[8])
-{
-	const char *colon = strrchr(address, ':');
-	const size_t n = colon ? (size_t)(colon - address) : strlen(address);
-	const bool brackets = n > 1 && address[0] == '[';
-	snprintf(host, HOST_SIZE, "%.*s", (int)(brackets ? n - 2 : n), address + brackets);
-	snprintf(port, 8, "%s", colon ? colon + 1 : "8883");
-}
-
-static bool any_address(const char *host)
-{
-	return strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
-}
-
-/* Where the device connects: the first listener for MQTT over TLS, by the gateway's name if it
- * listens everywhere. */
-static void choose_address(const struct bundle *b, char host[HOST_SIZE], char port[8])
-{
-	size_t i;
-	const json_t *l;
-	snprintf(host, HOST_SIZE, "%s", text_of(b->status, "name"));
-	snprintf(port, 8, "8883");
-	json_array_foreach(json_object_get(b->status, "listeners"), i, l)
-	{
-		char bound[HOST_SIZE];
-		/* "mqtts", or "mqtts+wss" where both are spoken */
-		if (strncmp(text_of(l, "protocol"), "mqtts", 5) != 0)
-			continue;
-		split_address(text_of(l, "address"), bound, port);
-		if (!any_address(bound))
-			snprintf(host, HOST_SIZE, "%s", bound);
-		break;
-	}
-	if (b->host)
-		snprintf(host, HOST_SIZE, "%s", b->host);
 }
 
 static const char connect_script[] =
@@ -201,14 +162,15 @@ static void put_variable(struct buf *out, const char *name, const char *value)
 
 int bundle_write(const struct bundle *b)
 {
-	char host[HOST_SIZE], port[8];
+	struct address at;
 	AUTO_BUF env = {0};
 	AUTO_BUF readme = {0};
-	choose_address(b, host, port);
-	put_variable(&env, "MQTT_HOST", host);
-	put_variable(&env, "MQTT_PORT", port);
+	/* "mqtts", or "mqtts+wss" where both are spoken */
+	address_choose(b->status, NULL, "mqtts", b->host, "8883", &at);
+	put_variable(&env, "MQTT_HOST", at.host);
+	put_variable(&env, "MQTT_PORT", at.port);
 	put_variable(&env, "MQTT_CLIENT_ID", b->device);
-	put_readme(&readme, b, host, port);
+	put_readme(&readme, b, at.host, at.port);
 	const struct {
 		const char *name;
 		mode_t mode;

@@ -87,6 +87,19 @@ static int write_chain(const char *path, const char *chain)
 	return EXIT_OK;
 }
 
+static int add_code(const struct invocation *in, const char *name)
+{
+	json_t *answer = NULL;
+	json_t *body = json_pack("{s:s}", "name", name);
+	const unsigned http = request_send(in, "POST", "/api/v1/codes", body, &answer);
+	json_decref(body);
+	const int status = http == 0    ? EXIT_UNREACHABLE
+			   : http < 300 ? code_show(in, answer)
+					: print_problem(http, answer);
+	json_decref(answer);
+	return status;
+}
+
 static int finish_add(struct invocation *in, const char *name, const json_t *answer)
 {
 	const char *bundle = invocation_local(in, "bundle");
@@ -99,6 +112,8 @@ static int finish_add(struct invocation *in, const char *name, const json_t *ans
 		status = write_chain(invocation_local(in, "out"), chain);
 	if (status != EXIT_OK)
 		return status;
+	if (invocation_switch(in, "code"))
+		return add_code(in, name);
 	if (in->json)
 		print_json_line(answer);
 	else if (bundle)
@@ -121,6 +136,11 @@ static int check_options(const struct invocation *in)
 	const char *host = invocation_local(in, "host");
 	if (invocation_local(in, "bundle") && invocation_local(in, "csr")) {
 		fprintf(stderr, "gatehouse: give either --bundle or --csr\n");
+		return EXIT_USAGE;
+	}
+	if (invocation_switch(in, "code") &&
+	    (invocation_local(in, "bundle") || invocation_local(in, "csr"))) {
+		fprintf(stderr, "gatehouse: give either --code, or --bundle or --csr\n");
 		return EXIT_USAGE;
 	}
 	if (host && !bundle_is_host(host)) {

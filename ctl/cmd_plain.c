@@ -76,6 +76,19 @@ static void show_rule(const struct ctl_command *c, const json_t *rule)
 		printf("note: %s\n", text_of(rule, "hint"));
 }
 
+static void show_enrolment(const struct ctl_command *c, const json_t *request)
+{
+	const long long id = (long long)json_integer_value(json_object_get(request, "id"));
+	if (strcmp(c->noun, "code") == 0)
+		printf("code %lld: removed\n", id);
+	else if (strcmp(text_of(request, "state"), "approved") == 0)
+		printf("request %lld: %s gets its certificate when it asks again, until %s\n", id,
+		       text_of(request, "name"), text_of(request, "expires"));
+	else
+		printf("request %lld of %s: %s\n", id, text_of(request, "name"),
+		       text_of(request, "state"));
+}
+
 /* A change: what was done, and what followed for live sessions. */
 static void show_change(const struct ctl_command *c, const json_t *answer)
 {
@@ -84,6 +97,8 @@ static void show_change(const struct ctl_command *c, const json_t *answer)
 		show_revoked(json_object_get(answer, "items"));
 	else if (json_object_get(answer, "effect"))
 		show_rule(c, answer);
+	else if (strcmp(c->noun, "request") == 0 || strcmp(c->noun, "code") == 0)
+		show_enrolment(c, answer);
 	else if (json_object_get(answer, "client_id"))
 		printf("%s: closed\n", text_of(answer, "client_id"));
 	else if (json_object_get(answer, "fingerprint"))

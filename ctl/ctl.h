@@ -113,6 +113,9 @@ bool bundle_is_host(const char *host);
  * input), or the first line of a file. EXIT_* after a message. */
 int password_take(struct invocation *in, const char *file, size_t min);
 
+/* cmd_code.c: the answer of code.add with the commands for the device; --host is read from `in`. */
+int code_show(const struct invocation *in, json_t *code);
+
 int run_plain(struct invocation *in);
 int run_setup(struct invocation *in);
 int run_admin_password(struct invocation *in);
@@ -122,6 +125,7 @@ int run_ping(struct invocation *in);
 int run_device_add(struct invocation *in);
 int run_device_set(struct invocation *in);
 int run_cert_add(struct invocation *in);
+int run_code_add(struct invocation *in);
 int run_cert_import(struct invocation *in);
 int run_cert_revoke(struct invocation *in);
 int run_acl(struct invocation *in);

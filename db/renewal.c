@@ -42,8 +42,10 @@ static void supersede(struct store *s, const int64_t *ids, size_t n, int64_t see
 		SQL_RUN(db, "UPDATE cert SET seen = ? WHERE id = ?",
 			sql_int(timefloor_now(&s->floor)), sql_int(seen));
 	for (size_t i = 0; i < n; i++) {
-		SQL_RUN(db, "UPDATE cert SET status = 3 WHERE id = ? AND status = 0",
-			sql_int(ids[i]));
+		SQL_RUN(db,
+			"UPDATE cert SET status = 3, reason = 4, revoked_at = ? WHERE id = ? AND "
+			"status = 0",
+			sql_int(timefloor_now(&s->floor)), sql_int(ids[i]));
 		registry_put_cert(db, ids[i], &entries);
 	}
 	const int64_t parts = change_parts(buf_view(&entries));

@@ -588,7 +588,8 @@ static void the_old_one_ends_when_the_new_one_connects(void **state)
 	appear(r, 8, STR("of nobody"));
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM cert WHERE status = 3"), 0);
 	appear(r, 9, buf_view(&second));
-	assert_int_equal(rig_sql(r, "SELECT count(*) FROM cert WHERE status = 3 AND retire_at > 0"),
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM cert WHERE status = 3 AND reason = 4 AND "
+				    "revoked_at > 0"),
 			 1);
 	assert_int_equal(r->deltas, deltas + 1);
 	appear(r, 10, buf_view(&second));

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""gatehouse code and request: what a person and a program read, exit codes, what errors say, what is kept."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+USAGE, REFUSED, UNREACHABLE, NOT_FOUND, CONFLICT = 2, 3, 4, 5, 6
+CODE = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{8}(?:-[0-9A-HJKMNP-TV-Z]{8}){3}\b")
+
+
+def fails(gw, *words, code, says):
+    done = gw.cli(*words, check=False)
+    assert done.returncode == code and says in done.stderr, done
+    assert done.stderr.startswith("gatehouse: ") and done.stdout == ""
+
+
+def fingerprint(pem):
+    done = subprocess.run(["openssl", "x509", "-noout", "-fingerprint", "-sha256"], input=pem, text=True,
+                          capture_output=True, check=True)
+    return done.stdout.strip().partition("=")[2]
+
+
+def test_the_text_for_a_person(gateway):
+    text = gateway.cli("code", "add", "pump-1").stdout
+    root = pathlib.Path(gateway.root_ca).read_text()
+    assert text.startswith("Enrolment code for pump-1, until ")
+    assert len(set(CODE.findall(text))) == 1
+    assert fingerprint(root) in text
+    for word in ("curl ", "openssl req ", "mosquitto_pub ", f"127.0.0.1:{gateway.enrol}/.well-known/est/simpleenroll",
+                 f"-p {gateway.mqtts} ", "/simplereenroll", "gatehouse-enrol:https://"):
+        assert word in text, word
+
+
+def test_the_code_is_told_once_and_kept_nowhere(gateway):
+    added = gateway.json("code", "add", "secret-1", "--note", "for the cellar")
+    code = added["code"]
+    assert CODE.fullmatch(code)
+    assert added["qr"] == (f"gatehouse-enrol:https://127.0.0.1:{gateway.enrol}/#t={code}"
+                           f"&fp=sha256:{added['root_fingerprint']}")
+    listed = [c for c in gateway.json("code", "list") if c["name"] == "secret-1"]
+    assert len(listed) == 1 and listed[0]["state"] == "valid" and listed[0]["note"] == "for the cellar"
+    assert "code" not in listed[0] and not listed[0]["device_exists"]
+    gateway.json("event", "list")  # writes what is pending
+    for form in (code, code.replace("-", "")):
+        for path in pathlib.Path(gateway.state).rglob("*"):
+            assert not path.is_file() or form.encode() not in path.read_bytes(), path
+        assert form not in gateway.log_text()
+
+
+def test_options_of_a_code(gateway):
+    gateway.cli("role", "add", "metering")
+    added = gateway.json("code", "add", "--pattern", "meter-*", "--uses", "500", "--ttl", "7d",
+                         "--network", "10.0.0.0/8", "--group", "meters", "--role", "metering", "--kind", "meter", "--profile", "manual",
+                         "--host", "gw.example")
+    assert (added["pattern"], added["uses_left"], added["network"]) == ("meter-*", 500, "10.0.0.0/8")
+    assert (added["groups"], added["roles"], added["kind"]) == (["meters"], ["metering"], "meter")
+    assert added["profile"] == "manual" and added["url"] == f"https://gw.example:{gateway.enrol}"
+    text = gateway.cli("code", "add", "--pattern", "valve-*").stdout
+    assert "/CN=valve-1" in text and "its own name" in text
+
+
+def test_a_device_with_its_code(gateway):
+    text = gateway.cli("device", "add", "pump-2", "--code").stdout
+    assert text.startswith("Enrolment code for pump-2, ")
+    assert [c["device_exists"] for c in gateway.json("code", "list") if c["name"] == "pump-2"] == [True]
+    fails(gateway, "device", "add", "pump-3", "--code", "--csr", "x", code=USAGE, says="either --code")
+
+
+def test_remove(gateway):
+    number = gateway.json("code", "add", "gone")["id"]
+    assert gateway.cli("code", "remove", number).stdout == f"code {number}: removed\n"
+    assert "gone" not in gateway.cli("code", "list").stdout
+    fails(gateway, "code", "remove", number, code=NOT_FOUND, says=f"there is no enrolment code {number}")
+
+
+@pytest.mark.parametrize("words, code, says", [
+    ([], USAGE, "give either the name of a device or a pattern"),
+    (["a", "--pattern", "b*"], USAGE, "not both"),
+    (["a b"], USAGE, '"a b" is no name of a device'),
+    (["--pattern", "abc"], USAGE, "is no pattern"),
+    (["a", "--ttl", "0"], USAGE, "allowed are 1 to 31622400 seconds"),
+    (["a", "--ttl", "soon"], USAGE, "not a time such as"),
+    (["a", "--ttl", "9999d"], USAGE, "ttl is 863913600; it must be between"),
+    (["a", "--uses", "0"], USAGE, "uses is 0"),
+    (["a", "--network", "10.0.0.1/8"], USAGE, "is no network"),
+    (["a", "--profile", "gold"], USAGE, 'there is no profile "gold"'),
+    (["a", "--role", "nobody"], USAGE, 'there is no role "nobody"'),
+    (["a", "--host", "a;b"], USAGE, "not a host name or an address"),
+])
+def test_errors_of_add(gateway, words, code, says):
+    fails(gateway, "code", "add", *words, code=code, says=says)
+
+
+def test_a_device_that_is_there_keeps_its_groups(gateway):
+    gateway.cli("device", "add", "old-1")
+    fails(gateway, "code", "add", "old-1", "--group", "x", code=USAGE, says="device set")
+
+
+def test_codes_go_with_the_device(gateway):
+    gateway.cli("device", "add", "old-2")
+    gateway.cli("code", "add", "old-2")
+    gateway.cli("device", "remove", "old-2")
+    assert "old-2" not in gateway.cli("code", "list").stdout
+
+
+def test_requests_that_are_not_there(gateway):
+    assert gateway.cli("request", "list").stderr == "none\n"
+    for verb in ("show", "approve", "deny"):
+        fails(gateway, "request", verb, "17", code=NOT_FOUND, says="there is no request 17")
+
+
+def test_who_made_it_is_recorded(gateway):
+    gateway.cli("code", "add", "noted")
+    event = gateway.json("event", "list", "--name", "enrol.code-added", "--last", "1")[0]
+    assert event["detail"]["name"] == "noted" and "uid" in event["actor"]
