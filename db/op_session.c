@@ -357,5 +357,6 @@ void op_session_remove(struct op_call *c)
 	SQL_RUN(db, "DELETE FROM session WHERE id = ?", sql_int(id));
 	rec_int(&c->result, "id", id);
 	rec_text(&c->result, "name", who.name);
+	rec_bool(&c->result, "current", id == c->session);
 	change_commit(c);
 }

@@ -10,6 +10,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
+#include "daemon/web/caller.h"
 #include "daemon/web/json.h"
 #include "daemon/web/metrics.h"
 #include "daemon/web/router.h"
@@ -26,6 +27,7 @@ struct api_call {
 	struct link_call call;
 	struct web *web;
 	struct http_request *request;
+	enum op op;
 	unsigned status;                                        /* when it works */
 	void (*render)(struct http_request *r, json_t *result); /* NULL: as JSON */
 };
@@ -78,6 +80,8 @@ void api_problem(struct http_request *r, unsigned status, const char *field, con
 	json_object_set_new(j, "detail", text ? text : json_string("(not UTF-8)"));
 	if (field && field[0])
 		json_object_set_new(j, "field", json_string(field));
+	if (status == 401)
+		http_add_header(r, "WWW-Authenticate", "Bearer");
 	send_json(r, status, "application/problem+json", j, allow);
 }
 
@@ -115,8 +119,22 @@ static struct http_request *finish(struct api_call *a)
 	return r;
 }
 
+/* The secret of a session goes into the cookie, where no script can read it. */
+static void keep_secret(struct http_request *r, enum op op, struct str result, json_t *j)
+{
+	struct str secret;
+	if (op == OP_SESSION_ADD || op == OP_SETUP_ADD) {
+		if (rec_get_str(result, "secret", &secret))
+			caller_begin(r, secret);
+		json_object_del(j, "secret");
+	} else if (op == OP_SESSION_REMOVE && json_is_true(json_object_get(j, "current"))) {
+		caller_end(r);
+	}
+}
+
 static void send_result(struct api_call *a, struct str result)
 {
+	const enum op op = a->op;
 	const unsigned status = a->status;
 	void (*const render)(struct http_request *, json_t *) = a->render;
 	struct http_request *r = finish(a);
@@ -124,10 +142,12 @@ static void send_result(struct api_call *a, struct str result)
 		api_problem(r, 500, NULL, "the store's answer cannot be read", NULL);
 		return;
 	}
+	json_t *j = json_from_rec(result);
+	keep_secret(r, op, result, j);
 	if (render)
-		render(r, json_from_rec(result));
+		render(r, j);
 	else
-		send_json(r, status, "application/json", json_from_rec(result), NULL);
+		send_json(r, status, "application/json", j, NULL);
 }
 
 static void store_answered(struct link_call *call, int err, struct record *reply)
@@ -156,28 +176,19 @@ static void store_answered(struct link_call *call, int err, struct record *reply
 	send_result(a, large.n ? buf_view(&large) : done.result);
 }
 
-/* What the kernel says of a local caller. A caller without credentials is nobody: the store
- * decides. */
-static struct str credentials(const struct http_request *r, unsigned char bytes[8], uint8_t *kind)
+static bool is_local(const struct web *w)
 {
-	uint32_t uid, gid;
-	struct out o = out_make(bytes, 8);
-	*kind = CREDENTIAL_NONE;
-	if (!http_peer(r, &uid, &gid))
-		return STR("");
-	*kind = CREDENTIAL_PEER;
-	out_u32le(&o, uid);
-	out_u32le(&o, gid);
-	return str_make(bytes, 8);
+	return child_self(w->child) == PROCESS_CTL;
 }
 
 static void ask_store(struct web *w, struct http_request *r, const struct router_match *m,
 		      const struct buf *args, void (*render)(struct http_request *, json_t *))
 {
-	unsigned char bytes[8];
+	AUTO_SECRET credential = {0};
 	struct body_op b = {
 		.op = (uint16_t)m->op, .args = buf_view(args), .source = str_of(http_source(r))};
-	b.credential = credentials(r, bytes, &b.credential_kind);
+	b.credential_kind = caller_credential(r, is_local(w), &credential);
+	b.credential = buf_view(&credential);
 	if (!w->store) {
 		api_problem(r, 503, NULL, "the store is away; try again in a moment", NULL);
 		return;
@@ -188,6 +199,7 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 	a->web = w;
 	a->request = r;
 	a->status = m->status;
+	a->op = m->op;
 	a->render = render;
 	list_append(&w->pending, &a->node);
 	LINK_ASK(w->store, &a->call, OP, op, -1, &b, ASK_TIMEOUT_MS + (uint32_t)wait_ms,
@@ -305,6 +317,8 @@ static int collect(struct http_request *r, const struct router_match *m, struct 
 	const struct op_spec *spec = op_spec(m->op);
 	struct query q = {spec, args, problem, 0};
 	int err = take_path(m, spec, args, problem);
+	if (!err && (m->op == OP_SESSION_ADD || m->op == OP_SETUP_ADD))
+		rec_str(args, "agent", caller_agent(r));
 	if (!err)
 		http_each_query(r, take_query, &q);
 	if (!err)
@@ -364,6 +378,10 @@ void api_handle(struct web *w, struct http_request *r)
 	}
 	if (err) {
 		api_problem(r, 405, NULL, "this resource does not know this method", allow);
+		return;
+	}
+	if (strcmp(http_method(r), "GET") != 0 && caller_is_foreign(r)) {
+		api_problem(r, 403, NULL, "a page of another origin may not ask for this", NULL);
 		return;
 	}
 	if (collect(r, &m, &args, &problem) || too_large(&args, &problem)) {

@@ -408,21 +408,35 @@ static struct MHD_Response *response_of(struct str body)
 								      copy);
 }
 
-void http_reply(struct http_request *r, unsigned status, const char *content_type, struct str body,
-		const char *allow)
+static void give_back(struct http_request *r, unsigned status, const char *content_type,
+		      const char *cache_control)
 {
 	r->status = status;
-	r->response = response_of(body);
 	CHECK(r->response != NULL);
 	for (size_t i = 0; i < r->adds; i++)
 		MHD_add_response_header(r->response, r->add[i].name, r->add[i].value);
 	if (content_type)
 		MHD_add_response_header(r->response, "Content-Type", content_type);
-	if (allow)
-		MHD_add_response_header(r->response, "Allow", allow);
-	MHD_add_response_header(r->response, "Cache-Control", "no-store");
+	MHD_add_response_header(r->response, "Cache-Control", cache_control);
 	MHD_add_response_header(r->response, "X-Content-Type-Options", "nosniff");
 	MHD_resume_connection(r->connection);
+}
+
+void http_reply(struct http_request *r, unsigned status, const char *content_type, struct str body,
+		const char *allow)
+{
+	r->response = response_of(body);
+	if (allow)
+		http_add_header(r, "Allow", allow);
+	give_back(r, status, content_type, "no-store");
+}
+
+void http_reply_static(struct http_request *r, unsigned status, const char *content_type,
+		       struct str body, const char *cache_control)
+{
+	r->response = MHD_create_response_from_buffer(
+		body.n, (void *)(uintptr_t)(body.n ? body.p : ""), MHD_RESPMEM_PERSISTENT);
+	give_back(r, status, content_type, cache_control);
 }
 
 int http_decode(struct str s, bool plus, struct buf *out)

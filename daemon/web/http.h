@@ -15,7 +15,7 @@ enum {
 	HTTP_CONNECTIONS_MAX = 256, /* per listening socket */
 	HTTP_PER_ADDRESS_MAX = 32,
 	HTTP_IDLE_S = 60,
-	HTTP_HEADERS_MAX = 4, /* that http_add_header adds to one answer */
+	HTTP_HEADERS_MAX = 8, /* that http_add_header adds to one answer */
 };
 
 struct http_server;
@@ -68,6 +68,10 @@ void http_add_header(struct http_request *r, const char *name, const char *value
  * the copy wiped when it is sent. allow: methods for a 405, else NULL. */
 void http_reply(struct http_request *r, unsigned status, const char *content_type, struct str body,
 		const char *allow);
+
+/* The same with bytes that live as long as the program, and what caches may do with them. */
+void http_reply_static(struct http_request *r, unsigned status, const char *content_type,
+		       struct str body, const char *cache_control);
 
 /* Percent-decoding of a path segment or query part; plus: '+' is a blank. 0 or ERR_MALFORMED. */
 int http_decode(struct str s, bool plus, struct buf *out);

@@ -7,6 +7,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/web/assets.h"
 #include "daemon/web/http_tls.h"
 #include "daemon/web/json.h"
 #include "daemon/web/web.h"
@@ -30,6 +31,12 @@ static bool est_page(struct web *w, struct http_request *r)
 	return est_handle(&w->est, r);
 }
 
+static bool assets_page(struct web *w, struct http_request *r)
+{
+	(void)w;
+	return assets_handle(r);
+}
+
 static const struct {
 	enum process process;
 	bool (*handle)(struct web *w, struct http_request *r); /* false: not its path */
@@ -46,7 +53,7 @@ static bool page_handle(struct web *w, struct http_request *r)
 	return false;
 }
 
-/* The API needs a caller that the store knows; admin has none as yet. */
+/* enrol has neither the API nor the interface. */
 static void handle(void *owner, struct http_request *r)
 {
 	struct web *w = owner;
@@ -54,7 +61,7 @@ static void handle(void *owner, struct http_request *r)
 		api_problem(r, 503, NULL, "the gateway stops", NULL);
 	else if (page_handle(w, r))
 		return;
-	else if (child_self(w->child) == PROCESS_CTL)
+	else if (!is_enrol(w))
 		api_handle(w, r);
 	else
 		api_problem(r, 404, NULL, "there is no such resource", NULL);

@@ -151,7 +151,7 @@ def https(gw, port, request):
 
 
 @pytest.mark.parametrize("where", ["admin", "enrol"])
-def test_the_web_processes_answer_health_checks_only(plant, where):
+def test_strangers_get_health_checks_and_no_more(plant, where):
     port = getattr(plant.gw, where)
 
     def get(path, method="GET"):
@@ -160,7 +160,10 @@ def test_the_web_processes_answer_health_checks_only(plant, where):
     assert get("/readyz").endswith(b"\r\n\r\nready\n")
     assert get("/healthz", "HEAD").startswith(b"HTTP/1.1 200") and get("/healthz", "HEAD").endswith(b"\r\n\r\n")
     assert get("/healthz", "POST").startswith(b"HTTP/1.1 405") and b"Allow: GET, HEAD" in get("/healthz", "DELETE")
-    for path in ("/", "/api/v1/status", "/api/v1/devices", "/healthz/", "//healthz", "/%68ealthz", "/..", "*"):
+    refused = b"401" if where == "admin" else b"404"
+    for path in ("/api/v1/status", "/api/v1/devices", "/metrics"):
+        assert get(path).split(b" ")[1] == refused, path
+    for path in ("/api/v1/", "/api/v1/nothing", "/x.txt", "/healthz/..txt", "*.", "/../../etc/passwd."):
         assert get(path).split(b" ")[1] in (b"404", b"400"), path
 
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// The API: one function per method, errors as Problem (RFC 9457). The browser sends the session's cookie by
+// itself; what changes something repeats the session's word in a header, which pages of others cannot know.
+
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    /** The argument that is wrong, or "". */
+    readonly field: string,
+  ) {
+    super(message);
+  }
+}
+
+type Value = string | number | boolean | readonly string[] | null | undefined;
+export type Arguments = Record<string, Value>;
+
+let page = "";
+let ended: () => void = () => undefined;
+
+/** The word of the session that now holds. */
+export function usePage(word: string): void {
+  page = word;
+}
+
+/** Called when the gateway says that the session has ended. */
+export function onEnded(f: () => void): void {
+  ended = f;
+}
+
+function query(args: Arguments): string {
+  const q = new URLSearchParams();
+  for (const [name, value] of Object.entries(args)) {
+    if (value === undefined || value === null || value === "") continue;
+    q.set(name, typeof value === "object" ? value.join(",") : String(value));
+  }
+  const s = q.toString();
+  return s ? `?${s}` : "";
+}
+
+function isObject(v: unknown): v is Record<string, unknown> {
+  return typeof v === "object" && v !== null;
+}
+
+async function problemOf(r: Response): Promise<Problem> {
+  const body: unknown = await r.json().catch(() => null);
+  const detail =
+    isObject(body) && typeof body.detail === "string" ? body.detail : `${r.status} ${r.statusText}`;
+  const field = isObject(body) && typeof body.field === "string" ? body.field : "";
+  return new Problem(r.status, detail, field);
+}
+
+export async function call<T>(
+  method: string,
+  path: string,
+  args: Arguments = {},
+  signal?: AbortSignal,
+): Promise<T> {
+  const inQuery = method === "GET" || method === "DELETE";
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (!inQuery) headers["Content-Type"] = "application/json";
+  if (method !== "GET") headers["X-Gatehouse-Page"] = page;
+  const r = await fetch(`/api/v1${path}${inQuery ? query(args) : ""}`, {
+    method,
+    headers,
+    credentials: "same-origin",
+    redirect: "error",
+    body: inQuery ? null : JSON.stringify(args),
+    signal: signal ?? null,
+  }).catch((e: unknown) => {
+    if (signal?.aborted) throw e;
+    throw new Problem(0, "", "");
+  });
+  if (!r.ok) {
+    const problem = await problemOf(r);
+    if (r.status === 401 && path !== "/session" && path !== "/setup" && !path.startsWith("/session/"))
+      ended();
+    throw problem;
+  }
+  return (await r.json()) as T;
+}
+
+export const get = <T>(path: string, args?: Arguments, signal?: AbortSignal) =>
+  call<T>("GET", path, args, signal);
+export const post = <T>(path: string, args?: Arguments) => call<T>("POST", path, args);
+export const patch = <T>(path: string, args?: Arguments) => call<T>("PATCH", path, args);
+export const put = <T>(path: string, args?: Arguments) => call<T>("PUT", path, args);
+export const del = <T>(path: string, args?: Arguments) => call<T>("DELETE", path, args);
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+/** A path segment. */
+export const segment = (s: string | number) => encodeURIComponent(String(s));

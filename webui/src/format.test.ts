@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect, test } from "vitest";
+import { ago, bytes, count, duration } from "./format";
+
+test("bytes in their units", () => {
+  expect(bytes(0)).toBe("0 B");
+  expect(bytes(1536)).toBe("1.5 KiB");
+  expect(bytes(150 * 1024)).toBe("150 KiB");
+  expect(bytes(3 * 1024 ** 3)).toBe("3.0 GiB");
+});
+
+test("counts", () => {
+  expect(count(12345.6)).toBe("12,346");
+  expect(count(2.25)).toBe("2.3");
+  expect(count(7)).toBe("7");
+});
+
+test("durations name two units", () => {
+  expect(duration(0)).toBe("0 s");
+  expect(duration(59)).toBe("59 s");
+  expect(duration(3 * 86400 + 4 * 3600 + 5)).toBe("3 d 4 h");
+  expect(duration(3600 + 5)).toBe("1 h");
+});
+
+test("how long ago", () => {
+  const now = Date.parse("2026-01-02T00:00:00Z");
+  expect(ago("2026-01-01T23:57:00Z", now)).toBe("3 min ago");
+  expect(ago("2026-01-04T00:00:00Z", now)).toBe("in 2 d");
+  expect(ago("2026-01-02T00:00:00Z", now)).toBe("now");
+});
