@@ -3,6 +3,7 @@
  * Password logins: see device_login.h.
  */
 #include "db/device_login.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
@@ -15,7 +16,9 @@ struct login_ask {
 	struct list node; /* in store->login_asks */
 	struct store *s;
 	unsigned generation;
-	uint64_t id;       /* of the LOGIN */
+	uint64_t id; /* of the LOGIN */
+	struct buf name;
+	struct buf source;
 	int64_t device_id; /* 0: no such device */
 	char verifier[VERIFIER_MAX];
 	struct buf
@@ -26,6 +29,8 @@ static void free_ask(struct login_ask *ask)
 {
 	list_remove(&ask->node);
 	secret_buf_fini(&ask->password);
+	buf_fini(&ask->name);
+	buf_fini(&ask->source);
 	secret_wipe(ask->verifier, sizeof(ask->verifier));
 	free(ask);
 }
@@ -104,6 +109,8 @@ static void judged(void *arg, enum login_result result)
 	const struct peer *broker = &ask->s->peer[PROCESS_BROKER];
 	const enum login_verdict verdict = judge(ask, result);
 	const bool known = verdict == LOGIN_OK || verdict == LOGIN_DISABLED;
+	if (known)
+		guard_right(ask->s->guard, buf_view(&ask->name), buf_view(&ask->source));
 	const struct body_login_done body = {(uint8_t)verdict,
 					     known ? (uint64_t)ask->device_id : 0};
 	if (broker->link && broker->generation == ask->generation)
@@ -112,6 +119,28 @@ static void judged(void *arg, enum login_result result)
 		logins_make(ask->s->logins, buf_view(&ask->password), hashed_anew, ask);
 	else
 		free_ask(ask);
+}
+
+/* What was verified before is right and costs nothing, whoever guesses at the same name. */
+static void check(struct login_ask *ask, struct str password)
+{
+	struct store *s = ask->s;
+	const struct str source = buf_view(&ask->source);
+	if (logins_remembered(s->logins, password, ask->verifier)) {
+		logins_check(s->logins, password, ask->verifier, source, judged, ask);
+		return;
+	}
+	switch (guard_try(s->guard, buf_view(&ask->name), source, clock_mono_ms() * 1000)) {
+	case GUARD_KNOWN:
+		logins_check_known(s->logins, password, ask->verifier, source, judged, ask);
+		return;
+	case GUARD_STRANGER:
+		logins_check(s->logins, password, ask->verifier, source, judged, ask);
+		return;
+	case GUARD_SOURCE:
+	case GUARD_ACCOUNT:
+		judged(ask, LOGIN_TOO_MANY);
+	}
 }
 
 int device_login(struct store *s, struct record *r)
@@ -130,7 +159,9 @@ int device_login(struct store *s, struct record *r)
 	if (password_is_imported(row.verifier) || !row.has_scram)
 		buf_str(&ask->password, b.password);
 	list_append(&s->login_asks, &ask->node);
-	logins_check(s->logins, b.password, row.verifier, b.source, judged, ask);
+	buf_str(&ask->name, b.name);
+	buf_str(&ask->source, b.source);
+	check(ask, b.password);
 	return 0;
 }
 

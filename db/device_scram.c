@@ -3,6 +3,7 @@
  * SCRAM logins: see device_scram.h.
  */
 #include "db/device_scram.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/secret.h"
 #include "db/scram.h"
@@ -53,6 +54,23 @@ int device_scram_first(struct store *s, struct record *r)
 	return 0;
 }
 
+static enum login_verdict judge(struct store *s, const struct body_scram_final *b,
+				const struct scram_row *row, unsigned char signature[SCRAM_KEY])
+{
+	const enum guard_verdict may =
+		guard_try(s->guard, b->name, b->source, clock_mono_ms() * 1000);
+	if (may != GUARD_KNOWN && may != GUARD_STRANGER)
+		return LOGIN_BUSY;
+	const bool right =
+		scram_check(&row->keys, b->message, (const unsigned char *)b->proof.p, signature) &&
+		row->id;
+	logins_judged(s->logins, b->source, right);
+	if (!right)
+		return LOGIN_WRONG;
+	guard_right(s->guard, b->name, b->source);
+	return row->enabled ? LOGIN_OK : LOGIN_DISABLED;
+}
+
 int device_scram_final(struct store *s, struct record *r)
 {
 	const struct peer *broker = &s->peer[PROCESS_BROKER];
@@ -62,11 +80,8 @@ int device_scram_final(struct store *s, struct record *r)
 	if (body_scram_final_get(r->body, &b) || b.proof.n != SCRAM_KEY)
 		return ERR_MALFORMED;
 	find(s, b.name, &row);
-	const bool right =
-		scram_check(&row.keys, b.message, (const unsigned char *)b.proof.p, signature) &&
-		row.id;
-	const enum login_verdict verdict =
-		right ? (row.enabled ? LOGIN_OK : LOGIN_DISABLED) : LOGIN_WRONG;
+	const enum login_verdict verdict = judge(s, &b, &row, signature);
+	const bool right = verdict == LOGIN_OK || verdict == LOGIN_DISABLED;
 	const struct body_scram_final_done done = {
 		.verdict = (uint8_t)verdict,
 		.device_id = right ? (uint64_t)row.id : 0,

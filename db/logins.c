@@ -23,10 +23,15 @@
 
 enum { SWEEP_MS = 10 * 1000, KEY_SIZE = 32, THREADS_MAX = 16 };
 
+/* Whose turn it is: the lower first. */
+enum kind { KNOWN, STRANGER, SUSPECT, KINDS };
+
 struct source {
-	struct list node; /* in `turns` while it has jobs */
+	uint64_t key;
+	struct list node[KINDS]; /* in `turns` while it has such jobs */
+	struct list jobs[KINDS];
 	struct rate rate;
-	struct list jobs;
+	uint64_t suspect_until_ms;
 };
 
 struct job {
@@ -35,6 +40,8 @@ struct job {
 	struct logins *logins;
 	struct buf password;
 	char verifier[VERIFIER_MAX]; /* to check against; the result of making one */
+	uint64_t source;
+	enum kind kind;
 	bool make;
 	bool ok;
 	void *arg; /* NULL: cancelled */
@@ -45,15 +52,18 @@ struct job {
 
 struct logins {
 	struct loop *loop;
-	struct map sources; /* of addresses */
-	struct list turns;  /* sources with jobs, the next one first */
-	struct list first;  /* jobs that go before */
-	struct list flying; /* every job that is or was with a thread, until its note ran */
-	size_t queued;
+	struct map sources;       /* of addresses */
+	struct list turns[KINDS]; /* sources with jobs, the next one first */
+	struct list first;        /* jobs that go before */
+	struct list flying;       /* every job that is or was with a thread, until its note ran */
+	size_t queued[KINDS];
+	unsigned strangers; /* in a row, while suspects wait */
+	struct logins_stats stats;
 	unsigned in_flight;
 	struct map verified; /* HMACs of right passwords; the value means nothing */
 	char key[KEY_SIZE];
 	uint32_t scram_iterations;
+	uint32_t rate; /* per second and source */
 	struct loop_timer sweep_timer;
 	bool stopping;
 
@@ -93,9 +103,11 @@ static void mac(const struct logins *l, struct str password, const char *verifie
 	hash_hmac_sha256(str_make(l->key, KEY_SIZE), buf_view(&text), out);
 }
 
-static bool is_remembered(const struct logins *l, struct str password, const char *verifier)
+bool logins_remembered(const struct logins *l, struct str password, const char *verifier)
 {
 	unsigned char m[SHA256_SIZE];
+	if (!verifier[0])
+		return false;
 	mac(l, password, verifier, m);
 	return map_get(&l->verified, str_make(m, sizeof(m))) != NULL;
 }
@@ -113,6 +125,20 @@ static void remember(struct logins *l, struct str password, const char *verifier
 
 static void dispatch(struct logins *l);
 
+/* Its source is told how it went, if it is still there. */
+static void settle(struct logins *l, uint64_t source, bool right, bool paid)
+{
+	struct source *s = map_get(&l->sources, MAP_KEY(source));
+	if (right)
+		l->stats.right++;
+	else
+		l->stats.wrong++;
+	if (s && right && paid)
+		rate_give(&s->rate, l->rate);
+	if (s && !right)
+		s->suspect_until_ms = clock_mono_ms() + LOGINS_SUSPECT_S * 1000;
+}
+
 static void job_done(struct loop_note *note)
 {
 	struct job *j = container_of(note, struct job, note);
@@ -125,6 +151,8 @@ static void job_done(struct loop_note *note)
 			free_logins(l);
 		return;
 	}
+	if (!j->make)
+		settle(l, j->source, j->ok, j->kind != KNOWN);
 	dispatch(l);
 	if (!j->make && j->ok)
 		remember(l, buf_view(&j->password), j->verifier);
@@ -182,17 +210,32 @@ static struct job *take_first(struct list *jobs)
 	return j;
 }
 
+/* KINDS: nobody waits. */
+static enum kind next_kind(struct logins *l)
+{
+	const bool suspects = l->queued[SUSPECT] > 0;
+	if (l->queued[KNOWN])
+		return KNOWN;
+	if (l->queued[STRANGER] && (!suspects || ++l->strangers < LOGINS_SUSPECT_TURN))
+		return STRANGER;
+	l->strangers = 0;
+	return suspects ? SUSPECT : KINDS;
+}
+
 static struct job *next_job(struct logins *l)
 {
 	if (!list_empty(&l->first))
 		return take_first(&l->first);
-	if (list_empty(&l->turns))
+	const enum kind kind = next_kind(l);
+	if (kind == KINDS)
 		return NULL;
-	struct source *s = list_entry(l->turns.next, struct source, node);
-	struct job *j = take_first(&s->jobs);
-	list_remove(&s->node);
-	if (!list_empty(&s->jobs))
-		list_append(&l->turns, &s->node);
+	struct list *turns = &l->turns[kind];
+	struct source *s = container_of(turns->next, struct source, node[kind]);
+	struct job *j = take_first(&s->jobs[kind]);
+	list_remove(&s->node[kind]);
+	if (!list_empty(&s->jobs[kind]))
+		list_append(turns, &s->node[kind]);
+	l->queued[kind]--;
 	return j;
 }
 
@@ -202,7 +245,6 @@ static void dispatch(struct logins *l)
 		struct job *j = next_job(l);
 		if (!j)
 			return;
-		l->queued--;
 		hand_over(l, j);
 	}
 }
@@ -211,6 +253,12 @@ static uint64_t source_key(struct str source)
 {
 	struct addr addr;
 	return addr_parse_ip(source, &addr) == 0 ? addr_key(&addr) : hash_str(source);
+}
+
+static bool has_jobs(const struct source *s)
+{
+	return !list_empty(&s->jobs[KNOWN]) || !list_empty(&s->jobs[STRANGER]) ||
+	       !list_empty(&s->jobs[SUSPECT]);
 }
 
 static void sweep(struct loop_timer *t)
@@ -222,7 +270,8 @@ static void sweep(struct loop_timer *t)
 	void *value;
 	while (map_next(&l->sources, &at, &key, &value)) {
 		struct source *s = value;
-		if (!list_empty(&s->jobs) || !rate_idle(&s->rate, now_us))
+		if (has_jobs(s) || !rate_idle(&s->rate, now_us) ||
+		    s->suspect_until_ms * 1000 > now_us)
 			continue;
 		map_remove(&l->sources, key);
 		free(s);
@@ -238,7 +287,9 @@ static struct source *find_source(struct logins *l, struct str name)
 	if (s || l->sources.n >= LOGINS_SOURCES_MAX)
 		return s;
 	s = mem_new(struct source);
-	list_init(&s->jobs);
+	s->key = key;
+	for (unsigned i = 0; i < KINDS; i++)
+		list_init(&s->jobs[i]);
 	map_set(&l->sources, MAP_KEY(key), s);
 	if (!loop_timer_running(&l->sweep_timer))
 		loop_timer_start(l->loop, &l->sweep_timer, "login sources", SWEEP_MS, sweep);
@@ -254,32 +305,72 @@ static struct job *new_job(struct logins *l, struct str password, void *arg)
 	return j;
 }
 
-void logins_check(struct logins *l, struct str password, const char *verifier, struct str source,
-		  void (*done)(void *arg, enum login_result result), void *arg)
+static void enqueue(struct logins *l, struct source *s, struct job *j)
 {
-	if (verifier[0] && is_remembered(l, password, verifier)) {
+	j->source = s->key;
+	if (list_empty(&s->jobs[j->kind]))
+		list_append(&l->turns[j->kind], &s->node[j->kind]);
+	list_append(&s->jobs[j->kind], &j->node);
+	l->queued[j->kind]++;
+	dispatch(l);
+}
+
+static void check(struct logins *l, struct str password, const char *verifier, struct str source,
+		  bool known, void (*done)(void *arg, enum login_result result), void *arg)
+{
+	if (logins_remembered(l, password, verifier)) {
+		l->stats.remembered++;
 		done(arg, LOGIN_RIGHT);
 		return;
 	}
-	struct source *s = l->queued < LOGINS_QUEUE_MAX ? find_source(l, source) : NULL;
-	if (!s || !rate_take(&s->rate, LOGINS_RATE, LOGINS_BURST, clock_mono_ms() * 1000)) {
+	const uint64_t now_ms = clock_mono_ms();
+	struct source *s = find_source(l, source);
+	const enum kind kind = known                               ? KNOWN
+			       : s && s->suspect_until_ms > now_ms ? SUSPECT
+								   : STRANGER;
+	if (!s || l->queued[kind] >= LOGINS_QUEUE_MAX ||
+	    (!known && !rate_take(&s->rate, l->rate, l->rate * LOGINS_BURST_S, now_ms * 1000))) {
+		l->stats.refused++;
 		done(arg, LOGIN_TOO_MANY);
 		return;
 	}
 	struct job *j = new_job(l, password, arg);
 	snprintf(j->verifier, sizeof(j->verifier), "%s", verifier);
 	j->checked = done;
-	if (list_empty(&s->jobs))
-		list_append(&l->turns, &s->node);
-	list_append(&s->jobs, &j->node);
-	l->queued++;
-	dispatch(l);
+	j->kind = kind;
+	enqueue(l, s, j);
+}
+
+void logins_check(struct logins *l, struct str password, const char *verifier, struct str source,
+		  void (*done)(void *arg, enum login_result result), void *arg)
+{
+	check(l, password, verifier, source, false, done, arg);
+}
+
+void logins_check_known(struct logins *l, struct str password, const char *verifier,
+			struct str source, void (*done)(void *arg, enum login_result result),
+			void *arg)
+{
+	check(l, password, verifier, source, true, done, arg);
 }
 
 bool logins_admit(struct logins *l, struct str source)
 {
 	struct source *s = find_source(l, source);
-	return s && rate_take(&s->rate, LOGINS_RATE, LOGINS_BURST, clock_mono_ms() * 1000);
+	const bool admitted =
+		s && rate_take(&s->rate, l->rate, l->rate * LOGINS_BURST_S, clock_mono_ms() * 1000);
+	l->stats.refused += !admitted;
+	return admitted;
+}
+
+void logins_judged(struct logins *l, struct str source, bool right)
+{
+	settle(l, source_key(source), right, true);
+}
+
+const struct logins_stats *logins_stats(const struct logins *l)
+{
+	return &l->stats;
 }
 
 void logins_make(struct logins *l, struct str password,
@@ -289,7 +380,6 @@ void logins_make(struct logins *l, struct str password,
 	j->make = true;
 	j->made = done;
 	list_append(&l->first, &j->node);
-	l->queued++;
 	dispatch(l);
 }
 
@@ -306,11 +396,17 @@ void logins_cancel(struct logins *l, const void *arg)
 {
 	cancel_in(&l->first, arg);
 	cancel_in(&l->flying, arg);
-	list_each (it, &l->turns)
-		cancel_in(&list_entry(it, struct source, node)->jobs, arg);
+	for (unsigned k = 0; k < KINDS; k++)
+		list_each (it, &l->turns[k])
+			cancel_in(&container_of(it, struct source, node[k])->jobs[k], arg);
 }
 
 /* ---- life ---- */
+
+void logins_set_rate(struct logins *l, uint32_t per_second)
+{
+	l->rate = per_second;
+}
 
 uint32_t logins_scram_iterations(const struct logins *l)
 {
@@ -323,7 +419,9 @@ struct logins *logins_new(struct loop *loop, unsigned threads, uint32_t scram_it
 	struct logins *l = mem_new(struct logins);
 	l->loop = loop;
 	l->scram_iterations = scram_iterations;
-	list_init(&l->turns);
+	l->rate = LOGINS_RATE;
+	for (unsigned i = 0; i < KINDS; i++)
+		list_init(&l->turns[i]);
 	list_init(&l->first);
 	list_init(&l->flying);
 	secret_random(l->key, sizeof(l->key));
@@ -351,8 +449,10 @@ static void free_sources(struct logins *l)
 	struct str key;
 	void *value;
 	while (map_next(&l->sources, &at, &key, &value)) {
-		free_jobs(&((struct source *)value)->jobs);
-		free(value);
+		struct source *source = value;
+		for (unsigned i = 0; i < KINDS; i++)
+			free_jobs(&source->jobs[i]);
+		free(source);
 	}
 	map_fini(&l->sources);
 }

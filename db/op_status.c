@@ -113,6 +113,20 @@ static void put_count(struct store *s, const char *name, const char *text, struc
 	rec_int(out, name, n);
 }
 
+static void put_logins(const struct store *s, struct buf *out)
+{
+	const struct logins_stats *l = logins_stats(s->logins);
+	const struct guard_stats refused = guard_stats(s->guard);
+	rec_object(out, "logins");
+	rec_int(out, "remembered", (int64_t)l->remembered);
+	rec_int(out, "right", (int64_t)l->right);
+	rec_int(out, "wrong", (int64_t)l->wrong);
+	rec_int(out, "busy", (int64_t)l->refused);
+	rec_int(out, "refused-source", (int64_t)refused.source);
+	rec_int(out, "refused-account", (int64_t)refused.account);
+	rec_end(out);
+}
+
 static void put_figures(struct store *s, struct buf *out)
 {
 	put_devices(s, out);
@@ -124,6 +138,7 @@ static void put_figures(struct store *s, struct buf *out)
 	rec_int(out, "first", events_first(s->events));
 	rec_int(out, "last", events_last(s->events));
 	rec_end(out);
+	put_logins(s, out);
 	rec_object(out, "counters");
 	buf_str(out, buf_view(&s->presence.counters));
 	rec_end(out);

@@ -50,6 +50,8 @@ static void settings_of(const struct config *c, struct store_settings *out)
 	out->scram_iterations = c->store.scram_iterations;
 	out->approval = c->enrol.approval;
 	out->spool_max_size = c->store.spool_max_size;
+	out->password_rate = c->store.password_rate_per_address;
+	out->password_tries = c->store.password_tries;
 	out->events.keep_ms = c->events.keep;
 	out->events.max_size = c->events.max_size;
 	out->events.rate_per_source = c->events.rate_per_source;
@@ -127,7 +129,7 @@ static int reload(struct child *p, struct str text, struct buf *why)
 	if (err)
 		return err;
 	settings_of(config, &settings);
-	events_set(x->store.events, &settings.events);
+	store_use_settings(&x->store, &settings);
 	x->store.approval = settings.approval;
 	spool_set_max(x->store.spool, settings.spool_max_size);
 	return 0;

@@ -357,6 +357,15 @@ static void tell_set_aside(struct store *s, const char *name)
 		     buf_view(&detail));
 }
 
+void store_use_settings(struct store *s, const struct store_settings *settings)
+{
+	logins_set_rate(s->logins, settings->password_rate ? settings->password_rate : LOGINS_RATE);
+	guard_set_tries(s->guard,
+			settings->password_tries ? settings->password_tries : GUARD_TRIES);
+	if (s->events)
+		events_set(s->events, &settings->events);
+}
+
 int store_open(struct store *s, struct loop *loop, const char *dir,
 	       const struct store_settings *settings)
 {
@@ -365,7 +374,9 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 	s->dir_fd = -1;
 	list_init(&s->calls);
 	list_init(&s->login_asks);
+	s->guard = guard_new();
 	s->logins = logins_new(loop, settings->password_threads, settings->scram_iterations);
+	store_use_settings(s, settings);
 	AUTO_CHAR set_aside = NULL;
 	int err = check_dir(s);
 	if (!err)
@@ -401,6 +412,7 @@ void store_close(struct store *s)
 	loop_timer_stop(s->loop, &s->nudge_timer);
 	device_login_cancel_all(s);
 	logins_free(s->logins);
+	guard_free(s->guard);
 	backoff_fini(&s->backoff);
 	presence_reset(&s->presence);
 	if (s->spool)

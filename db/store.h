@@ -12,6 +12,7 @@
 #include "daemon/ipc/child.h"
 #include "db/backoff.h"
 #include "db/events.h"
+#include "db/guard.h"
 #include "db/logins.h"
 #include "db/presence.h"
 #include "db/rate.h"
@@ -49,6 +50,8 @@ struct store_settings {
 	uint32_t scram_iterations;
 	int approval; /* enum config_approval */
 	uint64_t spool_max_size;
+	uint32_t password_rate;  /* per second and source; 0: that of logins.h */
+	uint32_t password_tries; /* 0: those of guard.h */
 };
 
 struct store {
@@ -78,6 +81,7 @@ struct store {
 	unsigned calls_n;
 	struct list login_asks; /* struct login_ask in progress (device_login.c) */
 	struct backoff backoff; /* of people who log in */
+	struct guard *guard;    /* of devices that log in with a password */
 	struct rate refusals;   /* of callers without a level that reach the audit log */
 	struct process_info process[PROCESS_COUNT];
 	struct gateway_info gateway;
@@ -92,6 +96,8 @@ struct store {
  * for the callbacks, child and parent. */
 int store_open(struct store *s, struct loop *loop, const char *dir,
 	       const struct store_settings *settings);
+/* What can change while it runs: all but threads and iterations. */
+void store_use_settings(struct store *s, const struct store_settings *settings);
 void store_close(struct store *s);
 void store_set_link(struct store *s, enum process peer, int fd); /* takes fd */
 /* A link to a worker of the broker, for the spool; takes fd. */

@@ -115,7 +115,7 @@ static enum reason login_reason(enum login_result result, const char **why)
 		*why = "the device is disabled";
 		return REASON_NOT_AUTHORIZED;
 	case LOGIN_OVERLOAD:
-		*why = "too many logins at the same time";
+		*why = "too many wrong passwords, or logins at the same time; try again later";
 		return REASON_SERVER_BUSY;
 	default:
 		*why = "the registry is away";

@@ -208,7 +208,7 @@ static void ask_verdict(struct loop_note *note)
 	struct scram_ask *a = container_of(note, struct scram_ask, note);
 	struct link *store = a->worker->broker->control->store;
 	const struct body_scram_final b = {buf_view(&a->name), buf_view(&a->message),
-					   str_make(a->proof, sizeof(a->proof))};
+					   str_make(a->proof, sizeof(a->proof)), str_of(a->source)};
 	if (store)
 		LINK_ASK(store, &a->call, SCRAM_FINAL, scram_final, -1, &b, LOGIN_TIMEOUT_MS,
 			 verdict_answered);

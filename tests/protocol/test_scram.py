@@ -14,7 +14,7 @@ from mqtt import AUTH, CONNACK, DISCONNECT, V5, V311
 
 states = pytest.mark.states
 
-SETTINGS = ["store.scram-iterations=4096"]
+SETTINGS = ["store.scram-iterations=4096", "store.password-tries=5"]
 LISTENERS = ["open tls=off auth=password", "anonymous tls=off auth=anonymous"]
 METHOD = "SCRAM-SHA-256"
 PASSWORD = "correct horse"
@@ -287,3 +287,13 @@ def test_a_new_password_makes_new_keys(dial, gateway):
     refused(c, log_in(c, Scram("changing")), 0x86)
     assert log_in(dial(V5), Scram("changing", "battery staple")).reason == 0
     dial(V311).connect(name(), username="changing", password="battery staple")
+
+
+def test_guessing_with_proofs_is_bounded_too(dial, gateway):
+    """As with passwords: some tries of one address at one device, then it is told to come later."""
+    gateway.cli("device", "add", "guessed", "--password", input=PASSWORD + "\n")
+    for i in range(5):
+        c = dial(V5, source="127.0.0.9")
+        assert log_in(c, Scram("guessed", f"guess {i}")).reason == 0x86
+    assert log_in(dial(V5, source="127.0.0.9"), Scram("guessed")).reason == 0x89
+    assert log_in(dial(V5, source="127.0.0.8"), Scram("guessed", PASSWORD)).reason == 0

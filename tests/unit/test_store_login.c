@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "daemon/base/clock.h"
+#include "db/logins.h"
 #include "db/password.h"
 #include "tests/unit/store_rig.h"
 
@@ -116,9 +117,11 @@ static void imported_ones_are_hashed_anew(void **state)
 		assert_int_equal(rig_sql(r, OWN_VERIFIERS), i);
 		assert_int_equal(rig_login(r, name, "correct horse", "10.0.0.1"), LOGIN_OK);
 		/* A thread hashes meanwhile; each wrong login takes as long. */
-		for (int k = 0; k < 20 && rig_sql(r, OWN_VERIFIERS) == (int64_t)i; k++)
-			assert_int_equal(rig_login(r, name, "wrong horse", "10.0.0.1"),
-					 LOGIN_WRONG);
+		for (int k = 0; k < 20 && rig_sql(r, OWN_VERIFIERS) == (int64_t)i; k++) {
+			char source[16];
+			snprintf(source, sizeof(source), "10.0.1.%d", k);
+			assert_int_equal(rig_login(r, name, "wrong horse", source), LOGIN_WRONG);
+		}
 		assert_int_equal(rig_sql(r, OWN_VERIFIERS), i + 1);
 		assert_int_equal(rig_login(r, name, "correct horse", "10.0.0.1"), LOGIN_OK);
 	}
@@ -219,6 +222,98 @@ static void a_verified_password_costs_no_token(void **state)
 		loop_turn(r->loop, 20);
 }
 
+static void one_source_cannot_guess(void **state)
+{
+	struct rig *r = *state;
+	add(r, "panel", "correct horse");
+	for (int i = 0; i < GUARD_TRIES; i++)
+		assert_int_equal(rig_login(r, "panel", "guess", "10.9.9.9"), LOGIN_WRONG);
+	assert_int_equal(rig_login(r, "panel", "guess", "10.9.9.9"), LOGIN_BUSY);
+	/* Even the right password: nobody learns from here that it was right. */
+	assert_int_equal(rig_login(r, "panel", "correct horse", "10.9.9.9"), LOGIN_BUSY);
+	assert_int_equal(rig_login(r, "other", "guess", "10.9.9.9"), LOGIN_WRONG);
+	assert_int_equal(rig_login(r, "panel", "correct horse", "10.0.0.1"), LOGIN_OK);
+	/* It is verified now, and right from everywhere. */
+	assert_int_equal(rig_login(r, "panel", "correct horse", "10.9.9.9"), LOGIN_OK);
+	assert_int_equal(rig_login(r, "nobody", "guess", "10.9.9.9"), LOGIN_WRONG);
+}
+
+static void many_sources_do_not_lock_a_device_out(void **state)
+{
+	struct rig *r = *state;
+	char source[16];
+	unsigned busy = 0;
+	add(r, "panel", "correct horse");
+	assert_int_equal(rig_login(r, "panel", "correct horse", "10.0.0.1"), LOGIN_OK);
+	for (int i = 0; i < 60; i++) {
+		snprintf(source, sizeof(source), "10.9.0.%d", i % 30);
+		busy += rig_login(r, "panel", "guess", source) == LOGIN_BUSY;
+	}
+	assert_true(busy >= 5 &&
+		    busy <= 10); /* 30 first tries, 20 more, and what time gives back */
+	/* A new password, so that none is remembered: the known source is judged, and a stranger
+	 * who knows it as well. */
+	set(r, "panel", "password", "battery staple");
+	assert_int_equal(rig_login(r, "panel", "battery staple", "10.0.0.1"), LOGIN_OK);
+	set(r, "panel", "password", "paper clip!");
+	assert_int_equal(rig_login(r, "panel", "paper clip!", "10.0.0.2"), LOGIN_OK);
+}
+
+static void right_ones_cost_no_token(void **state)
+{
+	AUTO(loop) loop = loop_new();
+	struct logins *l = logins_new(loop, 0, 4096);
+	const struct str here = STR("10.0.0.1");
+	(void)state;
+	for (int i = 0; i < 50 * LOGINS_BURST; i++) {
+		assert_true(logins_admit(l, here));
+		logins_judged(l, here, true);
+	}
+	unsigned wrong = 0;
+	for (int i = 0; i < 50 * LOGINS_BURST; i++) {
+		const bool admitted = logins_admit(l, here);
+		if (admitted)
+			logins_judged(l, here, false);
+		wrong += admitted;
+	}
+	assert_true(wrong < 40 * LOGINS_BURST);
+	assert_int_equal(logins_stats(l)->wrong, wrong);
+	assert_int_equal(logins_stats(l)->right, 50 * LOGINS_BURST);
+	logins_free(l);
+}
+
+enum { SUSPECTS = 60 };
+
+/* Every source guesses at an account of its own. */
+static void send_guesses(struct rig *r)
+{
+	flood = (struct flood){0};
+	for (int i = 0; i < SUSPECTS; i++) {
+		char name[16], source[16];
+		snprintf(name, sizeof(name), "nobody-%d", i);
+		snprintf(source, sizeof(source), "10.9.0.%d", i);
+		const struct body_login body = {str_of(name), STR("guess"), str_of(source)};
+		LINK_ASK(r->end[PROCESS_BROKER], &flood.call[i], LOGIN, login, -1, &body, 60000,
+			 flood_answered);
+	}
+}
+
+static void who_was_wrong_waits_for_the_others(void **state)
+{
+	struct rig *r = *state;
+	add(r, "panel", "correct horse");
+	send_guesses(r);
+	while (flood.answered < SUSPECTS)
+		loop_turn(r->loop, 20);
+	assert_int_equal(flood.wrong, SUSPECTS);
+	send_guesses(r);
+	assert_int_equal(rig_login(r, "panel", "correct horse", "10.0.0.1"), LOGIN_OK);
+	assert_true(flood.answered < 10);
+	while (flood.answered < SUSPECTS)
+		loop_turn(r->loop, 20);
+	assert_int_equal(flood.wrong, SUSPECTS);
+}
+
 static void verifiers(void **state)
 {
 	char a[VERIFIER_MAX];
@@ -251,6 +346,10 @@ int main(void)
 		TEST(hashes_that_cannot_be_imported),
 		TEST(a_flood_does_not_hold_the_right_ones_back),
 		TEST(a_verified_password_costs_no_token),
+		TEST(one_source_cannot_guess),
+		TEST(who_was_wrong_waits_for_the_others),
+		TEST(many_sources_do_not_lock_a_device_out),
+		cmocka_unit_test(right_ones_cost_no_token),
 		cmocka_unit_test(verifiers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
