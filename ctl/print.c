@@ -323,6 +323,25 @@ static json_t *disk_text(const json_t *disk)
 	return json_sprintf("%.1f GiB free of %.1f GiB", left, total);
 }
 
+static json_int_t number_at(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+static json_t *spool_text(const json_t *spool)
+{
+	const double mib = 1024.0 * 1024;
+	const json_t *kept = json_object_get(spool, "kept");
+	const json_t *bytes = json_object_get(spool, "bytes");
+	const char *state = json_string_value(json_object_get(spool, "state"));
+	return json_sprintf(
+		"%s; %lld sessions, %lld messages queued, %lld retained; "
+		"%.1f MiB of %.0f MiB",
+		state ? state : "", (long long)number_at(kept, "sessions"),
+		(long long)number_at(kept, "queued"), (long long)number_at(kept, "retained"),
+		(double)number_at(bytes, "used") / mib, (double)number_at(bytes, "max") / mib);
+}
+
 static json_t *counted(const json_t *counters)
 {
 	json_t *some = json_object();
@@ -344,6 +363,7 @@ void print_status(const json_t *status)
 	put_duration(&uptime, json_integer_value(json_object_get(status, "uptime")));
 	json_object_set_new(shown, "uptime", json_string(buf_cstr(&uptime)));
 	json_object_set_new(shown, "disk", disk_text(json_object_get(status, "disk")));
+	json_object_set_new(shown, "spool", spool_text(json_object_get(status, "spool")));
 	json_object_set_new(shown, "counters", counted(json_object_get(status, "counters")));
 	print_fields(shown, 0);
 	json_decref(shown);

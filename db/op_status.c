@@ -14,6 +14,10 @@
  *   rules, roles            int
  *   events                  {first, last: int, sequence numbers}
  *   counters                {name: int}: what the broker counts since it started
+ *   spool                   {ok: bool, state: "works", "full" or "failed",
+ *                           kept: {sessions, messages, queued, retained: int},
+ *                           bytes: {used, file, max: int},
+ *                           commits, batches, refused: int, since the store started}
  *   disk                    {free, total: int, bytes of the disk with the databases}
  *   clock                   {ok: bool, time: time}
  */
@@ -144,6 +148,35 @@ static void put_figures(struct store *s, struct buf *out)
 	rec_end(out);
 }
 
+static void put_spool(struct store *s, struct buf *out)
+{
+	static const char *const state[] = {
+		[SPOOL_WORKS] = "works",
+		[SPOOL_IS_FULL] = "full",
+		[SPOOL_IS_BROKEN] = "failed",
+	};
+	struct spool_figures f;
+	spool_figures(s->spool, &f);
+	rec_object(out, "spool");
+	rec_bool(out, "ok", f.health == SPOOL_WORKS);
+	rec_text(out, "state", state[f.health]);
+	rec_object(out, "kept");
+	rec_int(out, "sessions", (int64_t)f.sessions);
+	rec_int(out, "messages", (int64_t)f.messages);
+	rec_int(out, "queued", (int64_t)f.queued);
+	rec_int(out, "retained", (int64_t)f.retained);
+	rec_end(out);
+	rec_object(out, "bytes");
+	rec_int(out, "used", (int64_t)f.bytes);
+	rec_int(out, "file", (int64_t)f.file_bytes);
+	rec_int(out, "max", (int64_t)f.max_bytes);
+	rec_end(out);
+	rec_int(out, "commits", (int64_t)f.commits);
+	rec_int(out, "batches", (int64_t)f.batches);
+	rec_int(out, "refused", (int64_t)f.refused);
+	rec_end(out);
+}
+
 static void put_disk(struct store *s, struct buf *out)
 {
 	struct statvfs disk = {0};
@@ -170,6 +203,7 @@ void op_status_(struct op_call *c)
 	put_processes(s, out);
 	put_listeners(s, out);
 	put_figures(s, out);
+	put_spool(s, out);
 	put_disk(s, out);
 	rec_object(out, "clock");
 	rec_bool(out, "ok", timefloor_ok(&s->floor));

@@ -79,6 +79,9 @@ def test_the_figures_of_the_gateway(open_gateway):
     assert list(m["gatehouse_info"].values()) == [1]
     assert m["gatehouse_rules"] == {"": 1}
     assert m["gatehouse_disk_bytes"]["free"] <= m["gatehouse_disk_bytes"]["total"]
+    assert m["gatehouse_spool_ok"] == {"": 1}
+    assert set(m["gatehouse_spool_kept"]) == {"sessions", "messages", "queued", "retained"}
+    assert 0 < m["gatehouse_spool_bytes"]["used"] <= m["gatehouse_spool_bytes"]["file"] < m["gatehouse_spool_bytes"]["max"]
 
 
 def test_traffic_is_counted(open_gateway):

@@ -175,6 +175,12 @@ static void status(void **state)
 	assert_true(rec_get_int(rig_str(a, "devices"), "total", &n) && n == 1);
 	assert_true(rec_get_int(rig_str(a, "certificates"), "good", &n) && n == 1);
 	assert_true(rec_get_int(rig_str(a, "disk"), "total", &n) && n > 0);
+	bool ok;
+	const struct str spool = rig_str(a, "spool");
+	assert_true(rec_get_bool(spool, "ok", &ok) && ok);
+	assert_true(rec_get_int(rig_field(spool, "kept"), "sessions", &n) && n == 0);
+	assert_true(rec_get_int(rig_field(spool, "bytes"), "max", &n) && n == 64 * MiB);
+	assert_true(rec_get_int(rig_field(spool, "bytes"), "used", &n) && n > 0);
 }
 
 /* ---- clients ---- */
