@@ -9,7 +9,7 @@
  *
  * config.list   items: list of settings in the order of the manual; next: null
  * config.show   a setting
- * config.set    the setting as it is now
+ * config.set    the setting as it is now; key and an empty value when its section is gone with it
  */
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
@@ -124,6 +124,22 @@ static void tell_change(struct op_call *c, struct str value)
 	events_add(c->s->events, &event, STR(""));
 }
 
+/* A key of a section that ended with it is no setting any more. */
+static void shown_if_any(struct link_call *call, int err, struct record *reply)
+{
+	struct op_call *c = container_of(call, struct op_call, ask);
+	struct body_setting_done done;
+	struct str key = STR("");
+	if (err || body_setting_done_get(reply->body, &done) || done.status != OP_NOT_FOUND) {
+		shown(call, err, reply);
+		return;
+	}
+	op_str(c, "key", &key);
+	rec_str(&c->result, "key", key);
+	rec_text(&c->result, "value", "");
+	op_done(c);
+}
+
 static void set(struct link_call *call, int err, struct record *reply)
 {
 	struct op_call *c = container_of(call, struct op_call, ask);
@@ -135,7 +151,7 @@ static void set(struct link_call *call, int err, struct record *reply)
 	AUTO_CHAR text = mem_printf("set to \"%.*s\"", STR_ARG(value));
 	authorise_audit(c, "ok", text);
 	tell_change(c, value);
-	get(c, shown);
+	get(c, shown_if_any);
 }
 
 void op_config_set(struct op_call *c)

@@ -126,6 +126,29 @@ static void swap_done(struct round *r)
 	free(s);
 }
 
+/* ---- listeners --------------------------------------------------------------------------------
+ */
+
+/* One without its certificate keeps those who connect waiting rather than refusing them. */
+static bool is_ready(const struct settings *s, const struct child_listener *l)
+{
+	const struct endpoint *e = settings_endpoint(s, str_of(l->name));
+	return e && (!e->config->tls || e->credentials);
+}
+
+static void give_sockets(struct control *k)
+{
+	list_each_safe (it, &k->sockets) {
+		struct socket_given *g = list_entry(it, struct socket_given, node);
+		if (!is_ready(k->settings, &g->listener))
+			continue;
+		list_remove(&g->node);
+		worker_listen(k->broker.worker[g->listener.index % k->broker.workers],
+			      g->listener.name, g->listener.fd);
+		free(g);
+	}
+}
+
 /* Takes the snapshot; every worker uses it from its next turn on. */
 static void publish_settings(struct control *k, struct settings *s, bool rejudge)
 {
@@ -135,6 +158,7 @@ static void publish_settings(struct control *k, struct settings *s, bool rejudge
 	settings_unref(k->settings);
 	k->settings = s;
 	round_start(&swap->round, &k->broker, swap_run, swap_done);
+	give_sockets(k);
 }
 
 static int parse_config(struct str text, struct config **out, struct buf *why)
@@ -181,20 +205,6 @@ static int on_reload(struct child *p, struct str text, struct buf *why)
 	return 0;
 }
 
-/* ---- listeners --------------------------------------------------------------------------------
- */
-
-static void give_sockets(struct control *k)
-{
-	while (!list_empty(&k->sockets)) {
-		struct socket_given *g = list_entry(k->sockets.next, struct socket_given, node);
-		list_remove(&g->node);
-		worker_listen(k->broker.worker[g->listener.index % k->broker.workers],
-			      g->listener.name, g->listener.fd);
-		free(g);
-	}
-}
-
 static void on_listener(struct child *p, const struct child_listener *l)
 {
 	struct control *k = control_of(p);
@@ -225,6 +235,14 @@ static void unlisten_done(struct round *r)
 static void on_listener_close(struct child *p, struct str name)
 {
 	struct control *k = control_of(p);
+	list_each_safe (it, &k->sockets) {
+		struct socket_given *g = list_entry(it, struct socket_given, node);
+		if (!str_is(name, g->listener.name))
+			continue;
+		list_remove(&g->node);
+		close(g->listener.fd);
+		free(g);
+	}
 	struct unlisten *u = mem_alloc(sizeof(*u) + name.n);
 	u->n = name.n;
 	memcpy(u->name, name.p, name.n);

@@ -5,6 +5,7 @@
 #include "daemon/broker/revoke.h"
 #include "daemon/base/build.h"
 #include "daemon/base/clock.h"
+#include "daemon/broker/login.h"
 #include "daemon/broker/session.h"
 #include "daemon/broker/will.h"
 
@@ -19,12 +20,43 @@ static const char *revoked(struct conn *c)
 	return why;
 }
 
+static const char *lacks_login(const struct conn *c, enum config_auth auth)
+{
+	const bool both = auth == CONFIG_AUTH_BOTH;
+	const bool password = c->login_result == LOGIN_PROVED;
+	if ((auth == CONFIG_AUTH_CERTIFICATE || both) && !c->has_certificate)
+		return "the listener asks for a certificate now";
+	if ((auth == CONFIG_AUTH_PASSWORD || both) && !password)
+		return "the listener asks for a password now";
+	if (auth == CONFIG_AUTH_ANY && !password && !c->has_certificate)
+		return "the listener asks for a login now";
+	return NULL;
+}
+
+/* What its listener asks for by now and it has not shown; NULL when it could come again. One whose
+ * listener is gone stays: a port was closed, and no right was taken away. */
+static const char *lacks(const struct conn *c)
+{
+	const struct config_listener *was = c->endpoint->config;
+	const struct endpoint *e = settings_endpoint(c->worker->settings, str_of(was->name));
+	if (!e || e->config == was)
+		return NULL;
+	if (e->config->tls && !was->tls)
+		return "the listener takes only TLS now";
+	if (c->state != CONN_OPEN)
+		return e->config->auth != was->auth ? "the listener was changed" : NULL;
+	return lacks_login(c, e->config->auth);
+}
+
 /* Why this connection may not stay; NULL when it may. */
 static const char *lost(struct conn *c)
 {
 	struct registry *r = c->worker->broker->registry;
 	uint64_t device_id = 0;
 	int64_t not_after = 0;
+	const char *missing = lacks(c);
+	if (missing)
+		return missing;
 	if (c->has_certificate) {
 		switch (conn_judge_certificate(c, &device_id, &not_after)) {
 		case VERDICT_ALLOW:
@@ -62,9 +94,8 @@ unsigned revoke_connections(struct worker *w)
 	unsigned closed = 0;
 	uint32_t at = 0;
 	for (struct conn *c; (c = slab_next(&w->conns, &at));) {
-		if (c->state == CONN_HANDSHAKE)
-			continue; /* judged when it is done */
-		const char *why = lost(c);
+		/* A handshake is judged when it is done. */
+		const char *why = c->state == CONN_HANDSHAKE ? lacks(c) : lost(c);
 		if (!why)
 			continue;
 		closed += c->state == CONN_OPEN;

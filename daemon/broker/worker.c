@@ -206,8 +206,15 @@ void worker_use_settings(struct worker *w, struct settings *s)
 {
 	struct settings *old = w->settings;
 	w->settings = settings_ref(s);
-	list_each (it, &w->acceptors)
-		allow_from(list_entry(it, struct acceptor, node));
+	list_each_safe (it, &w->acceptors) {
+		struct acceptor *a = list_entry(it, struct acceptor, node);
+		/* One that is gone takes nobody any more: its socket may come again under another
+		 * name, and with it those who wait in its backlog. */
+		if (settings_endpoint(s, str_of(a->name)))
+			allow_from(a);
+		else
+			acceptor_free(a);
+	}
 	settings_unref(old);
 }
 

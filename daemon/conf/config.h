@@ -155,12 +155,11 @@ int config_check_set(const struct config *c, struct str key, struct str value,
 void config_print_settings(const struct config *c, struct buf *out);
 
 /* What a gateway that runs with `running` is to work with when `wanted` comes: wanted, but with the
- * running values of the keys that need a restart. A listener with such a key stays as it is with
- * all of its keys, one that went stays, one that came waits. Never NULL: a mixture that contradicts
- * itself is not taken, then everything stays. */
+ * running values of the keys that need a restart. Never NULL: a mixture that contradicts itself is
+ * not taken, then everything stays. */
 struct config *config_take_over(const struct config *running, const struct config *wanted);
 
 /* Appends the keys that differ and that a running gateway cannot take over, separated by ", ".
- * Returns how many. A listener that came or went counts as its bind. */
+ * Returns how many. */
 size_t config_diff_needs_restart(const struct config *before, const struct config *after,
 				 struct buf *out);

@@ -144,54 +144,20 @@ int config_set(const struct config *c, struct str key, struct str value, struct 
 	return 0;
 }
 
-/* Puts the keys of one section back that need a restart; with a named one all of them. */
-static void keep_fixed(const struct config *running, struct conf_place from, struct config *to,
-		       struct conf_place place)
-{
-	const struct conf_section *s = &conf_section[place.section];
-	for (size_t k = s->first; k < s->last; k++) {
-		if (!(conf_key[k].flags & CONF_RESTART) ||
-		    !conf_differs(running, from, to, place, k))
-			continue;
-		if (!s->named) {
-			copy_key(running, from, k, to, place);
-			continue;
-		}
-		copy_place(running, from, to, place);
-		return;
-	}
-}
-
-/* The sections that came wait for the restart. */
-static void remove_new(const struct config *running, struct config *to)
-{
-	for (size_t section = 0; section < CONF_SECTIONS; section++) {
-		for (size_t i = conf_tree_count(to, section);
-		     i-- > 0 && conf_section[section].named;) {
-			const struct conf_place place = {section, i};
-			struct conf_place found;
-			if (conf_tree_find(running, section, str_of(conf_tree_name(to, place)),
-					   &found) < 0)
-				conf_tree_remove(to, place);
-		}
-	}
-}
-
 struct config *config_take_over(const struct config *running, const struct config *wanted)
 {
 	AUTO(config) new = copy(wanted);
 	struct config_errors errors = {0};
-	remove_new(running, new);
 	CONF_EACH_PLACE (running, place) {
+		const struct conf_section *s = &conf_section[place.section];
 		const struct str name = str_of(conf_tree_name(running, place));
 		struct conf_place there;
-		if (conf_tree_find(new, place.section, name, &there) == 0) {
-			keep_fixed(running, place, new, there);
+		if (conf_tree_find(new, place.section, name, &there) < 0)
 			continue;
-		}
-		there = conf_tree_add(new, place.section, name,
-				      running->meta->origins[place.section][place.i].made);
-		copy_place(running, place, new, there);
+		for (size_t k = s->first; k < s->last; k++)
+			if ((conf_key[k].flags & CONF_RESTART) &&
+			    conf_differs(running, place, new, there, k))
+				copy_key(running, place, k, new, there);
 	}
 	conf_complete(new, &errors);
 	const bool good = conf_error_count(&errors) == 0;

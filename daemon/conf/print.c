@@ -174,21 +174,6 @@ static size_t diff_place(const struct config *a, struct conf_place in_a, const s
 	return n;
 }
 
-/* The sections that a has and b has not. */
-static size_t diff_lost(const struct config *a, const struct config *b, struct buf *out)
-{
-	size_t n = 0;
-	CONF_EACH_PLACE (a, place) {
-		struct conf_place found;
-		if (conf_tree_find(b, place.section, str_of(conf_tree_name(a, place)), &found) <
-		    0) {
-			name_key(a, place, conf_section[place.section].first, out);
-			n++;
-		}
-	}
-	return n;
-}
-
 size_t config_diff_needs_restart(const struct config *before, const struct config *after,
 				 struct buf *out)
 {
@@ -199,5 +184,5 @@ size_t config_diff_needs_restart(const struct config *before, const struct confi
 				   &old) == 0)
 			n += diff_place(before, old, after, place, out);
 	}
-	return n + diff_lost(before, after, out) + diff_lost(after, before, out);
+	return n;
 }

@@ -40,17 +40,34 @@ static void config_taken(struct link_call *call, int err, struct record *reply)
 	(void)reply; /* at the start a child that dislikes its configuration says why and ends */
 }
 
+static void give_socket(struct unit *u, struct sockets_entry *e)
+{
+	const struct body_listener b = {str_of(e->name), (uint16_t)e->index, str_of(e->address)};
+	LINK_SEND(u->link, LISTENER, listener, 0, e->fd, &b);
+	e->given = true;
+}
+
 static void give_sockets(struct unit *u)
 {
-	const struct sockets *s = &u->parent->sockets;
-	for (size_t i = 0; i < s->n; i++) {
-		const struct sockets_entry *e = &s->entry[i];
-		if (e->process != u->self)
-			continue;
-		const struct body_listener b = {str_of(e->name), (uint16_t)e->index,
-						str_of(e->address)};
-		LINK_SEND(u->link, LISTENER, listener, 0, e->fd, &b);
-	}
+	struct sockets *s = &u->parent->sockets;
+	for (size_t i = 0; i < s->n; i++)
+		if (s->entry[i].process == u->self)
+			give_socket(u, &s->entry[i]);
+	if (u->self == PROCESS_BROKER)
+		buf_fini(&s->gone); /* a new one never had them */
+}
+
+void give_new_sockets(struct unit *broker)
+{
+	struct sockets *s = &broker->parent->sockets;
+	struct str gone = buf_view(&s->gone);
+	struct body_listener_close b;
+	while (strs_next(&gone, &b.name))
+		LINK_SEND(broker->link, LISTENER_CLOSE, listener_close, 0, -1, &b);
+	buf_fini(&s->gone);
+	for (size_t i = 0; i < s->n; i++)
+		if (s->entry[i].process == PROCESS_BROKER && !s->entry[i].given)
+			give_socket(broker, &s->entry[i]);
 }
 
 /* A file that a listener names, and what is asked of it. */

@@ -49,7 +49,7 @@ struct config *reload_read(const struct parent *p)
 
 static void child_took(struct link_call *call, int err, struct record *reply)
 {
-	const struct unit *u = container_of(call, struct unit, config_call);
+	struct unit *u = container_of(call, struct unit, config_call);
 	struct body_config_done done;
 	if (err) {
 		log_warning("%s did not answer the reload: %s", process_name(u->self),
@@ -60,6 +60,9 @@ static void child_took(struct link_call *call, int err, struct record *reply)
 		report_event(&u->parent->report, EVENT_CONFIG_REFUSED,
 			     &(struct body_event){.actor = str_of(process_name(u->self)),
 						  .reason = done.why});
+	} else if (u->self == PROCESS_BROKER) {
+		/* Not before it knows the listeners that they belong to. */
+		give_new_sockets(u);
 	}
 }
 
@@ -71,42 +74,76 @@ void reload_give(struct unit *u)
 		give_machine(u);
 }
 
-/* Makes c the configuration of the running gateway, as far as it can be while it runs. */
-static void take_over(struct parent *p, struct config *c)
+/* What a changed configuration leads to. */
+struct change {
+	struct config *wanted;
+	struct config *running; /* as far as it can be without a restart */
+	struct sockets sockets;
+};
+
+/* Everything that can fail. 0, or an error with a line for each in why; then c is still the
+ * caller's and nothing has changed. */
+static int plan(struct parent *p, struct config *c, struct change *change, struct buf *why)
+{
+	struct config *running = config_take_over(p->running, c);
+	const int err = sockets_plan(&p->sockets, running, &change->sockets, why);
+	if (err) {
+		config_free(running);
+		return err;
+	}
+	change->wanted = c;
+	change->running = running;
+	return 0;
+}
+
+static void carry_out(struct parent *p, struct change *change)
 {
 	AUTO_BUF needs = {0};
-	struct config *running = config_take_over(p->running, c);
-	const size_t n = config_diff_needs_restart(p->running, c, &needs);
+	const size_t n = config_diff_needs_restart(p->running, change->wanted, &needs);
 	if (n)
 		log_warning("these settings take effect after a restart: %s", buf_cstr(&needs));
 	config_free(p->config);
 	config_free(p->running);
-	p->config = c;
-	p->running = running;
+	p->config = change->wanted;
+	p->running = change->running;
 	p->config_number++;
-	log_set_level((enum log_level)running->log.level);
+	sockets_switch(&p->sockets, &change->sockets);
+	log_set_level((enum log_level)p->running->log.level);
 	/* One that is just starting gets it when it is ready. */
 	for (enum process i = PROCESS_PARENT + 1; i < PROCESS_COUNT; i++)
 		if (p->unit[i].state == PROCESS_SERVING)
 			reload_give(&p->unit[i]);
+	if (p->unit[PROCESS_STORE].state == PROCESS_SERVING)
+		give_gateway(&p->unit[PROCESS_STORE]);
 	report_event(&p->report, EVENT_CONFIG_RELOADED,
 		     &(struct body_event){.actor = STR("parent"), .reason = buf_view(&needs)});
 }
 
+static void log_lines(struct str text)
+{
+	while (text.n) {
+		const struct str line = str_split(&text, '\n');
+		log_error("%.*s", STR_ARG(line));
+	}
+}
+
 void reload(struct parent *p)
 {
-	struct config *c = reload_read(p);
-	if (!c || give_check_files(c)) {
+	struct change change;
+	AUTO_BUF why = {0};
+	AUTO(config) c = reload_read(p);
+	if (!c || give_check_files(c) || plan(p, c, &change, &why)) {
+		log_lines(buf_view(&why));
 		log_error("the changed configuration has errors: the gateway goes on with the old "
 			  "one");
 		report_event(&p->report, EVENT_CONFIG_REFUSED,
 			     &(struct body_event){
 				     .actor = STR("parent"),
 				     .reason = STR("errors in the configuration, see the log")});
-		config_free(c);
 		return;
 	}
-	take_over(p, c);
+	TAKE(c);
+	carry_out(p, &change);
 	log_notice("configuration read again");
 }
 
@@ -187,26 +224,32 @@ int reload_setting_set(struct link *store, struct record *r)
 	struct unit *u = link_owner(store);
 	struct parent *p = u->parent;
 	struct config_errors errors = {0};
-	struct config *c = NULL;
+	AUTO(config) c = NULL;
+	struct change change;
 	AUTO_BUF text = {0};
 	struct body_setting_set b;
 	if (body_setting_set_get(r->body, &b))
 		return ERR_MALFORMED;
 	const struct str value = b.value.n ? b.value : (struct str){NULL, 0};
-	const int err = config_set(p->config, b.key, value, &c, &errors);
+	int err = config_set(p->config, b.key, value, &c, &errors);
 	if (err) {
 		config_errors_print(&errors, &text);
 		config_errors_fini(&errors);
 		return answer(store, r->id, status_of(err), str_trim(buf_view(&text)), NULL);
 	}
+	err = plan(p, c, &change, &text);
+	if (err)
+		return answer(store, r->id, OP_INVALID, buf_view(&text), NULL);
 	config_print_settings(c, &text);
 	if (dirs_write(p->settings_path, buf_view(&text), 0600)) {
 		AUTO_CHAR why =
 			mem_printf("cannot write %s: %s", p->settings_path, strerror(errno));
 		log_error("%s", why);
-		config_free(c);
+		sockets_plan_drop(&change.sockets);
+		config_free(change.running);
 		return answer(store, r->id, OP_FAILED, str_of(why), NULL);
 	}
-	take_over(p, c);
+	TAKE(c);
+	carry_out(p, &change);
 	return answer(store, r->id, OP_OK, STR(""), NULL);
 }

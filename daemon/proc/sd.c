@@ -17,7 +17,7 @@
 enum { FIRST_FD = 3, PASSED_MAX = 4096 };
 
 static struct {
-	char name[96];
+	char name[192];
 	int fd;
 } passed[PASSED_MAX];
 static size_t n_passed;
@@ -70,6 +70,11 @@ void sd_store_fd(const char *name, int fd)
 	send_datagram(text, fd);
 }
 
+void sd_remove_fd(const char *name)
+{
+	sd_notify_state("FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
 static void collect(void)
 {
 	uint64_t pid, n;
@@ -108,7 +113,7 @@ void sd_close_rest(void)
 	for (size_t i = 0; i < n_passed; i++) {
 		if (passed[i].fd < 0)
 			continue;
-		sd_notify_state("FDSTOREREMOVE=1\nFDNAME=%s", passed[i].name);
+		sd_remove_fd(passed[i].name);
 		close(TAKE_FD(passed[i].fd));
 	}
 }

@@ -10,6 +10,7 @@
 
 void sd_notify_state(const char *fmt, ...) PRINTF_LIKE(1, 2); /* "READY=1\nSTATUS=..." */
 void sd_store_fd(const char *name, int fd); /* keeps the socket across a restart */
+void sd_remove_fd(const char *name);        /* does so no more */
 /* Takes the socket of that name out of those that were passed at the start. -1 when there is none.
  */
 int sd_take_fd(const char *name);

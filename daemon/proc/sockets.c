@@ -18,47 +18,111 @@
 #include <unistd.h>
 
 struct binder {
+	struct sockets *had; /* that serve meanwhile; NULL at the start */
 	struct sockets *out;
-	int err; /* the first one */
+	struct buf *why; /* NULL: errors are logged */
+	int err;         /* the first one */
 };
 
-static void keep(struct binder *b, enum process process, const char *name, unsigned index, int fd)
+static struct sockets_entry *add_entry(struct sockets *s)
 {
-	struct sockets *s = b->out;
+	s->entry = mem_grow(s->entry, (s->n + 1) * sizeof(*s->entry));
+	struct sockets_entry *e = &s->entry[s->n++];
+	*e = (struct sockets_entry){.fd = -1};
+	return e;
+}
+
+static void failed(struct binder *b, int err, const char *error)
+{
+	b->err = b->err ? b->err : err;
+	if (!b->why) {
+		log_error("%s", error);
+		return;
+	}
+	if (b->why->n)
+		buf_puts(b->why, "\n");
+	buf_puts(b->why, error);
+}
+
+static void keep(struct binder *b, const struct sockets_entry *like, int fd)
+{
+	struct sockets_entry *e = add_entry(b->out);
 	struct addr bound;
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
-	s->entry = mem_grow(s->entry, (s->n + 1) * sizeof(*s->entry));
-	struct sockets_entry *e = &s->entry[s->n++];
-	*e = (struct sockets_entry){.process = process, .index = index, .fd = fd};
-	snprintf(e->name, sizeof(e->name), "%s", name);
+	*e = *like;
+	e->fd = fd;
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
 	    addr_from_sockaddr((struct sockaddr *)&ss, len, &bound) == 0)
 		addr_format(&bound, e->address);
 }
 
-static void bind_one(struct binder *b, enum process process, const struct listener_bind *want,
-		     unsigned index)
+static void name_in_store(struct sockets_entry *e)
 {
-	char stored[96], text[ADDR_TEXT];
-	int fd;
-	AUTO_CHAR error = NULL;
-	snprintf(stored, sizeof(stored), "%s/%s/%u", want->name, addr_format(&want->address, text),
-		 index);
+	snprintf(e->stored, sizeof(e->stored), "%s/%s/%u", e->name, e->wanted, e->index);
 	/* ':' separates the names that systemd passes back. */
-	for (char *p = strchr(stored, ':'); p; p = strchr(p, ':'))
+	for (char *p = strchr(e->stored, ':'); p; p = strchr(p, ':'))
 		*p = '_';
-	fd = sd_take_fd(stored);
+}
+
+/* The socket on this address that serves now, of a listener of that name if there is one. */
+static struct sockets_entry *find_same(struct sockets *had, const struct sockets_entry *like)
+{
+	struct sockets_entry *found = NULL;
+	for (size_t i = 0; had && i < had->n; i++) {
+		struct sockets_entry *e = &had->entry[i];
+		if (e->stays || e->process != like->process || e->worker != like->worker ||
+		    strcmp(e->wanted, like->wanted) != 0)
+			continue;
+		if (!found || strcmp(e->name, like->name) == 0)
+			found = e;
+	}
+	return found;
+}
+
+/* Whether one of ours has the port, perhaps on another address. */
+static bool holds_port(const struct sockets *had, const struct addr *address)
+{
+	struct addr a;
+	for (size_t i = 0; had && i < had->n; i++)
+		if (had->entry[i].process == PROCESS_BROKER &&
+		    addr_parse(str_of(had->entry[i].address), &a) == 0 &&
+		    addr_port(&a) == addr_port(address))
+			return true;
+	return false;
+}
+
+static void bind_one(struct binder *b, const struct sockets_entry *like, const struct addr *address,
+		     bool share)
+{
+	AUTO_CHAR error = NULL;
+	struct sockets_entry *same = find_same(b->had, like);
+	const struct listener_bind want = {
+		.name = like->name,
+		.address = *address,
+		.reuse_port = share,
+		/* What looks for strangers on the port would find ourselves. */
+		.first = like->worker == 0 && !holds_port(b->had, address),
+	};
+	int fd = -1;
+	if (same) {
+		same->stays = true;
+		keep(b, like, same->fd);
+		b->out->entry[b->out->n - 1].stays = true;
+		return;
+	}
+	if (!b->had)
+		fd = sd_take_fd(like->stored);
 	if (fd < 0) {
-		const int err = listener_bind(want, &error, &fd);
+		const int err = listener_bind(&want, &error, &fd);
 		if (err) {
-			log_error("%s", error);
-			b->err = b->err ? b->err : err;
+			failed(b, err, error);
 			return;
 		}
-		sd_store_fd(stored, fd);
+		if (!b->had)
+			sd_store_fd(like->stored, fd);
 	}
-	keep(b, process, want->name, index, fd);
+	keep(b, like, fd);
 }
 
 static void bind_list(struct binder *b, enum process process, const char *name,
@@ -66,15 +130,25 @@ static void bind_list(struct binder *b, enum process process, const char *name,
 {
 	for (size_t a = 0; a < list->n; a++) {
 		for (unsigned w = 0; w < sockets; w++) {
-			const struct listener_bind want = {
-				.name = name,
-				.address = list->p[a],
-				.reuse_port = sockets > 1,
-				.first = w == 0,
+			struct sockets_entry like = {
+				.process = process,
+				.index = (unsigned)a * sockets + w,
+				.worker = w,
 			};
-			bind_one(b, process, &want, (unsigned)a * sockets + w);
+			snprintf(like.name, sizeof(like.name), "%s", name);
+			addr_format(&list->p[a], like.wanted);
+			name_in_store(&like);
+			/* The broker's may always share: a reload may bind one over another. */
+			bind_one(b, &like, &list->p[a], process == PROCESS_BROKER);
 		}
 	}
+}
+
+static void bind_listeners(struct binder *b, const struct config *c)
+{
+	for (size_t i = 0; i < c->listeners; i++)
+		bind_list(b, PROCESS_BROKER, c->listener[i].name, &c->listener[i].bind,
+			  c->broker.workers);
 }
 
 static void bind_control(struct binder *b, const char *run_dir, gid_t group)
@@ -103,7 +177,7 @@ static void bind_control(struct binder *b, const char *run_dir, gid_t group)
 	if (geteuid() == 0 && chown(path, (uid_t)-1, group) < 0)
 		log_warning("cannot give %s to the administrators' group: %s", path,
 			    strerror(errno));
-	keep(b, PROCESS_CTL, "control", 0, TAKE_FD(fd));
+	keep(b, &(struct sockets_entry){.process = PROCESS_CTL, .name = "control"}, TAKE_FD(fd));
 	snprintf(b->out->entry[b->out->n - 1].address, ADDR_TEXT, "%s", path);
 }
 
@@ -111,14 +185,87 @@ int sockets_bind(const struct config *c, gid_t control_group, struct sockets *ou
 {
 	struct binder b = {.out = out};
 	*out = (struct sockets){0};
-	for (size_t i = 0; i < c->listeners; i++)
-		bind_list(&b, PROCESS_BROKER, c->listener[i].name, &c->listener[i].bind,
-			  c->broker.workers);
+	bind_listeners(&b, c);
 	bind_list(&b, PROCESS_ADMIN, "admin", &c->admin.bind, 1);
 	bind_list(&b, PROCESS_ENROL, "enrol", &c->enrol.bind, 1);
 	bind_control(&b, c->gateway.run_dir, control_group);
 	sd_close_rest();
 	return b.err;
+}
+
+int sockets_plan(struct sockets *now, const struct config *c, struct sockets *next, struct buf *why)
+{
+	struct binder b = {.had = now, .out = next, .why = why};
+	*next = (struct sockets){0};
+	for (size_t i = 0; i < now->n; i++) {
+		struct sockets_entry *e = &now->entry[i];
+		e->stays = e->process != PROCESS_BROKER;
+		if (e->stays)
+			*add_entry(next) = *e;
+	}
+	bind_listeners(&b, c);
+	if (b.err)
+		sockets_plan_drop(next);
+	return b.err;
+}
+
+void sockets_plan_drop(struct sockets *next)
+{
+	for (size_t i = 0; i < next->n; i++)
+		if (!next->entry[i].stays)
+			close(next->entry[i].fd);
+	free(next->entry);
+	buf_fini(&next->gone);
+	*next = (struct sockets){0};
+}
+
+static bool is_gone(const struct sockets *s, const char *name)
+{
+	struct str list = buf_view(&s->gone), item;
+	while (strs_next(&list, &item))
+		if (str_is(item, name))
+			return true;
+	return false;
+}
+
+static const struct sockets_entry *find_fd(const struct sockets *s, int fd)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->entry[i].fd == fd)
+			return &s->entry[i];
+	return NULL;
+}
+
+/* What was under one name and is not any more, in the store and with the broker. */
+static void leave(struct sockets *next, const struct sockets_entry *old)
+{
+	const struct sockets_entry *e = old->stays ? find_fd(next, old->fd) : NULL;
+	if ((!e || strcmp(e->name, old->name) != 0) && old->given && !is_gone(next, old->name))
+		strs_put(&next->gone, str_of(old->name));
+	if (old->stored[0] && (!e || strcmp(e->stored, old->stored) != 0))
+		sd_remove_fd(old->stored);
+	if (!e)
+		close(old->fd);
+}
+
+void sockets_switch(struct sockets *now, struct sockets *next)
+{
+	next->gone = now->gone; /* not yet told */
+	now->gone = (struct buf){0};
+	for (size_t i = 0; i < now->n; i++)
+		leave(next, &now->entry[i]);
+	for (size_t i = 0; i < next->n; i++) {
+		struct sockets_entry *e = &next->entry[i];
+		const struct sockets_entry *old = find_fd(now, e->fd);
+		const bool known = e->stays && old;
+		if (e->stored[0] && !(known && strcmp(old->stored, e->stored) == 0))
+			sd_store_fd(e->stored, e->fd);
+		e->given = known && old->given && strcmp(old->name, e->name) == 0 &&
+			   !is_gone(next, e->name);
+	}
+	free(now->entry);
+	*now = *next;
+	*next = (struct sockets){0};
 }
 
 void sockets_close(struct sockets *s)
@@ -129,6 +276,7 @@ void sockets_close(struct sockets *s)
 			unlink(s->entry[i].address);
 	}
 	free(s->entry);
+	buf_fini(&s->gone);
 	*s = (struct sockets){0};
 }
 

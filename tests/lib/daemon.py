@@ -216,8 +216,8 @@ class Daemon:
                 found[name.group(1)] = pid
         return found
 
-    def cli(self, *words, check=True, timeout=60):
+    def cli(self, *words, check=True, timeout=60, input=""):
         done = subprocess.run([str(build() / "gatehouse"), "--socket", self.socket, *map(str, words)],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+                              input=input, capture_output=True, text=True, timeout=timeout)
         assert not check or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done

@@ -220,28 +220,30 @@ def test_a_wrong_configuration_changes_nothing(daemon, section, key, value, why)
 
 
 def test_what_needs_a_restart_waits_for_it(daemon):
-    """Workers and addresses stay what they are, also for a process that is started again meanwhile."""
+    """Workers and the addresses of the web interfaces stay what they are, also for a process that is
+    started again meanwhile; the rest of the change is taken."""
     daemon.start()
     daemon.await_ready()
-    old_port = daemon.mqtt
-    daemon.config["broker"]["workers"] = 3
-    daemon.config["listener mqtt"]["bind"] = f"127.0.0.1:{daemon.another().mqtt}"
-    daemon.config["listener extra"] = {"bind": f"127.0.0.1:{daemon.another().mqtt}", "tls": "off",
-                                       "auth": "anonymous"}
+    daemon.config["broker"] = {"workers": 3, "max-packet": "2K"}
+    daemon.config["admin"]["bind"] = f"127.0.0.1:{daemon.another().admin}"
+    daemon.config["enrol"]["bind"] = ""
     reload(daemon, "these settings take effect after a restart")
     line = daemon.log_lines("these settings take effect after a restart")[-1]
-    for key in ("broker.workers", "listener.mqtt.bind", "listener.extra.bind"):
-        assert key in line
-    old = daemon.processes()["broker"]
-    os.kill(old, signal.SIGKILL)
-    wait_until(lambda: daemon.log_lines("broker serves again"), 15, "another broker")
-    assert daemon.mqtt == old_port
-    connect(daemon).disconnect()
+    assert re.search(r"restart: broker.workers, admin.bind, enrol.bind$", line), line
+    old = daemon.processes()
+    for name in ("broker", "admin", "enrol"):
+        os.kill(old[name], signal.SIGKILL)
+        wait_until(lambda: daemon.log_lines(f"{name} serves again"), 15, f"another {name}")
+    assert len([t for t in os.listdir(f"/proc/{daemon.processes()['broker']}/task")
+                if open(f"/proc/{daemon.processes()['broker']}/task/{t}/comm").read().startswith("worker-")]) == 1
+    wait_until(lambda: limited(daemon), what="the new limit").disconnect()
+    for port in (daemon.admin, daemon.enrol):
+        socket.create_connection(("127.0.0.1", port)).close()
     assert daemon.stop() == 0
 
 
 def test_own_files_are_read_again(daemon):
-    """New files of a listener serve after SIGHUP; with another address of the listener they wait."""
+    """New files of a listener serve after SIGHUP, and for a process that is started again."""
     daemon.own_certificate("first")
     daemon.start()
     daemon.await_ready()
@@ -249,9 +251,6 @@ def test_own_files_are_read_again(daemon):
     daemon.own_certificate("second")
     reload(daemon, "configuration read again")
     wait_until(lambda: daemon.shown_name() == "second", what="the new certificate")
-    daemon.own_certificate("third")
-    daemon.config["listener mqtts"]["bind"] = f"127.0.0.1:{daemon.another().mqtts}"
-    reload(daemon, "configuration read again")
     for name in ("vault", "broker"):
         old = daemon.processes()[name]
         os.kill(old, signal.SIGKILL)
