@@ -1,6 +1,143 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which page to show: the first visit, logging in, or one of the table below, loaded when it is asked for.
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { onEnded, Problem } from "./api";
+import { Login } from "./pages/login";
+import { SetupPage } from "./pages/setup";
+import { navigate, usePlace, type Place } from "./router";
+import { current, logout, setupState, type Session, type Setup } from "./session";
+import { Shell, type MenuEntry } from "./shell";
 import { text } from "./text";
+import { Empty, explain, Link, Spinner, Trouble } from "./ui/kit";
+import { Toasts } from "./ui/toast";
+
+export interface PageProps {
+  place: Place;
+  session: Session;
+  setup: Setup;
+}
+
+type Loader = () => Promise<{ default: ComponentType<PageProps> }>;
+
+interface Entry extends MenuEntry {
+  load: Loader;
+}
+
+/** Pages by the first part of their path. */
+const entries: Entry[] = [{ href: "/", title: text.menu.overview, load: () => import("./pages/overview") }];
+const hidden: Entry[] = [];
+
+function entryOf(place: Place): Entry | undefined {
+  const first = `/${place.parts[0] ?? ""}`;
+  return [...entries, ...hidden].find((e) => e.href === first);
+}
+
+function Page(props: PageProps) {
+  const entry = entryOf(props.place);
+  const [shown, set] = useState<{ href: string; View: ComponentType<PageProps> } | undefined>();
+  const [error, setError] = useState<unknown>();
+  useEffect(() => {
+    if (!entry) return;
+    let live = true;
+    setError(undefined);
+    entry
+      .load()
+      .then((m) => live && set({ href: entry.href, View: m.default }))
+      .catch((e: unknown) => live && setError(e));
+    document.title = `${entry.title} – ${text.product}`;
+    return () => {
+      live = false;
+    };
+  }, [entry?.href]);
+  if (!entry)
+    return (
+      <Empty title={text.missing.title}>
+        <Link href="/">{text.missing.back}</Link>
+      </Empty>
+    );
+  if (error !== undefined) return <Trouble error={error} retry={() => location.reload()} />;
+  if (shown?.href !== entry.href) return <Spinner />;
+  return <shown.View {...props} />;
+}
+
+type State =
+  | { at: "start" }
+  | { at: "trouble"; error: unknown }
+  | { at: "setup"; setup: Setup }
+  | { at: "login"; setup: Setup; ended: boolean }
+  | { at: "inside"; setup: Setup; session: Session };
+
+async function begin(): Promise<State> {
+  const setup = await setupState();
+  try {
+    return { at: "inside", setup, session: await current() };
+  } catch (e) {
+    if (!(e instanceof Problem) || e.status !== 401) throw e;
+    return setup.administrators ? { at: "login", setup, ended: false } : { at: "setup", setup };
+  }
+}
 
 export function App() {
-  return <p>{text.loading}</p>;
+  const [state, set] = useState<State>({ at: "start" });
+  const place = usePlace();
+  const start = () => {
+    begin()
+      .then(set)
+      .catch((error: unknown) => set({ at: "trouble", error }));
+  };
+  useEffect(() => {
+    onEnded(() => set((s) => (s.at === "inside" ? { at: "login", setup: s.setup, ended: true } : s)));
+    start();
+  }, []);
+  const leave = () => {
+    void logout()
+      .catch(() => undefined)
+      .then(() => {
+        navigate("/");
+        start();
+      });
+  };
+  switch (state.at) {
+    case "start":
+      return (
+        <main class="alone">
+          <Spinner />
+        </main>
+      );
+    case "trouble":
+      return (
+        <main class="alone">
+          <div class="card stack">
+            <h1>{text.product}</h1>
+            <p>{explain(state.error)}</p>
+            <button onClick={start}>{text.retry}</button>
+          </div>
+        </main>
+      );
+    case "setup":
+      return (
+        <SetupPage
+          state={state.setup}
+          done={(session) => set({ at: "inside", setup: { ...state.setup, administrators: true }, session })}
+        />
+      );
+    case "login":
+      return (
+        <Login ended={state.ended} done={(session) => set({ at: "inside", setup: state.setup, session })} />
+      );
+    case "inside":
+      return (
+        <Shell
+          gateway={state.setup.gateway}
+          session={state.session}
+          place={place}
+          menu={entries}
+          leave={leave}
+        >
+          <Page place={place} session={state.session} setup={state.setup} />
+          <Toasts />
+        </Shell>
+      );
+  }
 }

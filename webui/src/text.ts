@@ -32,7 +32,7 @@ export const text = {
     gateway: "Gateway",
     test: "Test client",
     logout: "Log out",
-    theme: { label: "Colours", system: "as the system", light: "light", dark: "dark" },
+    theme: { label: "Colours", system: "system", light: "light", dark: "dark" },
   },
   login: {
     title: "Log in",
