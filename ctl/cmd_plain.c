@@ -76,17 +76,21 @@ static void show_rule(const struct ctl_command *c, const json_t *rule)
 		printf("note: %s\n", text_of(rule, "hint"));
 }
 
-static void show_enrolment(const struct ctl_command *c, const json_t *request)
+/* Codes and requests. False: it is neither. */
+static bool show_enrolment(const struct ctl_command *c, const json_t *answer)
 {
-	const long long id = (long long)json_integer_value(json_object_get(request, "id"));
+	const long long id = (long long)json_integer_value(json_object_get(answer, "id"));
+	const char *name = text_of(answer, "name");
 	if (strcmp(c->noun, "code") == 0)
 		printf("code %lld: removed\n", id);
-	else if (strcmp(text_of(request, "state"), "approved") == 0)
+	else if (strcmp(c->noun, "request") != 0)
+		return false;
+	else if (strcmp(c->verb, "approve") == 0)
 		printf("request %lld: %s gets its certificate when it asks again, until %s\n", id,
-		       text_of(request, "name"), text_of(request, "expires"));
+		       name, text_of(answer, "expires"));
 	else
-		printf("request %lld of %s: %s\n", id, text_of(request, "name"),
-		       text_of(request, "state"));
+		printf("request %lld of %s: denied\n", id, name);
+	return true;
 }
 
 /* A change: what was done, and what followed for live sessions. */
@@ -97,8 +101,6 @@ static void show_change(const struct ctl_command *c, const json_t *answer)
 		show_revoked(json_object_get(answer, "items"));
 	else if (json_object_get(answer, "effect"))
 		show_rule(c, answer);
-	else if (strcmp(c->noun, "request") == 0 || strcmp(c->noun, "code") == 0)
-		show_enrolment(c, answer);
 	else if (json_object_get(answer, "client_id"))
 		printf("%s: closed\n", text_of(answer, "client_id"));
 	else if (json_object_get(answer, "fingerprint"))
@@ -121,6 +123,12 @@ static void show_change(const struct ctl_command *c, const json_t *answer)
 		printf("takes effect at the next start of the gateway\n");
 }
 
+static void show_message(const struct ctl_command *c, const json_t *answer)
+{
+	if (!show_enrolment(c, answer))
+		show_change(c, answer);
+}
+
 int run_plain(struct invocation *in)
 {
 	json_t *answer = NULL;
@@ -132,7 +140,7 @@ int run_plain(struct invocation *in)
 	else if (status == EXIT_OK && in->command->show == STATUS)
 		print_status(answer);
 	else if (status == EXIT_OK && in->command->show == MESSAGE)
-		show_change(in->command, answer);
+		show_message(in->command, answer);
 	else if (status == EXIT_OK)
 		print_object(answer);
 	json_decref(answer);

@@ -53,8 +53,8 @@ def test_the_code_is_told_once_and_kept_nowhere(gateway):
 def test_options_of_a_code(gateway):
     gateway.cli("role", "add", "metering")
     added = gateway.json("code", "add", "--pattern", "meter-*", "--uses", "500", "--ttl", "7d",
-                         "--network", "10.0.0.0/8", "--group", "meters", "--role", "metering", "--kind", "meter", "--profile", "manual",
-                         "--host", "gw.example")
+                         "--network", "10.0.0.0/8", "--group", "meters", "--role", "metering",
+                         "--kind", "meter", "--profile", "manual", "--host", "gw.example")
     assert (added["pattern"], added["uses_left"], added["network"]) == ("meter-*", 500, "10.0.0.0/8")
     assert (added["groups"], added["roles"], added["kind"]) == (["meters"], ["metering"], "meter")
     assert added["profile"] == "manual" and added["url"] == f"https://gw.example:{gateway.enrol}"
