@@ -71,6 +71,11 @@ static void send_json(struct http_request *r, unsigned status, const char *type,
 	free(text);
 }
 
+void api_reply(struct http_request *r, unsigned status, struct str rec)
+{
+	send_json(r, status, "application/json", json_from_rec(rec), NULL);
+}
+
 void api_problem(struct http_request *r, unsigned status, const char *field, const char *detail,
 		 const char *allow)
 {

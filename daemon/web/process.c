@@ -84,6 +84,7 @@ static struct web *context(struct child *child)
 	w->child = child;
 	w->loop = child_loop(child);
 	list_init(&w->pending);
+	list_init(&w->enrolling);
 	report_init(&w->report, w->loop);
 	est_init(&w->est, w->loop, &w->report, anchors_changed);
 	child_set_context(child, w);
@@ -313,6 +314,7 @@ static void on_stop(struct child *child)
 	w->stopping = true;
 	api_stop(w);
 	est_stop(&w->est);
+	enrol_rest_stop(w);
 	for (size_t i = 0; i < w->servers; i++)
 		http_refuse(w->server[i]);
 	/* Requests that were handed over before that are in the inbox: answer them too. */

@@ -7,6 +7,7 @@
 #include "daemon/conf/config.h"
 #include "daemon/ipc/child.h"
 #include "daemon/ipc/report.h"
+#include "daemon/web/enrol_rest.h"
 #include "daemon/web/est.h"
 #include "daemon/web/http.h"
 
@@ -25,7 +26,8 @@ struct web {
 	size_t servers;
 	int waiting_fd[WEB_SERVERS_MAX]; /* sockets received before the chains are here */
 	size_t waiting;
-	struct list pending; /* struct api_call */
+	struct list pending;   /* struct api_call */
+	struct list enrolling; /* struct rest_call */
 	bool has_chains;
 	bool ready; /* it serves */
 	bool stopping;
@@ -38,6 +40,8 @@ void api_handle(struct web *w, struct http_request *r);
 bool api_metrics(struct web *w, struct http_request *r);
 /* Answers every open request with 503. */
 void api_stop(struct web *w);
+/* A valid rec as JSON. */
+void api_reply(struct http_request *r, unsigned status, struct str rec);
 /* A problem document (RFC 9457): one sentence, and the field it is about or NULL. */
 void api_problem(struct http_request *r, unsigned status, const char *field, const char *detail,
 		 const char *allow);

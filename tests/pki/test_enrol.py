@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Enrolment as a person and a script meet it: the commands that `gatehouse code add` prints, pasted as they are,
+POST /api/v1/enrol with its answers and refusals, the approval queue, renewal and the end of the old certificate."""
+
+import base64
+import concurrent.futures
+import http.client
+import json
+import ssl
+import subprocess
+
+import pytest
+
+from gateway import wait_until
+from mqtt import V5, Client
+
+PATTERN_USES = 8
+
+
+def openssl(*words, **options):
+    return subprocess.run(["openssl", *map(str, words)], capture_output=True, check=True, **options).stdout
+
+
+def make_csr(folder, name, key=None, form="PEM"):
+    """A request for a new key, or one in `key`."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "device.key"
+    if key is None:
+        openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path)
+    subject = f"/CN={name}" if name else "/"
+    return openssl("req", "-new", "-key", key or path, "-subj", subject, "-outform", form)
+
+
+def ask(gw, body=None, method="POST", headers=None, cert=None, raw=None):
+    """One request to the enrolment port: (status, headers, answer)."""
+    context = ssl.create_default_context(cafile=gw.root_ca)
+    if cert:
+        context.load_cert_chain(cert / "device.crt", cert / "device.key")
+    connection = http.client.HTTPSConnection("127.0.0.1", gw.enrol, context=context, timeout=20)
+    data = raw if raw is not None else json.dumps(body).encode() if body is not None else None
+    if headers is None:
+        headers = {"Content-Type": "application/json"}
+    connection.request(method, "/api/v1/enrol", data, headers)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    is_json = "json" in (answer.headers["Content-Type"] or "")
+    return answer.status, answer.headers, json.loads(text) if is_json else text
+
+
+def code(gw, *words):
+    return gw.json("code", "add", *words)["code"]
+
+
+def refusals(gw):
+    return gw.json("event", "list", "--name", "enrol.refused", "--last", "1000")
+
+
+def write(folder, answer):
+    (folder / "device.crt").write_text(answer["certificate"]["pem"])
+    (folder / "ca.crt").write_text(answer["certificate"]["roots_pem"])
+    return folder
+
+
+# -- what code add prints
+
+def test_the_printed_commands_work_as_they_are(gateway, tmp_path):
+    text = gateway.cli("code", "add", "printed-1", "--role", "writer", check=False)
+    assert text.returncode == 2  # there is no such role
+    gateway.cli("role", "add", "writer")
+    gateway.cli("acl", "allow", "role:writer", "publish", "some/topic")
+    text = gateway.cli("code", "add", "printed-1", "--role", "writer").stdout
+    commands = text[text.index("# The root certificate"):]
+    done = subprocess.run(["sh", "-e"], input=commands, cwd=tmp_path, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0 and "NOT" not in done.stderr, done
+    openssl("verify", "-x509_strict", "-CAfile", tmp_path / "ca.crt", "-untrusted", issuers(gateway, tmp_path),
+            "-purpose", "sslclient", tmp_path / "device.crt")
+    names = [e["event"] for e in gateway.json("event", "list", "--device", "printed-1")]
+    assert "enrol.issued" in names and "enrol.renewed" in names and "client.connected" in names
+    assert not [n for n in names if n in ("acl.denied", "enrol.refused")]
+    shown = gateway.json("device", "show", "printed-1")
+    assert shown["roles"] == ["writer"] and shown["enabled"] and len(shown["certificates"]) == 2
+
+
+def issuers(gw, folder):
+    path = folder / "issuers.pem"
+    path.write_text("".join(a["pem"] for a in gw.json("ca", "show")["authorities"] if a["kind"] == "issuing"))
+    return path
+
+
+def test_a_foreign_root_is_not_kept(gateway, tmp_path):
+    text = gateway.cli("code", "add", "printed-2").stdout
+    mine = text[text.index("# The root"):text.index("# A key")]
+    shown = next(line.split("'")[1] for line in mine.splitlines() if "grep" in line)
+    other = shown[:-1] + ("0" if shown[-1] != "0" else "1")
+    done = subprocess.run(["sh"], input=mine.replace(shown, other), cwd=tmp_path, text=True, capture_output=True)
+    assert "NOT the root certificate" in done.stderr and not (tmp_path / "ca.crt").exists()
+
+
+# -- with JSON
+
+def test_json_code_and_csr(gateway, tmp_path):
+    folder = tmp_path / "a"
+    csr = make_csr(folder, "json-1")
+    status, _, answer = ask(gateway, {"code": code(gateway, "json-1"), "csr": csr.decode()})
+    assert status == 201 and answer["device"] == "json-1"
+    write(folder, answer)
+    openssl("verify", "-x509_strict", "-CAfile", folder / "ca.crt", "-untrusted", folder / "device.crt",
+            folder / "device.crt")
+    assert answer["certificate"]["pem"].count("BEGIN CERTIFICATE") == 2
+    shown = gateway.json("cert", "show", answer["certificate"]["fingerprint"])
+    assert (shown["device"], shown["via"], shown["not_after"]) == ("json-1", "rest", answer["certificate"]["not_after"])
+    client = Client.tls(gateway.mqtts, V5, bundle=folder)
+    client.connect("json-1")  # at once: the broker knows the certificate before the device does
+    client.close()
+
+
+def test_json_in_der(gateway, tmp_path):
+    der = make_csr(tmp_path / "a", "json-2", form="DER")
+    status, _, answer = ask(gateway, {"code": code(gateway, "json-2").lower(), "csr": base64.b64encode(der).decode()})
+    assert status == 201 and answer["device"] == "json-2"
+
+
+def test_nothing_of_the_request_but_key_and_name(gateway, tmp_path):
+    folder = tmp_path / "a"
+    make_csr(folder, "x")
+    csr = openssl("req", "-new", "-key", folder / "device.key", "-subj", "/O=Evil/CN=json-3",
+                  "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "subjectAltName=DNS:evil.example",
+                  "-addext", "extendedKeyUsage=serverAuth", "-days", "9999")
+    status, _, answer = ask(gateway, {"code": code(gateway, "json-3"), "csr": csr.decode()})
+    assert status == 201
+    text = openssl("x509", "-noout", "-text", input=answer["certificate"]["pem"].encode()).decode()
+    assert "Subject: CN = json-3\n" in text
+    assert "evil" not in text and "CA:TRUE" not in text and "TLS Web Server" not in text
+
+
+def test_a_password_of_the_device(gateway, tmp_path):
+    gateway.cli("device", "add", "json-4", "--password", input="a long password\n")
+    csr = make_csr(tmp_path / "a", "json-4").decode()
+    assert ask(gateway, {"password": "a wrong password", "csr": csr})[0] == 401
+    assert ask(gateway, {"password": "a long password", "csr": csr})[0] == 201
+
+
+def test_profiles(gateway, tmp_path):
+    csr = make_csr(tmp_path / "a", "json-5").decode()
+    by_hand = code(gateway, "json-5", "--profile", "manual")
+    assert ask(gateway, {"code": by_hand, "csr": csr, "profile": "device"})[0] == 403
+    assert ask(gateway, {"code": by_hand, "csr": csr, "profile": "gold"})[0] == 404
+    status, _, answer = ask(gateway, {"code": by_hand, "csr": csr})
+    issuing = [a for a in gateway.json("ca", "show")["authorities"] if a["kind"] == "issuing"]
+    assert status == 201 and answer["certificate"]["not_after"] == issuing[0]["not_after"]
+
+
+def test_refusals_of_codes(gateway, tmp_path):
+    csr = make_csr(tmp_path / "a", "no-1").decode()
+    other = make_csr(tmp_path / "b", "no-2").decode()
+    good = code(gateway, "no-1")
+    foreign = code(gateway, "no-1", "--network", "192.0.2.0/24")
+    expired = code(gateway, "no-1", "--ttl", "1s")
+    number = gateway.json("code", "list")[0]["id"]
+    wait_until(lambda: [c for c in gateway.json("code", "list") if c["id"] == number][0]["state"] == "expired")
+    before = len(refusals(gateway))
+    assert ask(gateway, {"csr": csr})[0] == 401
+    assert ask(gateway, {"csr": csr, "code": "not a code"})[0] == 401
+    assert ask(gateway, {"csr": csr, "code": "0" * 32})[0] == 401
+    assert ask(gateway, {"csr": csr, "code": foreign})[0] == 403
+    status, headers, problem = ask(gateway, {"csr": other, "code": good})
+    assert status == 403 and headers["Content-Type"] == "application/problem+json"
+    assert problem["detail"] == 'the common name of the request is "no-2"; allowed is "no-1"'
+    status, _, problem = ask(gateway, {"csr": csr, "code": expired})
+    assert status == 401 and "expired at" in problem["detail"]
+    assert ask(gateway, {"csr": csr, "code": good})[0] == 201
+    assert ask(gateway, {"csr": csr, "code": good})[0] == 401  # a replay
+    events = refusals(gateway)
+    assert len(events) >= before + 7
+    assert {"address", "reason", "actor"} <= set(events[-1]) and events[-1]["address"] == "127.0.0.1"
+    assert events[-1]["reason"] == "this enrolment code was used already"
+
+
+def test_keys_of_others(gateway, tmp_path):
+    folder = tmp_path / "a"
+    csr = make_csr(folder, "key-1").decode()
+    status, _, answer = ask(gateway, {"csr": csr, "code": code(gateway, "key-1")})
+    assert status == 201
+    second = make_csr(folder, "key-2", key=folder / "device.key").decode()
+    status, _, problem = ask(gateway, {"csr": second, "code": code(gateway, "key-2")})
+    assert status == 409 and 'belongs to device "key-1"' in problem["detail"]
+    gateway.cli("cert", "revoke", answer["certificate"]["fingerprint"], "--reason", "key-compromise")
+    status, _, problem = ask(gateway, {"csr": second, "code": code(gateway, "key-2")})
+    assert status == 403 and "refused for ever" in problem["detail"]
+    assert "key-2" not in gateway.cli("device", "list").stdout
+
+
+@pytest.mark.parametrize("raw, status", [
+    (b"", 400), (b"{", 400), (b"[]", 400), (b"\xff\xfe", 400), (b'{"csr": 1}', 400), (b'{"code": "x"}', 400),
+    (b'{"csr": "x", "color": "red"}', 400), (b'{"csr": "x", "csr": "x"}', 400), (b'{"csr": "AAAA"}', 400),
+    (b'{"csr": "-----BEGIN CERTIFICATE REQUEST-----\\nAAAA\\n-----END CERTIFICATE REQUEST-----"}', 400),
+    (b'{"csr": "x", "code": "y", "password": "z"}', 400),
+])
+def test_bad_bodies(gateway, raw, status):
+    before = len(refusals(gateway))
+    assert ask(gateway, raw=raw)[0] == status
+    wait_until(lambda: len(refusals(gateway)) > before, what="the event")
+
+
+def test_other_methods_and_types(gateway):
+    status, headers, _ = ask(gateway, method="GET")
+    assert status == 405 and headers["Allow"] == "POST"
+    assert ask(gateway, raw=b"{}", headers={"Content-Type": "text/plain"})[0] == 415
+    assert ask(gateway, raw=b"{}", headers={})[0] == 415
+
+
+def test_a_code_for_many_is_used_as_often_as_it_says(gateway, tmp_path):
+    many = code(gateway, "--pattern", "many-*", "--uses", PATTERN_USES)
+    csrs = [make_csr(tmp_path / str(i), f"many-{i}").decode() for i in range(PATTERN_USES + 4)]
+
+    def once(csr):
+        status = 429
+        while status == 429:  # the last use is on its way to another one
+            status = ask(gateway, {"code": many, "csr": csr})[0]
+        return status
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(once, csrs))
+    assert sorted(statuses) == [201] * PATTERN_USES + [401] * 4
+    assert len(gateway.json("device", "list", "--match", "many-")) == PATTERN_USES
+
+
+# -- the queue
+
+def test_approval(make_gateway, tmp_path):
+    gw = make_gateway(set=["enrol.approval=anyone"])
+    csr = make_csr(tmp_path / "a", "queue-1")
+    body = {"csr": csr.decode()}
+    status, headers, answer = ask(gw, body)
+    assert status == 202 and int(headers["Retry-After"]) > 0 and answer["state"] == "pending"
+    assert ask(gw, body)[0] == 202
+    listed = gw.json("request", "list")
+    assert [(r["name"], r["state"], r["source"]) for r in listed] == [("queue-1", "pending", "127.0.0.1")]
+    der = openssl("pkey", "-in", tmp_path / "a" / "device.key", "-pubout", "-outform", "DER")
+    key = openssl("dgst", "-sha256", "-r", input=der).split()[0].decode()
+    assert listed[0]["key"] == answer["key"] == key
+    assert listed[0]["words"].replace("-", "") == key[:20]
+    assert listed[0]["words"] in gw.cli("request", "list").stdout
+    said = gw.cli("request", "approve", "1", "--group", "new").stdout
+    assert said.startswith("request 1: queue-1 gets its certificate when it asks again")
+    status, _, answer = ask(gw, body)
+    assert status == 201 and gw.json("device", "show", "queue-1")["groups"] == ["new"]
+    assert ask(gw, body)[2]["certificate"]["fingerprint"] == answer["certificate"]["fingerprint"]
+    denied = {"csr": make_csr(tmp_path / "b", "queue-2").decode()}
+    assert ask(gw, denied)[0] == 202
+    assert gw.cli("request", "deny", "2", "--why", "not ours").stdout == "request 2 of queue-2: denied\n"
+    status, _, problem = ask(gw, denied)
+    assert status == 403 and problem["detail"] == "an administrator denied this request: not ours"
+    gw.restart()
+    assert ask(gw, denied)[0] == 403 and ask(gw, body)[0] == 201
+
+
+# -- the end of the old certificate
+
+def test_the_old_certificate_ends_when_the_new_one_connects(gateway, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    csr = make_csr(first, "renew-1").decode()
+    write(first, ask(gateway, {"csr": csr, "code": code(gateway, "renew-1")})[2])
+    second.mkdir()
+    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+            second / "device.key", "-subj", "/CN=renew-1", "-outform", "DER", "-out", second / "device.csr")
+    subprocess.run(["curl", "-sS", "--fail-with-body", "--cacert", first / "ca.crt", "--cert", first / "device.crt",
+                    "--key", first / "device.key", "-H", "Content-Type: application/pkcs10", "--data-binary",
+                    f"@{second}/device.csr", "-o", second / "device.p7",
+                    f"https://127.0.0.1:{gateway.enrol}/.well-known/est/simplereenroll"], check=True)
+    der = base64.b64decode((second / "device.p7").read_bytes())
+    (second / "device.crt").write_bytes(openssl("pkcs7", "-inform", "DER", "-print_certs", input=der))
+    (second / "ca.crt").write_bytes((first / "ca.crt").read_bytes())
+    old = Client.tls(gateway.mqtts, V5, bundle=first)
+    old.connect("old")
+    assert statuses(gateway) == ["good", "good"]
+    new = Client.tls(gateway.mqtts, V5, bundle=second)
+    new.connect("new")
+    wait_until(lambda: statuses(gateway) == ["superseded", "good"], what="the end of the old certificate")
+    old.expect_closed()
+    new.close()
+    assert gateway.json("event", "list", "--name", "certificate.superseded")[-1]["device"] == "renew-1"
+
+
+def statuses(gw):
+    return [c["status"] for c in gw.json("cert", "list", "--device", "renew-1")]
