@@ -4,8 +4,9 @@
  * file, so a crash anywhere leaves nothing that the next start does not mend: a key without a
  * certificate gets one, and a certificate that the journal does not know was never made by us.
  */
-#include "certs/issue.h"
 #include "certs/csr.h"
+#include "certs/issuer.h"
+#include "certs/leaf.h"
 #include "daemon/base/check.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
@@ -19,30 +20,10 @@
 
 enum { UUID_LEN = 36, COMMON_NAME_MAX = 64, MS = 1000 };
 
-struct authority {
-	struct key *key;
-	struct certificate certificate;
-	bool journalled; /* the journal knows the certificate */
-};
-
-struct issuer {
-	struct keystore *ks;
-	struct journal *journal;
-	struct authority root;
-	struct authority issuing;
-	struct journal_report report;
-	bool is_new;       /* the authority was made by issuer_open */
-	bool issued;       /* the journal knows certificates below the authorities */
-	int64_t floor;     /* the clock is wrong below this */
-	int64_t newest_at; /* of all that was issued but server certificates */
-	uint64_t tokens;   /* thousandths of a certificate that may be issued now */
-	uint64_t filled_ms;
-};
-
 /* ---- clock and rate ---------------------------------------------------------------------------
  */
 
-static int check_clock(const struct issuer *i, int64_t now, struct why *why)
+int issuer_check_clock(const struct issuer *i, int64_t now, struct why *why)
 {
 	char shown[CLOCK_TEXT];
 	char least[CLOCK_TEXT];
@@ -88,7 +69,7 @@ static void count_time(struct issuer *i, enum journal_kind kind, int64_t at)
 		i->newest_at = MAX(i->newest_at, at);
 }
 
-static int record(struct issuer *i, enum journal_kind kind, int64_t now,
+int issuer_record(struct issuer *i, enum journal_kind kind, int64_t now,
 		  const struct certificate *c, struct why *why)
 {
 	const int err = journal_append(i->journal, kind, now, buf_view(&c->der), why);
@@ -97,16 +78,18 @@ static int record(struct issuer *i, enum journal_kind kind, int64_t now,
 	return err;
 }
 
-static int make(struct issuer *i, const struct certificate_order *order, const struct authority *by,
-		struct key *key, enum journal_kind kind, struct certificate *out, struct why *why)
+/* by NULL: signed by itself. */
+static int make(struct issuer *i, const struct certificate_order *order,
+		const struct certificate *by, struct key *key, enum journal_kind kind,
+		struct certificate *out, struct why *why)
 {
 	struct certificate c;
-	int err = check_clock(i, order->now, why);
+	int err = issuer_check_clock(i, order->now, why);
 	if (!err)
-		err = certificate_make(order, by ? &by->certificate : NULL, key, &c, why);
+		err = certificate_make(order, by, key, &c, why);
 	if (err)
 		return err;
-	err = record(i, kind, order->now, &c, why);
+	err = issuer_record(i, kind, order->now, &c, why);
 	if (err) {
 		certificate_fini(&c);
 		return err;
@@ -149,10 +132,21 @@ static int judge_device(const struct issuer *i, const struct device_order *order
 	return 0;
 }
 
+static int check_lock(const struct issuer *i, struct why *why)
+{
+	if (i->active->issuing_key)
+		return 0;
+	return why_set(why, ERR_AGAIN,
+		       "the certificate authority is locked: unlock it (gatehouse ca unlock), then "
+		       "ask again");
+}
+
 int issuer_device(struct issuer *i, const struct device_order *order, struct issue_time now,
 		  struct certificate *out, struct why *why)
 {
 	int err = judge_device(i, order, why);
+	if (!err)
+		err = check_lock(i, why);
 	if (!err)
 		err = take_token(i, now.mono_ms, why);
 	if (err)
@@ -167,7 +161,8 @@ int issuer_device(struct issuer *i, const struct device_order *order, struct iss
 		.now = now.wall,
 		.not_after = order->not_after,
 	};
-	return make(i, &wanted, &i->issuing, i->issuing.key, JOURNAL_DEVICE, out, why);
+	return make(i, &wanted, &i->active->issuing, i->active->issuing_key, JOURNAL_DEVICE, out,
+		    why);
 }
 
 int issuer_server(struct issuer *i, const struct key *key, const char *common_name,
@@ -175,6 +170,9 @@ int issuer_server(struct issuer *i, const struct key *key, const char *common_na
 		  struct why *why)
 {
 	const size_t n = strlen(common_name);
+	const int locked = check_lock(i, why);
+	if (locked)
+		return locked;
 	const struct certificate_order wanted = {
 		.profile = PROFILE_SERVER,
 		.spki = key_spki(key),
@@ -182,7 +180,8 @@ int issuer_server(struct issuer *i, const struct key *key, const char *common_na
 		.names = names,
 		.now = now.wall,
 	};
-	return make(i, &wanted, &i->issuing, i->issuing.key, JOURNAL_SERVER, out, why);
+	return make(i, &wanted, &i->active->issuing, i->active->issuing_key, JOURNAL_SERVER, out,
+		    why);
 }
 
 int issuer_commit(struct issuer *i, struct why *why)
@@ -192,12 +191,50 @@ int issuer_commit(struct issuer *i, struct why *why)
 
 const struct certificate *issuer_root(const struct issuer *i)
 {
-	return &i->root.certificate;
+	return &i->active->root;
 }
 
 const struct certificate *issuer_issuing(const struct issuer *i)
 {
-	return &i->issuing.certificate;
+	return &i->active->issuing;
+}
+
+bool issuer_is_locked(const struct issuer *i)
+{
+	return !i->active->issuing_key;
+}
+
+static const struct generation *signer_of(const struct issuer *i, const struct certificate *c)
+{
+	for (size_t k = i->all.n; k-- > 0;) {
+		const struct generation *g = i->all.at[k];
+		if (g->issuing.der.n && certificate_is_by(c, &g->issuing))
+			return g;
+	}
+	return NULL;
+}
+
+bool issuer_vouches(const struct issuer *i, const struct certificate *server)
+{
+	const struct generation *g = signer_of(i, server);
+	return g && g->state != CA_COMPROMISED;
+}
+
+void issuer_chain(const struct issuer *i, const struct certificate *leaf, struct buf *list)
+{
+	const struct generation *g = signer_of(i, leaf);
+	if (!g)
+		return;
+	issuer_put_certificate(list, buf_view(&g->issuing.der));
+	if (g == i->active && g->cross.der.n && generations_in(&i->all, CA_RETIRING))
+		issuer_put_certificate(list, buf_view(&g->cross.der));
+}
+
+void issuer_put_certificate(struct buf *list, struct str der)
+{
+	const uint32_t n = (uint32_t)der.n;
+	buf_put(list, &n, sizeof(n));
+	buf_str(list, der);
 }
 
 bool issuer_is_new(const struct issuer *i)
@@ -210,34 +247,79 @@ const struct journal_report *issuer_journal(const struct issuer *i)
 	return &i->report;
 }
 
+static bool is_own(const struct certificate *c, struct str spki)
+{
+	return c->der.n && str_eq(spki, certificate_spki(c));
+}
+
 bool issuer_owns(const struct issuer *i, struct str spki)
 {
-	return str_eq(spki, key_spki(i->root.key)) || str_eq(spki, key_spki(i->issuing.key));
+	for (size_t k = 0; k < i->all.n; k++) {
+		const struct generation *g = i->all.at[k];
+		if (is_own(&g->root, spki) || is_own(&g->issuing, spki) ||
+		    (g->issuing_key && str_eq(spki, key_spki(g->issuing_key))))
+			return true;
+	}
+	return false;
+}
+
+/* ---- judging what is in the journal -----------------------------------------------------------
+ */
+
+static int judge_leaf(const struct issuer *i, const struct journal_entry *entry,
+		      const struct certificate *c, struct why *why)
+{
+	struct leaf leaf;
+	const struct generation *g = signer_of(i, c);
+	if (!g)
+		return why_set(why, ERR_CRYPTO, "no authority of this gateway signed it");
+	if (c->not_after > g->issuing.not_after || c->not_before < g->issuing.not_before)
+		return why_set(why, ERR_INVALID, "its life is longer than its authority's");
+	if (leaf_read(entry->der, &leaf))
+		return why_set(why, ERR_MALFORMED, "it cannot be read");
+	if (entry->kind == JOURNAL_DEVICE)
+		return leaf_lint(&leaf, LEAF_STRICT, why);
+	if (leaf.ca || leaf.key_cert_sign || leaf.client_auth)
+		return why_set(why, ERR_INVALID, "it is more than the certificate of a server");
+	return 0;
+}
+
+static bool signed_by_a_root(const struct issuer *i, const struct certificate *c)
+{
+	for (size_t k = 0; k < i->all.n; k++)
+		if (i->all.at[k]->root.der.n && certificate_is_by(c, &i->all.at[k]->root))
+			return true;
+	return false;
+}
+
+int issuer_judge(const struct issuer *i, const struct journal_entry *entry, bool *known,
+		 struct why *why)
+{
+	struct certificate c;
+	int err = profile_read(entry->der, "in the journal", &c, why);
+	if (err)
+		return err;
+	*known = true;
+	if (entry->kind == JOURNAL_DEVICE || entry->kind == JOURNAL_SERVER)
+		err = judge_leaf(i, entry, &c, why);
+	else
+		*known = signed_by_a_root(i, &c);
+	certificate_fini(&c);
+	return err;
+}
+
+int issuer_walk(const struct issuer *i, struct journal_place *at, size_t max,
+		void (*each)(void *arg, const struct journal_entry *entry), void *arg, bool *end,
+		struct why *why)
+{
+	return journal_walk(i->journal, at, max, each, arg, end, why);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------
  */
 
-/* 0; ERR_NOT_FOUND when there is no certificate yet. */
-static int load_certificate(struct keystore *ks, enum key_slot slot, struct authority *a,
-			    struct why *why)
-{
-	AUTO_BUF der = {0};
-	const char *name = key_slot_info(slot)->name;
-	int err = keystore_load_certificate(ks, slot, &der, why);
-	if (!err)
-		err = profile_read(buf_view(&der), name, &a->certificate, why);
-	if (err)
-		return err;
-	if (!str_eq(certificate_spki(&a->certificate), key_spki(a->key)))
-		return why_set(why, ERR_CRYPTO,
-			       "%s/%s.crt does not belong to %s.key; restore both from one backup",
-			       keystore_path(ks), name, name);
-	return 0;
-}
-
 /* "Gatehouse CA 3f9a01": the digits tell the authorities of two gateways apart. */
-static char *authority_name(const char *title, struct str spki)
+char *issuer_name(const char *title, struct str spki)
 {
 	uint8_t digest[FINGERPRINT_LEN];
 	char hex[7];
@@ -246,43 +328,47 @@ static char *authority_name(const char *title, struct str spki)
 	return mem_printf("%s %s", title, hex);
 }
 
-static int make_authority(struct issuer *i, enum key_slot slot, struct authority *a, int64_t now,
-			  struct why *why)
+static int make_authority(struct issuer *i, const struct generation *g, bool root, int64_t now,
+			  struct certificate *out, struct why *why)
 {
-	const bool root = slot == SLOT_ROOT;
-	AUTO_CHAR name =
-		authority_name(root ? "Gatehouse CA" : "Gatehouse Issuing CA", key_spki(a->key));
+	struct key *key = root ? g->root_key : g->issuing_key;
+	AUTO_CHAR name = issuer_name(root ? "Gatehouse CA" : "Gatehouse Issuing CA", key_spki(key));
 	const struct certificate_order order = {
 		.profile = root ? PROFILE_ROOT : PROFILE_ISSUING,
-		.spki = key_spki(a->key),
+		.spki = key_spki(key),
 		.common_name = name,
 		.now = now,
 	};
-	int err = make(i, &order, root ? NULL : &i->root, i->root.key,
-		       root ? JOURNAL_ROOT : JOURNAL_ISSUING, &a->certificate, why);
+	int err = make(i, &order, root ? NULL : &g->root, g->root_key,
+		       root ? JOURNAL_ROOT : JOURNAL_ISSUING, out, why);
 	if (!err)
 		err = journal_sync(i->journal, why);
-	if (!err)
-		err = keystore_save_certificate(i->ks, slot, buf_view(&a->certificate.der), why);
 	if (!err)
 		log_notice("made the certificate authority \"%s\"", name);
 	return err;
 }
 
-static void note(struct authority *a, const struct journal_entry *entry)
+int issuer_complete(struct issuer *i, struct generation *g, int64_t now, struct why *why)
 {
-	if (str_eq(entry->der, buf_view(&a->certificate.der)))
-		a->journalled = true;
+	int err = 0;
+	if (g->root.der.n == 0)
+		err = make_authority(i, g, true, now, &g->root, why);
+	if (!err)
+		err = generation_save_certificates(i->ks, g, why);
+	if (!err && g->issuing.der.n == 0)
+		err = make_authority(i, g, false, now, &g->issuing, why);
+	return err ? err : generation_save_certificates(i->ks, g, why);
 }
 
 /* Sees every entry of the journal while it is verified. */
 static void see_entry(void *arg, const struct journal_entry *entry)
 {
 	struct issuer *i = arg;
-	if (entry->kind == JOURNAL_ROOT)
-		note(&i->root, entry);
-	if (entry->kind == JOURNAL_ISSUING)
-		note(&i->issuing, entry);
+	for (size_t k = 0; k < i->all.n; k++) {
+		struct generation *g = i->all.at[k];
+		g->root_journalled |= str_eq(entry->der, buf_view(&g->root.der));
+		g->issuing_journalled |= str_eq(entry->der, buf_view(&g->issuing.der));
+	}
 	i->issued |= entry->kind == JOURNAL_SERVER || entry->kind == JOURNAL_DEVICE;
 	count_time(i, entry->kind, entry->at);
 }
@@ -307,69 +393,101 @@ static int open_journal(struct issuer *i, bool fresh, struct why *why)
 
 /* An authority that the journal does not know: begin a new journal with it when the operator made
  * an empty file, else something was mixed up. */
-static int adopt(struct issuer *i, enum key_slot slot, struct authority *a, int64_t now,
-		 bool new_journal, struct why *why)
+static int adopt(struct issuer *i, const struct generation *g, const char *what,
+		 const struct certificate *c, bool journalled, bool new_journal, int64_t now,
+		 struct why *why)
 {
-	if (a->journalled)
+	char name[GENERATION_FILE];
+	if (journalled || c->der.n == 0)
 		return 0;
-	const char *name = key_slot_info(slot)->name;
+	generation_file(g, what, name);
 	if (!new_journal)
 		return why_set(why, ERR_CRYPTO,
 			       "%s/journal does not know %s.crt: they are of different backups; "
 			       "restore the whole directory from one",
 			       keystore_path(i->ks), name);
 	log_warning("a new journal begins: what was issued before with %s.crt is not in it", name);
-	return record(i, slot == SLOT_ROOT ? JOURNAL_ROOT : JOURNAL_ISSUING, now, &a->certificate,
-		      why);
+	return issuer_record(i,
+			     g->external                 ? JOURNAL_IMPORTED
+			     : strcmp(what, "root") == 0 ? JOURNAL_ROOT
+							 : JOURNAL_ISSUING,
+			     now, c, why);
 }
 
-static int complete(struct issuer *i, enum key_slot slot, struct authority *a, bool there,
-		    bool new_journal, int64_t now, struct why *why)
+static int adopt_all(struct issuer *i, int64_t now, struct why *why)
 {
-	if (there)
-		return adopt(i, slot, a, now, new_journal, why);
-	/* A second one would be worth nothing to the devices that trust the first. */
-	if (slot == SLOT_ROOT && i->issued)
-		return why_set(
-			why, ERR_NOT_FOUND,
-			"%s/%s.crt is missing though certificates were issued with it: restore "
-			"the whole directory from one backup, or move it away to begin a new "
-			"authority, which no device knows",
-			keystore_path(i->ks), key_slot_info(slot)->name);
-	return make_authority(i, slot, a, now, why);
+	int err = 0;
+	const bool fresh = journal_entries(i->journal) == 0;
+	for (size_t k = 0; k < i->all.n && err == 0; k++) {
+		const struct generation *g = i->all.at[k];
+		err = adopt(i, g, "root", &g->root, g->root_journalled, fresh, now, why);
+		if (!err)
+			err = adopt(i, g, "issuing", &g->issuing, g->issuing_journalled, fresh, now,
+				    why);
+	}
+	return err || !fresh ? err : journal_sync(i->journal, why);
 }
 
-static int load_authority(struct issuer *i, enum key_slot slot, struct authority *a, bool *there,
-			  struct why *why)
+static int lost(const struct issuer *i, const struct generation *g, const char *what,
+		const char *suffix, struct why *why)
 {
-	int err = keystore_need_key(i->ks, slot, &a->key, why);
+	char name[GENERATION_FILE];
+	generation_file(g, what, name);
+	return why_set(why, ERR_NOT_FOUND,
+		       "%s/%s.%s is missing though certificates were issued with it: restore the "
+		       "whole directory from one backup, or move it away to begin a new authority, "
+		       "which no device knows",
+		       keystore_path(i->ks), name, suffix);
+}
+
+static int need_key(struct issuer *i, const struct generation *g, const char *what,
+		    struct key **key, struct why *why)
+{
+	char name[GENERATION_FILE];
+	if (*key)
+		return 0;
+	generation_file(g, what, name);
+	AUTO(key) made = key_generate(KEY_P256);
+	const int err = keystore_save_key_named(i->ks, name, made, why);
 	if (err)
 		return err;
-	err = load_certificate(i->ks, slot, a, why);
-	*there = err == 0;
-	return err == ERR_NOT_FOUND ? 0 : err;
+	log_notice("made the key %s/%s.key", keystore_path(i->ks), name);
+	*key = TAKE(made);
+	return 0;
+}
+
+/* The one in use must be whole, or be made whole on a first start that was cut short. */
+static int complete_active(struct issuer *i, int64_t now, struct why *why)
+{
+	struct generation *g = i->active;
+	/* A second one would be worth nothing to the devices that trust the first. */
+	if (g->root.der.n == 0 && i->issued)
+		return lost(i, g, "root", "crt", why);
+	if (g->issuing.der.n && !g->issuing_key && !g->locked)
+		return lost(i, g, "issuing", "key", why);
+	if (g->root.der.n && g->issuing.der.n)
+		return 0;
+	if (g->root.der.n && !g->root_key)
+		return lost(i, g, "issuing", "crt", why);
+	int err = issuer_check_clock(i, now, why);
+	if (!err)
+		err = need_key(i, g, "root", &g->root_key, why);
+	if (!err)
+		err = need_key(i, g, "issuing", &g->issuing_key, why);
+	return err ? err : issuer_complete(i, g, now, why);
 }
 
 static int open_all(struct issuer *i, struct issue_time now, struct why *why)
 {
-	bool root = false;
-	bool issuing = false;
-	int err = load_authority(i, SLOT_ROOT, &i->root, &root, why);
-	if (!err)
-		err = load_authority(i, SLOT_ISSUING, &i->issuing, &issuing, why);
-	if (!err)
-		err = open_journal(i, !root, why);
+	int err = generations_load(i->ks, &i->all, why);
 	if (err)
 		return err;
-	i->is_new = !root;
-	if (!root)
-		err = check_clock(i, now.wall, why);
-	const bool new_journal = journal_entries(i->journal) == 0;
+	i->active = generations_in(&i->all, CA_ACTIVE);
+	i->is_new = i->active->root.der.n == 0;
+	err = open_journal(i, i->is_new, why);
 	if (!err)
-		err = complete(i, SLOT_ROOT, &i->root, root, new_journal, now.wall, why);
-	if (!err)
-		err = complete(i, SLOT_ISSUING, &i->issuing, issuing, new_journal, now.wall, why);
-	return err || !new_journal ? err : journal_sync(i->journal, why);
+		err = adopt_all(i, now.wall, why);
+	return err ? err : complete_active(i, now.wall, why);
 }
 
 int issuer_open(struct keystore *ks, int64_t floor, struct issue_time now, struct issuer **out,
@@ -387,17 +505,9 @@ int issuer_open(struct keystore *ks, int64_t floor, struct issue_time now, struc
 	return 0;
 }
 
-static void authority_fini(struct authority *a)
-{
-	if (a->key)
-		key_unref(a->key);
-	certificate_fini(&a->certificate);
-}
-
 void issuer_free(struct issuer *i)
 {
-	authority_fini(&i->root);
-	authority_fini(&i->issuing);
+	generations_fini(&i->all);
 	if (i->journal)
 		journal_free(i->journal);
 	free(i);

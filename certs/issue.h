@@ -40,6 +40,24 @@ DEFINE_AUTO(issuer, issuer_free)
 
 const struct certificate *issuer_root(const struct issuer *i);
 const struct certificate *issuer_issuing(const struct issuer *i);
+/* Does the issuing key wait for a passphrase? Then nothing is issued: ERR_AGAIN. */
+bool issuer_is_locked(const struct issuer *i);
+/* Did an authority of this gateway make that server certificate, one that is not compromised? */
+bool issuer_vouches(const struct issuer *i, const struct certificate *server);
+/* What completes the chain of a leaf: issuing certificate, and while an older root retires the
+ * cross certificate to it. Appended, each behind a 32-bit length. */
+void issuer_chain(const struct issuer *i, const struct certificate *leaf, struct buf *list);
+void issuer_put_certificate(struct buf *list, struct str der);
+/* "Gatehouse CA 3f9a01": a title with digits of a key. The caller frees it. */
+char *issuer_name(const char *title, struct str spki);
+/* Reads the journal from the disk again: journal_walk. */
+int issuer_walk(const struct issuer *i, struct journal_place *at, size_t max,
+		void (*each)(void *arg, const struct journal_entry *entry), void *arg, bool *end,
+		struct why *why);
+/* Is an entry of the journal what its kind says, signed by an authority of ours? *known: false for
+ * an authority that never came into use. 0, or what is wrong with it. */
+int issuer_judge(const struct issuer *i, const struct journal_entry *entry, bool *known,
+		 struct why *why);
 /* Did issuer_open make the authority (a first start)? */
 bool issuer_is_new(const struct issuer *i);
 /* What issuer_open found in the journal. */
@@ -56,7 +74,7 @@ struct device_order {
 /* A device's certificate: CN the name, SAN urn:uuid:UUID, clientAuth. The caller calls
  * certificate_fini, and hands it out only after issuer_commit.
  * 0; ERR_INVALID (name, uuid, end), ERR_MALFORMED or ERR_CRYPTO (key), ERR_LIMIT (rate), ERR_DENIED
- * (clock), ERR_UNAVAILABLE (journal), ERR_IO (disk full ...). */
+ * (clock), ERR_AGAIN (locked), ERR_UNAVAILABLE (journal), ERR_IO (disk full ...). */
 int issuer_device(struct issuer *i, const struct device_order *order, struct issue_time now,
 		  struct certificate *out, struct why *why);
 /* A server's certificate for a key of ours. common_name is cut away when it is longer than 64. */

@@ -22,7 +22,7 @@ void issue_service_init(struct issue_service *s)
 	list_init(&s->waiting);
 }
 
-static enum op_status status_of(int err)
+enum op_status issue_service_status(int err)
 {
 	switch (err) {
 	case 0:
@@ -30,6 +30,13 @@ static enum op_status status_of(int err)
 	case ERR_INVALID:
 	case ERR_MALFORMED:
 		return OP_INVALID;
+	case ERR_NOT_FOUND:
+		return OP_NOT_FOUND;
+	case ERR_EXISTS:
+	case ERR_CONFLICT:
+		return OP_CONFLICT;
+	case ERR_AGAIN:
+		return OP_LOCKED;
 	case ERR_LIMIT:
 		return OP_TOO_MANY;
 	case ERR_DENIED:
@@ -43,7 +50,7 @@ static enum op_status status_of(int err)
 static void refuse(struct issue_service *s, struct link *l, uint64_t id, int err,
 		   const struct why *why)
 {
-	const struct body_issue_done done = {.status = (uint8_t)status_of(err),
+	const struct body_issue_done done = {.status = (uint8_t)issue_service_status(err),
 					     .why = str_of(why->text)};
 	if (err == ERR_DENIED || err == ERR_IO || err == ERR_LIMIT || err == ERR_UNAVAILABLE)
 		s->trouble(s, err, why->text);
@@ -116,26 +123,5 @@ int issue_service_device(struct issue_service *s, struct link *l, struct record 
 	a->certificate = made;
 	list_append(&s->waiting, &a->node);
 	loop_defer(s->loop, &s->commit, commit);
-	return 0;
-}
-
-static void put(struct buf *list, enum ca_kind kind, const char *name, struct str der)
-{
-	const struct body_ca_cert b = {(uint8_t)kind, str_of(name), der};
-	ENTRIES_PUT(list, ca_cert, &b);
-}
-
-int issue_service_ca(struct issue_service *s, struct link *l, struct record *r)
-{
-	AUTO_BUF list = {0};
-	put(&list, CA_ROOT, "root", buf_view(&issuer_root(s->issuer)->der));
-	put(&list, CA_ISSUING, "issuing", buf_view(&issuer_issuing(s->issuer)->der));
-	for (enum key_slot slot = SLOT_SERVER; slot < SLOT_COUNT; slot++) {
-		AUTO_BUF der = {0};
-		if (servers_certificate(s->servers, slot, &der) == 0)
-			put(&list, CA_SERVER, key_slot_info(slot)->name, buf_view(&der));
-	}
-	const struct body_ca_get_done done = {buf_view(&list)};
-	LINK_SEND(l, CA_GET_DONE, ca_get_done, r->id, -1, &done);
 	return 0;
 }

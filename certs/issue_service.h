@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The store's requests: ISSUE_DEVICE and CA_GET. Answers of one loop turn wait for one sync of the
+ * The store's requests to issue: ISSUE_DEVICE. Answers of one loop turn wait for one sync of the
  * journal together: a fleet that enrols from a list costs one sync per turn, not one per device,
  * and still no certificate leaves before it is durable. Main thread.
  */
 #pragma once
 
-#include "certs/server.h"
+#include "certs/issue.h"
 #include "daemon/ipc/link.h"
 
 struct issue_service {
 	struct issuer *issuer;
-	struct servers *servers;
 	struct loop *loop;
 	/* Something an operator should hear about: ERR_DENIED (clock), ERR_IO (disk), ERR_LIMIT. */
 	void (*trouble)(struct issue_service *s, int err, const char *why);
@@ -24,6 +23,7 @@ void issue_service_init(struct issue_service *s);
  * dropped. What was issued stays in the journal; the store asks again. */
 void issue_service_forget(struct issue_service *s, const struct link *l);
 
-/* Handle one record each; they return like a link_handler. */
+/* Handles one record; returns like a link_handler. */
 int issue_service_device(struct issue_service *s, struct link *l, struct record *r);
-int issue_service_ca(struct issue_service *s, struct link *l, struct record *r);
+/* What an error of the issuer is for the one who asked. */
+enum op_status issue_service_status(int err);

@@ -29,18 +29,12 @@ static const char journal_name[] = "journal";
 static const char torn_name[] = "journal.torn";
 static const char first_chain[] = "gatehouse journal 1";
 
-struct place {
-	uint64_t size;     /* of the file up to here */
-	uint64_t sequence; /* of the record before it */
-	uint8_t chain[HASH];
-};
-
 struct journal {
 	int fd;
 	char *path;
-	struct place end;    /* where the next record goes */
-	struct place synced; /* what a crash leaves for certain */
-	bool broken;         /* refuses everything from now on */
+	struct journal_place end;    /* where the next record goes */
+	struct journal_place synced; /* what a crash leaves for certain */
+	bool broken;                 /* refuses everything from now on */
 };
 
 static void hash(const void *p, size_t n, uint8_t out[HASH])
@@ -48,9 +42,9 @@ static void hash(const void *p, size_t n, uint8_t out[HASH])
 	CHECK(gnutls_hash_fast(GNUTLS_DIG_SHA256, p, n, out) == 0);
 }
 
-static struct place beginning(void)
+struct journal_place journal_beginning(void)
 {
-	struct place start = {0};
+	struct journal_place start = {0};
 	hash(first_chain, sizeof(first_chain) - 1, start.chain);
 	return start;
 }
@@ -72,7 +66,7 @@ enum verdict { WHOLE, END, TORN, BROKEN, UNREADABLE };
 
 /* Whether what is there of a record agrees with what the next record would say, its certificate's
  * own length included: a wrong length in the middle must not pass for an unfinished end. */
-static bool agrees(const uint8_t *p, size_t n, size_t length, const struct place *at)
+static bool agrees(const uint8_t *p, size_t n, size_t length, const struct journal_place *at)
 {
 	enum { AT_VERSION = LENGTH, AT_SEQUENCE = LENGTH + 2, AT_DER = LENGTH + BODY_HEAD };
 	if (n > AT_VERSION && p[AT_VERSION] != VERSION)
@@ -92,7 +86,7 @@ static bool agrees(const uint8_t *p, size_t n, size_t length, const struct place
 
 /* A crash leaves the last record short, or (when the size came to the disk before the bytes did)
  * ending in zeros. A whole last record with a wrong chain is no accident of writing. */
-static bool is_unfinished(struct str rest, uint64_t left, const struct place *at)
+static bool is_unfinished(struct str rest, uint64_t left, const struct journal_place *at)
 {
 	size_t n = rest.n;
 	while (n && rest.p[n - 1] == 0)
@@ -109,7 +103,7 @@ static bool is_unfinished(struct str rest, uint64_t left, const struct place *at
 	return cut_short && agrees((const uint8_t *)rest.p, n, length, at);
 }
 
-static bool parse_body(struct str body, const struct place *at, struct journal_entry *entry)
+static bool parse_body(struct str body, const struct journal_place *at, struct journal_entry *entry)
 {
 	struct cur c = cur_of(body);
 	const uint8_t version = cur_u8(&c);
@@ -118,12 +112,13 @@ static bool parse_body(struct str body, const struct place *at, struct journal_e
 	entry->at = (int64_t)cur_u64le(&c);
 	entry->der = cur_bytes(&c, cur_left(&c));
 	return cur_ok(&c) && version == VERSION && entry->kind >= JOURNAL_ROOT &&
-	       entry->kind <= JOURNAL_DEVICE && entry->sequence == at->sequence + 1;
+	       entry->kind <= JOURNAL_IMPORTED && entry->sequence == at->sequence + 1;
 }
 
 /* Reads the record at *at into buf and moves *at behind it. */
-static enum verdict read_record(const struct journal *j, uint64_t file_size, struct place *at,
-				uint8_t buf[RECORD_MAX], struct journal_entry *entry)
+static enum verdict read_record(const struct journal *j, uint64_t file_size,
+				struct journal_place *at, uint8_t buf[RECORD_MAX],
+				struct journal_entry *entry)
 {
 	const uint64_t left = file_size - at->size;
 	if (left == 0)
@@ -157,7 +152,7 @@ static void set_aside(const struct keystore *ks, const void *p, size_t n)
 		fsync(fd);
 }
 
-static int cut(struct journal *j, const struct place *to)
+static int cut(struct journal *j, const struct journal_place *to)
 {
 	if (ftruncate(j->fd, (off_t)to->size) || fdatasync(j->fd)) {
 		j->broken = true;
@@ -237,7 +232,7 @@ int journal_open(struct keystore *ks, bool create,
 	AUTO(journal) j = mem_new(struct journal);
 	j->fd = fd;
 	j->path = mem_printf("%s/%s", keystore_path(ks), journal_name);
-	j->end = beginning();
+	j->end = journal_beginning();
 	err = keystore_judge_file(j->fd, j->path, why);
 	if (err)
 		return err;
@@ -276,7 +271,7 @@ int journal_append(struct journal *j, enum journal_kind kind, int64_t at, struct
 	if (j->broken)
 		return refuse(j, why);
 	CHECK(der.n <= JOURNAL_DER_MAX);
-	struct place next = j->end;
+	struct journal_place next = j->end;
 	uint8_t record[RECORD_MAX];
 	struct out o = out_make(record, sizeof(record));
 	out_u32le(&o, (uint32_t)(BODY_HEAD + der.n));
@@ -319,4 +314,35 @@ int journal_sync(struct journal *j, struct why *why)
 uint64_t journal_entries(const struct journal *j)
 {
 	return j->end.sequence;
+}
+
+int journal_walk(const struct journal *j, struct journal_place *at, size_t max,
+		 void (*each)(void *arg, const struct journal_entry *entry), void *arg, bool *end,
+		 struct why *why)
+{
+	uint8_t record[RECORD_MAX];
+	struct journal_entry entry;
+	struct journal_place place = *at;
+	enum verdict v = WHOLE;
+	errno = 0;
+	for (size_t n = 0; n < max && place.size < j->end.size && v == WHOLE; n++) {
+		v = read_record(j, j->end.size, &place, record, &entry);
+		if (v == WHOLE)
+			each(arg, &entry);
+	}
+	if (v == UNREADABLE)
+		return why_set(why, ERR_IO, "cannot read %s at byte %llu: %s", j->path,
+			       (unsigned long long)place.size, strerror(errno));
+	if (v != WHOLE || place.size > j->end.size)
+		return why_set(why, ERR_CRYPTO,
+			       "%s is damaged or was changed at byte %llu, behind record %llu",
+			       j->path, (unsigned long long)place.size,
+			       (unsigned long long)place.sequence);
+	*end = place.size == j->end.size;
+	*at = place;
+	struct stat st;
+	if (*end && (j->broken || fstat(j->fd, &st) || (uint64_t)st.st_size != j->end.size))
+		return why_set(why, ERR_CRYPTO, "%s is damaged or was changed behind record %llu",
+			       j->path, (unsigned long long)place.sequence);
+	return 0;
 }

@@ -23,6 +23,8 @@ enum journal_kind {
 	JOURNAL_ISSUING,
 	JOURNAL_SERVER,
 	JOURNAL_DEVICE,
+	JOURNAL_CROSS,
+	JOURNAL_IMPORTED, /* an authority's certificate that someone else made */
 };
 
 enum { JOURNAL_DER_MAX = 16 * KiB };
@@ -61,3 +63,17 @@ int journal_append(struct journal *j, enum journal_kind kind, int64_t at, struct
  * whatever was issued with them must not be handed out. 0, ERR_IO or ERR_UNAVAILABLE. */
 int journal_sync(struct journal *j, struct why *why);
 uint64_t journal_entries(const struct journal *j); /* including those not yet synced */
+
+/* A place between two records. */
+struct journal_place {
+	uint64_t size;     /* of the file up to here */
+	uint64_t sequence; /* of the record before it */
+	uint8_t chain[32]; /* of the record before it */
+};
+struct journal_place journal_beginning(void);
+/* Reads what is on the disk again, at most max records from *at on, verifies the chain and moves
+ * *at behind what was read; *end: nothing follows. 0; ERR_CRYPTO: the chain does not hold behind
+ * *at; ERR_IO. */
+int journal_walk(const struct journal *j, struct journal_place *at, size_t max,
+		 void (*each)(void *arg, const struct journal_entry *entry), void *arg, bool *end,
+		 struct why *why);

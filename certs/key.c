@@ -81,28 +81,33 @@ struct key *key_generate(enum key_algorithm algorithm)
 	return k;
 }
 
-static bool looks_encrypted(struct str bytes)
+bool key_is_encrypted(struct str bytes)
 {
 	return memmem(bytes.p, bytes.n, "ENCRYPTED", 9) != NULL;
 }
 
-int key_parse(struct str bytes, const char *name, struct key **out, struct why *why)
+static int check_size(struct str bytes, const char *name, struct why *why)
 {
 	if (bytes.n == 0 || bytes.n > KEY_FILE_MAX)
 		return why_set(why, ERR_MALFORMED, "the key %s has %zu bytes; 1 to %u are allowed",
 			       name, bytes.n, KEY_FILE_MAX);
-	if (looks_encrypted(bytes))
-		return why_set(
-			why, ERR_CRYPTO,
-			"the key %s is encrypted; store it without a passphrase, readable by "
-			"root alone",
-			name);
+	return 0;
+}
+
+/* passphrase NULL: none. */
+static int parse(struct str bytes, const char *name, const char *passphrase, struct key **out,
+		 struct why *why)
+{
 	AUTO(key) k = key_new();
 	const gnutls_datum_t in = {(unsigned char *)(uintptr_t)bytes.p, (unsigned)bytes.n};
 	const bool pem = memmem(bytes.p, bytes.n, "-----BEGIN", 10) != NULL;
 	const int r = gnutls_x509_privkey_import2(k->x509, &in,
 						  pem ? GNUTLS_X509_FMT_PEM : GNUTLS_X509_FMT_DER,
-						  NULL, GNUTLS_PKCS_PLAIN);
+						  passphrase, passphrase ? 0 : GNUTLS_PKCS_PLAIN);
+	/* One wrong passphrase in 256 gives bytes with good padding, which are no key. */
+	if (r < 0 && passphrase)
+		return why_set(why, ERR_DENIED,
+			       "the passphrase does not open %s (or the file is damaged)", name);
 	if (r < 0)
 		return why_set(why, ERR_MALFORMED, "the key %s cannot be read as PEM or DER: %s",
 			       name, gnutls_strerror(r));
@@ -114,16 +119,56 @@ int key_parse(struct str bytes, const char *name, struct key **out, struct why *
 	return 0;
 }
 
-void key_write(const struct key *k, struct buf *out)
+int key_parse(struct str bytes, const char *name, struct key **out, struct why *why)
+{
+	const int err = check_size(bytes, name, why);
+	if (err)
+		return err;
+	if (key_is_encrypted(bytes))
+		return why_set(
+			why, ERR_CRYPTO,
+			"the key %s is encrypted; store it without a passphrase, readable by "
+			"root alone",
+			name);
+	return parse(bytes, name, NULL, out, why);
+}
+
+int key_parse_encrypted(struct str bytes, const char *name, struct str passphrase, struct key **out,
+			struct why *why)
+{
+	int err = check_size(bytes, name, why);
+	if (err)
+		return err;
+	char *text = str_dup(passphrase);
+	err = parse(bytes, name, text, out, why);
+	secret_wipe(text, passphrase.n);
+	free(text);
+	return err;
+}
+
+static void write_pem(const struct key *k, const char *passphrase, unsigned flags, struct buf *out)
 {
 	gnutls_datum_t pem;
-	CHECK(gnutls_x509_privkey_export2_pkcs8(k->x509, GNUTLS_X509_FMT_PEM, NULL,
-						GNUTLS_PKCS_PLAIN, &pem) == 0);
+	CHECK(gnutls_x509_privkey_export2_pkcs8(k->x509, GNUTLS_X509_FMT_PEM, passphrase, flags,
+						&pem) == 0);
 	/* Room first: a buf that grows would leave a copy of the key behind. */
 	buf_reserve(out, pem.size);
 	buf_put(out, pem.data, pem.size);
 	secret_wipe(pem.data, pem.size);
 	gnutls_free(pem.data);
+}
+
+void key_write_encrypted(const struct key *k, struct str passphrase, struct buf *out)
+{
+	char *text = str_dup(passphrase);
+	write_pem(k, text, GNUTLS_PKCS_PBES2_AES_256, out);
+	secret_wipe(text, passphrase.n);
+	free(text);
+}
+
+void key_write(const struct key *k, struct buf *out)
+{
+	write_pem(k, NULL, GNUTLS_PKCS_PLAIN, out);
 }
 
 struct key *key_ref(struct key *k)

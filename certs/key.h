@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A private key in the vault's memory, with its public half. Immutable and counted, so signer
- * threads share it while the issuer thread replaces tables. Nothing here leaves the vault: the only
- * writer of private bytes is key_write, for the key store. Any thread.
+ * A private key with its public half: of the vault, and in the command line the root that an
+ * administrator takes off the machine. Immutable and counted, so signer threads share it while the
+ * issuer thread replaces tables. The only writers of private bytes are key_write, for the key
+ * store, and key_write_encrypted. Any thread.
  */
 #pragma once
 
@@ -25,6 +26,17 @@ struct key *key_generate(enum key_algorithm algorithm);
 int key_parse(struct str bytes, const char *name, struct key **out, struct why *why);
 /* Appends the key as unencrypted PKCS#8 in PEM. */
 void key_write(const struct key *k, struct buf *out);
+
+enum { PASSPHRASE_MIN = 8, PASSPHRASE_MAX = 511 }; /* bytes */
+
+/* Is this PEM of PKCS#8 that a passphrase opens? */
+bool key_is_encrypted(struct str bytes);
+/* As key_parse, of such a file. ERR_DENIED: the passphrase is another one. Takes 0.3 s. */
+int key_parse_encrypted(struct str bytes, const char *name, struct str passphrase, struct key **out,
+			struct why *why);
+/* Appends the key as PKCS#8 in PEM, encrypted with PBES2 (PBKDF2-HMAC-SHA-256, 600,000 rounds;
+ * AES-256-CBC), which openssl reads. Takes 0.3 s. */
+void key_write_encrypted(const struct key *k, struct str passphrase, struct buf *out);
 
 struct key *key_ref(struct key *k);
 void key_unref(struct key *k);

@@ -4,6 +4,7 @@
  * directory may be the only thing that the sandbox leaves.
  */
 #include "certs/keystore.h"
+#include "certs/seal.h"
 #include "daemon/base/check.h"
 #include "daemon/base/err.h"
 #include "daemon/base/fd.h"
@@ -31,6 +32,8 @@ static const char temporary_suffix[] = ".tmp";
 struct keystore {
 	int dir;
 	char *path;
+	size_t seals;
+	unsigned char seal[KEYSTORE_SEALS_MAX][SEAL_KEY_SIZE];
 };
 
 static const struct key_slot_info slots[SLOT_COUNT] = {
@@ -48,19 +51,6 @@ const struct key_slot_info *key_slot_info(enum key_slot slot)
 {
 	CHECK(slot < SLOT_COUNT);
 	return &slots[slot];
-}
-
-/* ---- how keys rest ----------------------------------------------------------------------------
- */
-
-static void seal(const struct key *key, struct buf *out)
-{
-	key_write(key, out);
-}
-
-static int unseal(struct str bytes, const char *name, struct key **out, struct why *why)
-{
-	return key_parse(bytes, name, out, why);
 }
 
 /* ---- directory and files ----------------------------------------------------------------------
@@ -158,6 +148,7 @@ void keystore_free(struct keystore *ks)
 {
 	close(ks->dir);
 	free(ks->path);
+	secret_wipe(ks->seal, sizeof(ks->seal));
 	free(ks);
 }
 
@@ -224,30 +215,189 @@ static int save(struct keystore *ks, const char *name, struct str bytes, struct 
 	return why_set(why, ERR_IO, "cannot write %s/%s: %s", ks->path, name, strerror(cause));
 }
 
+/* ---- how keys rest ----------------------------------------------------------------------------
+ */
+
+void keystore_seal_with(struct keystore *ks, struct str key)
+{
+	CHECK(key.n == SEAL_KEY_SIZE);
+	if (ks->seals < KEYSTORE_SEALS_MAX)
+		memcpy(ks->seal[ks->seals++], key.p, SEAL_KEY_SIZE);
+}
+
+static struct str seal_key(const struct keystore *ks, size_t i)
+{
+	return str_make(ks->seal[i], SEAL_KEY_SIZE);
+}
+
+/* What is inside; *current: as it would be written now. */
+static int unseal(const struct keystore *ks, const char *file, struct str bytes, struct buf *out,
+		  bool *current, struct why *why)
+{
+	*current = ks->seals == 0;
+	if (!seal_is(bytes)) {
+		buf_reserve(out, bytes.n);
+		buf_str(out, bytes);
+		return 0;
+	}
+	for (size_t i = 0; i < ks->seals; i++) {
+		const int err = seal_open(seal_key(ks, i), file, bytes, out);
+		*current = i == 0;
+		if (err == 0)
+			return 0;
+	}
+	return why_set(why, ERR_CRYPTO,
+		       "%s/%s was sealed on another host, or with a key of this host that is gone: "
+		       "bring host.key back, or restore with gatehouse ca restore",
+		       ks->path, file);
+}
+
+static int save_sealed(struct keystore *ks, const char *file, struct str pem, struct why *why)
+{
+	AUTO_BUF sealed = {0};
+	if (ks->seals == 0)
+		return save(ks, file, pem, why);
+	seal_put(seal_key(ks, 0), file, pem, &sealed);
+	return save(ks, file, buf_view(&sealed), why);
+}
+
 /* ---- keys and certificates --------------------------------------------------------------------
+ */
+
+static int load_pem(struct keystore *ks, const char *file, struct buf *pem, struct why *why)
+{
+	AUTO_SECRET bytes = {0};
+	bool current;
+	int err = load(ks, file, KEY_FILE_MAX, &bytes, why);
+	if (!err)
+		err = unseal(ks, file, buf_view(&bytes), pem, &current, why);
+	if (err || current)
+		return err;
+	err = save_sealed(ks, file, buf_view(pem), why);
+	if (!err)
+		log_notice("sealed the key %s/%s", ks->path, file);
+	return err;
+}
+
+int keystore_load_key_named(struct keystore *ks, const char *name, struct key **out,
+			    struct why *why)
+{
+	AUTO_SECRET pem = {0};
+	AUTO_CHAR file = mem_printf("%s.key", name);
+	const int err = load_pem(ks, file, &pem, why);
+	if (err)
+		return err;
+	AUTO_CHAR path = mem_printf("%s/%s", ks->path, file);
+	if (key_is_encrypted(buf_view(&pem)))
+		return why_set(why, ERR_UNAVAILABLE, "%s is locked with a passphrase", path);
+	return key_parse(buf_view(&pem), path, out, why);
+}
+
+int keystore_save_key_named(struct keystore *ks, const char *name, const struct key *key,
+			    struct why *why)
+{
+	AUTO_SECRET pem = {0};
+	AUTO_CHAR file = mem_printf("%s.key", name);
+	if (faccessat(ks->dir, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return why_set(why, ERR_EXISTS, "%s/%s exists and is not overwritten", ks->path,
+			       file);
+	key_write(key, &pem);
+	return save_sealed(ks, file, buf_view(&pem), why);
+}
+
+int keystore_lock_key(struct keystore *ks, const char *name, const struct key *key,
+		      struct str passphrase, struct why *why)
+{
+	AUTO_SECRET pem = {0};
+	AUTO_CHAR file = mem_printf("%s.key", name);
+	key_write_encrypted(key, passphrase, &pem);
+	return save_sealed(ks, file, buf_view(&pem), why);
+}
+
+int keystore_unlock_key(struct keystore *ks, const char *name, struct str passphrase,
+			struct key **out, struct why *why)
+{
+	AUTO_SECRET locked = {0};
+	AUTO_SECRET pem = {0};
+	AUTO_CHAR file = mem_printf("%s.key", name);
+	struct key *found = NULL;
+	int err = load_pem(ks, file, &locked, why);
+	if (!err)
+		err = key_parse_encrypted(buf_view(&locked), file, passphrase, &found, why);
+	if (err)
+		return err;
+	AUTO(key) key = found;
+	key_write(key, &pem);
+	err = save_sealed(ks, file, buf_view(&pem), why);
+	if (!err)
+		*out = TAKE(key);
+	return err;
+}
+
+int keystore_load_certificate_named(struct keystore *ks, const char *name, struct buf *der,
+				    struct why *why)
+{
+	AUTO_BUF bytes = {0};
+	AUTO_CHAR file = mem_printf("%s.crt", name);
+	const int err = load(ks, file, CERTIFICATE_FILE_MAX, &bytes, why);
+	if (err)
+		return err;
+	const gnutls_datum_t pem = {(unsigned char *)bytes.p, (unsigned)bytes.n};
+	gnutls_datum_t decoded;
+	const int r = gnutls_pem_base64_decode2("CERTIFICATE", &pem, &decoded);
+	if (r < 0)
+		return why_set(why, ERR_MALFORMED, "%s/%s holds no certificate in PEM: %s",
+			       ks->path, file, gnutls_strerror(r));
+	buf_put(der, decoded.data, decoded.size);
+	gnutls_free(decoded.data);
+	return 0;
+}
+
+int keystore_save_certificate_named(struct keystore *ks, const char *name, struct str der,
+				    struct why *why)
+{
+	AUTO_CHAR file = mem_printf("%s.crt", name);
+	const gnutls_datum_t in = {(unsigned char *)(uintptr_t)der.p, (unsigned)der.n};
+	gnutls_datum_t pem;
+	CHECK(gnutls_pem_base64_encode2("CERTIFICATE", &in, &pem) == 0);
+	const int err = save(ks, file, str_make(pem.data, pem.size), why);
+	gnutls_free(pem.data);
+	return err;
+}
+
+int keystore_load_file(struct keystore *ks, const char *file, size_t max, struct buf *out,
+		       struct why *why)
+{
+	return load(ks, file, max, out, why);
+}
+
+int keystore_save_file(struct keystore *ks, const char *file, struct str bytes, struct why *why)
+{
+	return save(ks, file, bytes, why);
+}
+
+int keystore_remove_file(struct keystore *ks, const char *file, struct why *why)
+{
+	if (unlinkat(ks->dir, file, 0) && errno != ENOENT)
+		return why_set(why, ERR_IO, "cannot remove %s/%s: %s", ks->path, file,
+			       strerror(errno));
+	if (fsync(ks->dir))
+		return why_set(why, ERR_IO, "cannot sync %s: %s", ks->path, strerror(errno));
+	return 0;
+}
+
+/* ---- by slot ----------------------------------------------------------------------------------
  */
 
 int keystore_load_key(struct keystore *ks, enum key_slot slot, struct key **out, struct why *why)
 {
-	AUTO_SECRET bytes = {0};
-	AUTO_CHAR name = mem_printf("%s.key", key_slot_info(slot)->name);
-	const int err = load(ks, name, KEY_FILE_MAX, &bytes, why);
-	if (err)
-		return err;
-	AUTO_CHAR path = mem_printf("%s/%s", ks->path, name);
-	return unseal(buf_view(&bytes), path, out, why);
+	return keystore_load_key_named(ks, key_slot_info(slot)->name, out, why);
 }
 
 int keystore_save_key(struct keystore *ks, enum key_slot slot, const struct key *key,
 		      struct why *why)
 {
-	AUTO_SECRET bytes = {0};
-	AUTO_CHAR name = mem_printf("%s.key", key_slot_info(slot)->name);
-	if (faccessat(ks->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return why_set(why, ERR_EXISTS, "%s/%s exists and is not overwritten", ks->path,
-			       name);
-	seal(key, &bytes);
-	return save(ks, name, buf_view(&bytes), why);
+	return keystore_save_key_named(ks, key_slot_info(slot)->name, key, why);
 }
 
 int keystore_need_key(struct keystore *ks, enum key_slot slot, struct key **out, struct why *why)
@@ -267,30 +417,11 @@ int keystore_need_key(struct keystore *ks, enum key_slot slot, struct key **out,
 int keystore_load_certificate(struct keystore *ks, enum key_slot slot, struct buf *der,
 			      struct why *why)
 {
-	AUTO_BUF bytes = {0};
-	AUTO_CHAR name = mem_printf("%s.crt", key_slot_info(slot)->name);
-	const int err = load(ks, name, CERTIFICATE_FILE_MAX, &bytes, why);
-	if (err)
-		return err;
-	const gnutls_datum_t pem = {(unsigned char *)bytes.p, (unsigned)bytes.n};
-	gnutls_datum_t decoded;
-	const int r = gnutls_pem_base64_decode2("CERTIFICATE", &pem, &decoded);
-	if (r < 0)
-		return why_set(why, ERR_MALFORMED, "%s/%s holds no certificate in PEM: %s",
-			       ks->path, name, gnutls_strerror(r));
-	buf_put(der, decoded.data, decoded.size);
-	gnutls_free(decoded.data);
-	return 0;
+	return keystore_load_certificate_named(ks, key_slot_info(slot)->name, der, why);
 }
 
 int keystore_save_certificate(struct keystore *ks, enum key_slot slot, struct str der,
 			      struct why *why)
 {
-	AUTO_CHAR name = mem_printf("%s.crt", key_slot_info(slot)->name);
-	const gnutls_datum_t in = {(unsigned char *)(uintptr_t)der.p, (unsigned)der.n};
-	gnutls_datum_t pem;
-	CHECK(gnutls_pem_base64_encode2("CERTIFICATE", &in, &pem) == 0);
-	const int err = save(ks, name, str_make(pem.data, pem.size), why);
-	gnutls_free(pem.data);
-	return err;
+	return keystore_save_certificate_named(ks, key_slot_info(slot)->name, der, why);
 }

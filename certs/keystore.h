@@ -8,7 +8,9 @@
  * old file or the new one. A key is never overwritten. Other files of the directory (the journal)
  * are opened through keystore_dir. Used before the threads start and by the issuer thread.
  *
- * Keys rest as PKCS#8 in PEM. seal and unseal in keystore.c are the only places that know this.
+ * Keys rest as PKCS#8 in PEM, sealed (certs/seal.h) with a key of the host that the parent gives;
+ * without one, in tests, they rest plain. A key that was plain or sealed with an older key of the
+ * host is sealed anew when it is loaded.
  */
 #pragma once
 
@@ -47,9 +49,38 @@ DEFINE_AUTO(keystore, keystore_free)
 int keystore_dir(const struct keystore *ks); /* descriptor of the directory, owned by ks */
 const char *keystore_path(const struct keystore *ks);
 
-/* 0; ERR_NOT_FOUND; ERR_DENIED (who can read it, who owns it), ERR_IO, or what key_parse gives. */
-int keystore_load_key(struct keystore *ks, enum key_slot slot, struct key **out, struct why *why);
+enum { KEYSTORE_SEALS_MAX = 4 };
+
+/* A key of the host, SEAL_KEY_SIZE bytes. The first one seals, all of them open. Before the first
+ * key is loaded. */
+void keystore_seal_with(struct keystore *ks, struct str key);
+
+/* Files by name, without ".key" or ".crt": those of the slots, and "root-2", "issuing-2" ...
+ * Load: 0; ERR_NOT_FOUND; ERR_DENIED (who can read it, who owns it), ERR_IO, ERR_CRYPTO (sealed on
+ * another host), ERR_UNAVAILABLE (a passphrase opens it), or what key_parse gives. */
+int keystore_load_key_named(struct keystore *ks, const char *name, struct key **out,
+			    struct why *why);
 /* 0; ERR_EXISTS; ERR_IO (disk full ...): then nothing was changed. */
+int keystore_save_key_named(struct keystore *ks, const char *name, const struct key *key,
+			    struct why *why);
+int keystore_load_certificate_named(struct keystore *ks, const char *name, struct buf *der,
+				    struct why *why);
+int keystore_save_certificate_named(struct keystore *ks, const char *name, struct str der,
+				    struct why *why);
+/* Puts a passphrase on a key file in place of what is there, and takes it off again: 0; ERR_DENIED
+ * (another passphrase); the others as above. */
+int keystore_lock_key(struct keystore *ks, const char *name, const struct key *key,
+		      struct str passphrase, struct why *why);
+int keystore_unlock_key(struct keystore *ks, const char *name, struct str passphrase,
+			struct key **out, struct why *why);
+/* A file by its whole name. Remove: 0 also when there is none. */
+int keystore_load_file(struct keystore *ks, const char *file, size_t max, struct buf *out,
+		       struct why *why);
+int keystore_save_file(struct keystore *ks, const char *file, struct str bytes, struct why *why);
+int keystore_remove_file(struct keystore *ks, const char *file, struct why *why);
+
+/* The same for the slots. */
+int keystore_load_key(struct keystore *ks, enum key_slot slot, struct key **out, struct why *why);
 int keystore_save_key(struct keystore *ks, enum key_slot slot, const struct key *key,
 		      struct why *why);
 /* Loads the key of a slot, making and saving it when it is missing. */

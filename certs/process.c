@@ -5,7 +5,9 @@
  * changed, every hour).
  */
 #include "certs/process.h"
+#include "certs/ca_service.h"
 #include "certs/issue_service.h"
+#include "certs/seal.h"
 #include "certs/tls_service.h"
 #include "daemon/base/build.h"
 #include "daemon/base/clock.h"
@@ -49,6 +51,9 @@ struct vault {
 	struct link *store;
 	struct report report;
 	struct issue_service issue;
+	struct ca_service ca;
+	size_t seals; /* keys of the host, until the key store is open */
+	unsigned char seal[KEYSTORE_SEALS_MAX][SEAL_KEY_SIZE];
 	struct tls_service tls;
 	struct loop_timer renew;
 	int last_trouble;
@@ -158,6 +163,12 @@ static void renew_again(void)
 		log_error("server certificates: %s", why.text);
 }
 
+static void authority_changed(struct ca_service *s)
+{
+	(void)s;
+	renew_again();
+}
+
 static void hour(struct loop_timer *t)
 {
 	renew_again();
@@ -174,12 +185,24 @@ static int on_issue_device(struct link *l, struct record *r)
 
 static int on_ca_get(struct link *l, struct record *r)
 {
-	return issue_service_ca(&vault.issue, l, r);
+	return ca_service_get(&vault.ca, l, r);
+}
+
+static int on_ca_change(struct link *l, struct record *r)
+{
+	return ca_service_change(&vault.ca, l, r);
+}
+
+static int on_ca_check(struct link *l, struct record *r)
+{
+	return ca_service_check(&vault.ca, l, r);
 }
 
 static const link_handler store_handlers[MSG_COUNT] = {
 	[MSG_ISSUE_DEVICE] = on_issue_device,
 	[MSG_CA_GET] = on_ca_get,
+	[MSG_CA_CHANGE] = on_ca_change,
+	[MSG_CA_CHECK] = on_ca_check,
 };
 
 static void drop_store(struct link *l)
@@ -311,9 +334,21 @@ static int on_machine(struct record *r)
 	return 0;
 }
 
+static int on_seal(struct record *r)
+{
+	struct body_seal b;
+	if (body_seal_get(r->body, &b) || b.key.n != SEAL_KEY_SIZE || vault.started)
+		return ERR_MALFORMED;
+	if (vault.seals < KEYSTORE_SEALS_MAX)
+		memcpy(vault.seal[vault.seals++], b.key.p, SEAL_KEY_SIZE);
+	return 0;
+}
+
 static int on_message(struct child *p, struct record *r)
 {
 	(void)p;
+	if (r->type == MSG_SEAL)
+		return on_seal(r);
 	if (r->type == MSG_MACHINE)
 		return on_machine(r);
 	if (r->type == MSG_LISTENER_KEY)
@@ -344,6 +379,9 @@ static int open_all(const struct config *c, struct why *why)
 {
 	AUTO_CHAR dir = mem_printf("%s/vault", c->gateway.state_dir);
 	int err = keystore_open(dir, &vault.ks, why);
+	for (size_t i = 0; i < vault.seals && err == 0; i++)
+		keystore_seal_with(vault.ks, str_make(vault.seal[i], SEAL_KEY_SIZE));
+	secret_wipe(vault.seal, sizeof(vault.seal));
 	if (!err)
 		err = issuer_open(vault.ks, build_time(), now(), &vault.issuer, why);
 	if (!err)
@@ -354,15 +392,18 @@ static int open_all(const struct config *c, struct why *why)
 	vault.tls = (struct tls_service){
 		.signer = vault.signer,
 		.servers = vault.servers,
-		.issuing = buf_view(&issuer_issuing(vault.issuer)->der),
 		.loop = child_loop(vault.child),
 		.misbehaved = peer_misbehaved,
 	};
 	vault.issue = (struct issue_service){
 		.issuer = vault.issuer,
-		.servers = vault.servers,
 		.loop = child_loop(vault.child),
 		.trouble = trouble,
+	};
+	vault.ca = (struct ca_service){
+		.issuer = vault.issuer,
+		.servers = vault.servers,
+		.changed = authority_changed,
 	};
 	issue_service_init(&vault.issue);
 	err = tls_service_init(&vault.tls, why);

@@ -12,7 +12,8 @@
 #include <gnutls/x509.h>
 
 static const struct profile profiles[] = {
-	[PROFILE_ROOT] = {"root", true, 1, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN, NULL,
+	/* Below it: the next root (cross), its issuing authority. */
+	[PROFILE_ROOT] = {"root", true, 2, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN, NULL,
 			  (int64_t)20 * YEAR},
 	[PROFILE_ISSUING] = {"issuing", true, 0,
 			     GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN |
@@ -22,6 +23,8 @@ static const struct profile profiles[] = {
 			    GNUTLS_KP_TLS_WWW_SERVER, (int64_t)397 * DAY},
 	[PROFILE_DEVICE] = {"device", false, -1, GNUTLS_KEY_DIGITAL_SIGNATURE,
 			    GNUTLS_KP_TLS_WWW_CLIENT, 0},
+	[PROFILE_CROSS] = {"cross", true, 1, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN, NULL,
+			   0},
 };
 
 const struct profile *profile_get(enum profile_id id)
@@ -304,4 +307,94 @@ int certificate_make(const struct certificate_order *order, const struct certifi
 		err = read_back(crt, name, out, why);
 	gnutls_x509_crt_deinit(crt);
 	return err;
+}
+
+/* ---- authorities ------------------------------------------------------------------------------
+ */
+
+/* The subject as it is encoded; freed by the caller. */
+static int raw_subject(const struct certificate *c, gnutls_datum_t *out)
+{
+	gnutls_x509_crt_t crt;
+	int r = import(buf_view(&c->der), &crt);
+	if (r < 0)
+		return r;
+	r = gnutls_x509_crt_get_raw_dn(crt, out);
+	gnutls_x509_crt_deinit(crt);
+	return r;
+}
+
+static bool same_subject(const struct certificate *a, const struct certificate *b)
+{
+	gnutls_datum_t one = {NULL, 0};
+	gnutls_datum_t two = {NULL, 0};
+	const bool same = raw_subject(a, &one) >= 0 && raw_subject(b, &two) >= 0 &&
+			  str_eq(str_make(one.data, one.size), str_make(two.data, two.size));
+	gnutls_free(one.data);
+	gnutls_free(two.data);
+	return same;
+}
+
+static bool common_name_of(const struct certificate *c, char out[SAN_ENTRY_MAX])
+{
+	gnutls_x509_crt_t crt;
+	size_t n = SAN_ENTRY_MAX;
+	if (import(buf_view(&c->der), &crt) < 0)
+		return false;
+	const int r =
+		gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, out, &n);
+	gnutls_x509_crt_deinit(crt);
+	return r >= 0;
+}
+
+int certificate_cross(const struct certificate *root, const struct certificate *issuer,
+		      struct key *issuer_key, int64_t now, struct certificate *out, struct why *why)
+{
+	char name[SAN_ENTRY_MAX];
+	struct certificate c;
+	const struct certificate_order order = {
+		.profile = PROFILE_CROSS,
+		.spki = certificate_spki(root),
+		.common_name = name,
+		.now = now,
+		.not_after = root->not_after,
+	};
+	if (!common_name_of(root, name))
+		return why_set(why, ERR_INVALID, "the new root has no common name");
+	const int err = certificate_make(&order, issuer, issuer_key, &c, why);
+	if (err)
+		return err;
+	if (!certificate_is_cross(&c, root, issuer)) {
+		certificate_fini(&c);
+		return why_set(
+			why, ERR_INVALID,
+			"the new root's name cannot be written as its owner wrote it: let its "
+			"owner make the cross certificate and import it");
+	}
+	*out = c;
+	return 0;
+}
+
+bool certificate_is_cross(const struct certificate *c, const struct certificate *root,
+			  const struct certificate *issuer)
+{
+	return c->der.n && str_eq(certificate_spki(c), certificate_spki(root)) &&
+	       same_subject(c, root) && certificate_is_by(c, issuer);
+}
+
+int certificate_judge_authority(const struct certificate *c, struct why *why)
+{
+	gnutls_x509_crt_t crt;
+	unsigned ca = 0;
+	unsigned usage = 0;
+	struct spki_facts facts;
+	if (import(buf_view(&c->der), &crt) < 0)
+		return why_set(why, ERR_INVALID, "a certificate cannot be read");
+	const int r = gnutls_x509_crt_get_basic_constraints(crt, NULL, &ca, NULL);
+	const int u = gnutls_x509_crt_get_key_usage(crt, &usage, NULL);
+	gnutls_x509_crt_deinit(crt);
+	if (r < 0 || !ca || (u >= 0 && !(usage & GNUTLS_KEY_KEY_CERT_SIGN)))
+		return why_set(why, ERR_INVALID,
+			       "a certificate is none of an authority (CA:TRUE, keyCertSign)");
+	return spki_check(certificate_spki(c), &facts, why);
 }

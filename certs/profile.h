@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The four kinds of certificate that the vault makes, and the only code that assembles one. What a
- * certificate may be is in this table, not in a request: nobody who talks to the vault can ask for
- * a CA, a longer life or another purpose. RFC 5280. Pure apart from random serial numbers.
+ * The five kinds of certificate that the gateway makes, and the only code that assembles one. What
+ * a certificate may be is in this table, not in a request: nobody who talks to the vault can ask
+ * for a CA, a longer life or another purpose. RFC 5280. Pure apart from random serial numbers.
  */
 #pragma once
 
@@ -10,7 +10,14 @@
 #include "certs/key.h"
 #include "certs/san.h"
 
-enum profile_id { PROFILE_ROOT, PROFILE_ISSUING, PROFILE_SERVER, PROFILE_DEVICE };
+enum profile_id {
+	PROFILE_ROOT,
+	PROFILE_ISSUING,
+	PROFILE_SERVER,
+	PROFILE_DEVICE,
+	PROFILE_CROSS, /* a root, certified by the root before it: for those who know only that one
+			*/
+};
 
 enum {
 	SERIAL_LEN = 16,      /* bytes, random, the top bits 01: positive and of constant length */
@@ -70,3 +77,15 @@ struct certificate_order {
  * ERR_INVALID (it would have ended already) or ERR_CRYPTO. */
 int certificate_make(const struct certificate_order *order, const struct certificate *issuer,
 		     struct key *issuer_key, struct certificate *out, struct why *why);
+
+/* A certificate for root's name and key by another root: a chain that ends in root goes on to
+ * issuer. 0, ERR_CRYPTO, or ERR_INVALID (root is over, or its name is not of the form that the
+ * gateway gives: bring a cross certificate that its owner made). */
+int certificate_cross(const struct certificate *root, const struct certificate *issuer,
+		      struct key *issuer_key, int64_t now, struct certificate *out,
+		      struct why *why);
+/* Is c the root's name and key, signed by issuer? */
+bool certificate_is_cross(const struct certificate *c, const struct certificate *root,
+			  const struct certificate *issuer);
+/* May c sign certificates: CA:TRUE, keyCertSign, and a key that is accepted? 0 or ERR_INVALID. */
+int certificate_judge_authority(const struct certificate *c, struct why *why);

@@ -14,6 +14,7 @@
 struct server {
 	struct key *key;
 	struct certificate certificate; /* der.n = 0: none yet */
+	struct buf rest;                /* of the chain: issuer_chain */
 };
 
 struct servers {
@@ -65,6 +66,7 @@ void servers_free(struct servers *s)
 		if (s->server[slot].key)
 			key_unref(s->server[slot].key);
 		certificate_fini(&s->server[slot].certificate);
+		buf_fini(&s->server[slot].rest);
 	}
 	pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -94,13 +96,35 @@ static const char *why_renew(const struct certificate *c, const struct issuer *i
 	return NULL;
 }
 
-static void publish(struct servers *s, enum key_slot slot, struct certificate *c)
+/* Leaf and rest change together: nobody sees a chain of two authorities. */
+static void publish(struct servers *s, enum key_slot slot, const struct issuer *issuer,
+		    struct certificate *c)
 {
+	struct buf rest = {0};
+	issuer_chain(issuer, c, &rest);
 	pthread_mutex_lock(&s->lock);
 	struct certificate old = s->server[slot].certificate;
+	struct buf old_rest = s->server[slot].rest;
 	s->server[slot].certificate = *c;
+	s->server[slot].rest = rest;
 	pthread_mutex_unlock(&s->lock);
 	certificate_fini(&old);
+	buf_fini(&old_rest);
+}
+
+/* The rest may change while the leaf stays. True: it did, after the leaf was shown once. */
+static bool refresh_rest(struct servers *s, enum key_slot slot, const struct issuer *issuer)
+{
+	struct buf rest = {0};
+	struct server *server = &s->server[slot];
+	issuer_chain(issuer, &server->certificate, &rest);
+	pthread_mutex_lock(&s->lock);
+	struct buf old = server->rest;
+	server->rest = rest;
+	pthread_mutex_unlock(&s->lock);
+	const bool changed = old.n && !str_eq(buf_view(&old), buf_view(&rest));
+	buf_fini(&old);
+	return changed;
 }
 
 static int make(struct servers *s, enum key_slot slot, struct issuer *issuer,
@@ -118,7 +142,7 @@ static int make(struct servers *s, enum key_slot slot, struct issuer *issuer,
 		certificate_fini(&c);
 		return err;
 	}
-	publish(s, slot, &c);
+	publish(s, slot, issuer, &c);
 	return 0;
 }
 
@@ -131,15 +155,18 @@ int servers_renew(struct servers *s, struct issuer *issuer, const char *common_n
 		const char *name = key_slot_info(slot)->name;
 		const struct certificate *have = &s->server[slot].certificate;
 		const char *cause = why_renew(have, issuer, names, now.wall);
-		if (!cause)
+		if (!cause) {
+			count += refresh_rest(s, slot, issuer);
 			continue;
-		const bool usable = certificate_is_by(have, issuer_issuing(issuer));
+		}
+		const bool usable = have->der.n && issuer_vouches(issuer, have);
 		const int err = make(s, slot, issuer, common_name, names, now, why);
 		if (err && !usable)
 			return err;
 		if (err) {
 			log_warning("the server certificate %s stays as it is (%s, but: %s)", name,
 				    cause, why->text);
+			count += refresh_rest(s, slot, issuer);
 			continue;
 		}
 		log_notice("made the server certificate %s: %s", name, cause);
@@ -157,4 +184,18 @@ int servers_certificate(struct servers *s, enum key_slot slot, struct buf *der)
 	buf_str(der, bytes);
 	pthread_mutex_unlock(&s->lock);
 	return bytes.n ? 0 : ERR_NOT_FOUND;
+}
+
+int servers_chain(struct servers *s, enum key_slot slot, struct buf *list)
+{
+	CHECK(slot >= SLOT_SERVER && slot < SLOT_COUNT);
+	pthread_mutex_lock(&s->lock);
+	const struct server *server = &s->server[slot];
+	const bool there = server->certificate.der.n != 0;
+	if (there) {
+		issuer_put_certificate(list, buf_view(&server->certificate.der));
+		buf_str(list, buf_view(&server->rest));
+	}
+	pthread_mutex_unlock(&s->lock);
+	return there ? 0 : ERR_NOT_FOUND;
 }

@@ -21,8 +21,9 @@ struct key *servers_key(const struct servers *s, enum key_slot slot); /* owned b
 
 /* Loads what is on disk and makes every certificate that is missing, damaged, of another authority,
  * for other names, or past two thirds of its life. common_name is the gateway's name; names should
- * hold it too. Counts what it made in *made. When one cannot be made while a usable one exists,
- * that one stays and the cause is logged; 0 then. Else what issuer_server says. */
+ * hold it too. Counts in *made what it made, and chains that go on otherwise than before. When one
+ * cannot be made while a usable one exists, that one stays and the cause is logged; 0 then. Else
+ * what issuer_server says. */
 int servers_renew(struct servers *s, struct issuer *issuer, const char *common_name,
 		  const struct san_set *names, struct issue_time now, unsigned *made,
 		  struct why *why);
@@ -30,3 +31,5 @@ int servers_renew(struct servers *s, struct issuer *issuer, const char *common_n
 /* The certificate of a server slot as DER, appended. ERR_NOT_FOUND before servers_renew made it.
  * Any thread. */
 int servers_certificate(struct servers *s, enum key_slot slot, struct buf *der);
+/* The same with what completes its chain, each behind a 32-bit length. */
+int servers_chain(struct servers *s, enum key_slot slot, struct buf *list);

@@ -79,21 +79,11 @@ static int sign(struct link_thread *t, const struct record *ask)
 	return rpc_reply(&t->rpc, MSG_TLS_SIGN_DONE, ask->id, str_make(bytes, o.need));
 }
 
-static void put_certificate(struct buf *list, struct str der)
-{
-	const uint32_t n = (uint32_t)der.n;
-	buf_put(list, &n, sizeof(n));
-	buf_str(list, der);
-}
-
 static void put_own_chain(struct tls_service *s, enum key_slot slot, struct buf *chains)
 {
-	AUTO_BUF leaf = {0};
 	AUTO_BUF certificates = {0};
-	if (servers_certificate(s->servers, slot, &leaf))
+	if (servers_chain(s->servers, slot, &certificates))
 		return;
-	put_certificate(&certificates, buf_view(&leaf));
-	put_certificate(&certificates, s->issuing);
 	const struct body_chain chain = {
 		.key = s->id[slot],
 		.spki = key_spki(servers_key(s->servers, slot)),

@@ -13,7 +13,6 @@
 struct tls_service {
 	struct signer *signer;
 	struct servers *servers;
-	struct str issuing;      /* DER of the issuing certificate, completes the chains */
 	uint32_t id[SLOT_COUNT]; /* of the server keys in the signer */
 	struct loop *loop;       /* of the main thread */
 	struct list threads;     /* one per link */

@@ -138,6 +138,8 @@ static const struct table tables[] = {
 	 .column = {{"AUTHORITY", "name"},
 		    {"SUBJECT", "subject"},
 		    {"STATE", "state"},
+		    {"KEY", "key"},
+		    {"DEVICES", "certificates"},
 		    {"FINGERPRINT", "fingerprint"},
 		    {"ENDS", "not_after"}},
 	 .name = {"authorities"}},

@@ -118,6 +118,7 @@ const char *authorise_outcome(enum op_status status)
 		[OP_TOO_MANY] = "too-many",
 		[OP_FAILED] = "failed",
 		[OP_UNAUTHENTICATED] = "unauthenticated",
+		[OP_LOCKED] = "locked",
 	};
 	CHECK(status < ARRAY_LEN(word));
 	return word[status];

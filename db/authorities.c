@@ -8,6 +8,7 @@
 #include "daemon/ipc/rec.h"
 #include "db/change.h"
 #include "db/hash.h"
+#include "db/op_cert.h"
 #include "db/profile.h"
 #include "db/registry.h"
 
@@ -20,6 +21,17 @@ static const char *const kind_word[] = {
 	[CA_ISSUING] = "issuing",
 	[CA_CROSS] = "cross",
 	[CA_EXTERNAL] = "external",
+};
+
+static const char *const state_word[] = {
+	[CA_NEXT] = "next",       [CA_ACTIVE] = "active",           [CA_RETIRING] = "retiring",
+	[CA_RETIRED] = "retired", [CA_COMPROMISED] = "compromised",
+};
+
+static const char *const key_word[] = {
+	[CA_KEY_AWAY] = "away",
+	[CA_KEY_HERE] = "here",
+	[CA_KEY_LOCKED] = "locked",
 };
 
 static struct sql_value fingerprint_of(struct str der, unsigned char fp[SHA256_SIZE])
@@ -37,20 +49,79 @@ static bool is_known(struct store *s, const char *text, struct str der)
 	return sql_get_int(s->registry, &unused, text, &value, 1);
 }
 
+static void insert_ca(struct store *s, const struct body_ca_cert *ca,
+		      const struct certificate *cert, struct buf *entries)
+{
+	unsigned char fp[SHA256_SIZE];
+	SQL_RUN(s->registry,
+		"INSERT INTO ca(fp, kind, name, subject, der, state, not_before, not_after, "
+		"generation, key) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		fingerprint_of(ca->der, fp), sql_text(kind_word[ca->kind]), sql_str(ca->name),
+		sql_text(cert->name), sql_blob(ca->der), sql_text(state_word[ca->state]),
+		sql_int(cert->not_before), sql_int(cert->not_after), sql_int(ca->generation),
+		sql_text(key_word[ca->key]));
+	registry_put_ca(s->registry, sql_last_id(s->registry), entries);
+}
+
+/* Whoever has the key of an authority can make what it likes: nothing under it counts any more. */
+static void revoke_all(struct store *s, int64_t ca_id, struct buf *entries)
+{
+	AUTO_QUERY q = SQL_QUERY(s->registry,
+				 "SELECT id FROM cert WHERE ca_id = ? AND status IN (0, 2, 3, 4)",
+				 sql_int(ca_id));
+	AUTO_BUF ids = {0};
+	while (sql_next(&q)) {
+		const int64_t id = sql_at_int(&q, 0);
+		buf_put(&ids, &id, sizeof(id));
+	}
+	sql_query_end(&q);
+	SQL_RUN(s->registry,
+		"UPDATE cert SET status = 1, reason = ?, revoked_at = ? WHERE ca_id = ? AND "
+		"status IN (0, 2, 3, 4)",
+		sql_int(REASON_CA_COMPROMISE), sql_int(timefloor_now(&s->floor)), sql_int(ca_id));
+	for (size_t i = 0; i < ids.n; i += sizeof(int64_t)) {
+		int64_t id;
+		memcpy(&id, ids.p + i, sizeof(id));
+		registry_put_cert(s->registry, id, entries);
+	}
+}
+
 /* A row for an authority, and its entry. */
 static void register_ca(struct store *s, const struct body_ca_cert *ca,
 			const struct certificate *cert, struct buf *entries)
 {
 	unsigned char fp[SHA256_SIZE];
-	if (is_known(s, "SELECT 1 FROM ca WHERE fp = ?", ca->der))
+	AUTO_QUERY q = SQL_QUERY(s->registry, "SELECT id, state, key FROM ca WHERE fp = ?",
+				 fingerprint_of(ca->der, fp));
+	if (!sql_next(&q)) {
+		sql_query_end(&q);
+		insert_ca(s, ca, cert, entries);
 		return;
+	}
+	const int64_t id = sql_at_int(&q, 0);
+	const bool same = str_is(sql_at_str(&q, 1), state_word[ca->state]) &&
+			  str_is(sql_at_str(&q, 2), key_word[ca->key]);
+	const bool was = str_is(sql_at_str(&q, 1), state_word[CA_COMPROMISED]);
+	sql_query_end(&q);
+	if (same)
+		return;
+	SQL_RUN(s->registry, "UPDATE ca SET state = ?, key = ? WHERE id = ?",
+		sql_text(state_word[ca->state]), sql_text(key_word[ca->key]), sql_int(id));
+	registry_put_ca(s->registry, id, entries);
+	if (ca->state == CA_COMPROMISED && !was)
+		revoke_all(s, id, entries);
+}
+
+/* One that was made anew is not shown any more. */
+static void supersede_servers(struct store *s, const struct body_ca_cert *ca)
+{
+	unsigned char fp[SHA256_SIZE];
 	SQL_RUN(s->registry,
-		"INSERT INTO ca(fp, kind, name, subject, der, state, not_before, not_after) "
-		"VALUES(?, ?, ?, ?, ?, 'active', ?, ?)",
-		fingerprint_of(ca->der, fp), sql_text(kind_word[ca->kind]), sql_str(ca->name),
-		sql_text(cert->name), sql_blob(ca->der), sql_int(cert->not_before),
-		sql_int(cert->not_after));
-	registry_put_ca(s->registry, sql_last_id(s->registry), entries);
+		"UPDATE cert SET status = 3, reason = ?, revoked_at = ? WHERE profile = 'server' "
+		"AND "
+		"name = ? AND status = 0 AND fp <> ?",
+		sql_int(REASON_SUPERSEDED), sql_int(timefloor_now(&s->floor)), sql_str(ca->name),
+		fingerprint_of(ca->der, fp));
 }
 
 static void register_server(struct store *s, const struct body_ca_cert *ca,
@@ -68,12 +139,14 @@ static void register_server(struct store *s, const struct body_ca_cert *ca,
 		issuer ? sql_int(issuer) : sql_null(), sql_str(ca->name), sql_blob(cert->spki),
 		sql_blob(ca->der), sql_int(cert->not_before), sql_int(cert->not_after),
 		sql_int(timefloor_now(&s->floor)));
+	supersede_servers(s, ca);
 }
 
 static int register_one(struct store *s, const struct body_ca_cert *ca, struct buf *entries)
 {
 	struct certificate cert;
-	if (ca->kind > CA_SERVER || certificate_read(ca->der, &cert))
+	if (ca->kind > CA_SERVER || ca->state > CA_COMPROMISED || ca->key > CA_KEY_LOCKED ||
+	    certificate_read(ca->der, &cert))
 		return ERR_MALFORMED;
 	if (ca->kind == CA_SERVER)
 		register_server(s, ca, &cert);
@@ -82,7 +155,7 @@ static int register_one(struct store *s, const struct body_ca_cert *ca, struct b
 	return 0;
 }
 
-static int register_all(struct store *s, struct str list, struct buf *entries)
+int authorities_take(struct store *s, struct str list, struct buf *entries)
 {
 	struct cur c = cur_of(list);
 	struct str entry;
@@ -148,7 +221,7 @@ int authorities_answer(struct store *s, struct link *l, struct record *r)
 	return 0;
 }
 
-void authorities_changed(struct store *s)
+static void tell_enrol(struct store *s)
 {
 	struct link *enrol = s->peer[PROCESS_ENROL].link;
 	const struct body_authorities_changed body = {};
@@ -164,11 +237,11 @@ static int64_t count_roots(struct store *s)
 	return n;
 }
 
-static int take(struct store *s, struct str list)
+static int take(struct store *s, struct str list, bool *changed)
 {
 	AUTO_BUF entries = {0};
 	sql_begin(s->registry);
-	int err = register_all(s, list, &entries);
+	int err = authorities_take(s, list, &entries);
 	if (err) {
 		sql_rollback(s->registry);
 		return err;
@@ -186,6 +259,7 @@ static int take(struct store *s, struct str list)
 	} else {
 		change_tell(s, buf_view(&entries));
 	}
+	*changed = entries.n != 0;
 	/* With a full disk those that are known will do. */
 	return count_roots(s) ? 0 : err ? err : ERR_NOT_FOUND;
 }
@@ -204,12 +278,19 @@ static void publish_roots(struct store *s)
 		LINK_SEND(s->parent, ROOTS, roots, 0, -1, &body);
 }
 
+void authorities_changed(struct store *s)
+{
+	publish_roots(s);
+	tell_enrol(s);
+}
+
 static void answered(struct store *s, struct record *reply)
 {
 	struct body_ca_get_done done;
+	bool changed = false;
 	int err = body_ca_get_done_get(reply->body, &done);
 	if (!err)
-		err = take(s, done.certificates);
+		err = take(s, done.certificates, &changed);
 	if (err) {
 		log_error("the authorities of the vault could not be registered: %s",
 			  err == ERR_MALFORMED || err == ERR_NOT_FOUND ? err_text(err)
@@ -219,6 +300,8 @@ static void answered(struct store *s, struct record *reply)
 		return;
 	}
 	publish_roots(s);
+	if (changed)
+		tell_enrol(s);
 	if (s->ready)
 		return;
 	s->ready = true;
@@ -273,7 +356,7 @@ void authorities_chain_pem(struct store *s, struct buf *out)
 
 void authorities_roots_pem(struct store *s, struct buf *out)
 {
-	AUTO_QUERY q = SQL_QUERY(s->registry,
-				 "SELECT der FROM ca WHERE kind = 'root' AND state = 'active'");
+	AUTO_QUERY q = SQL_QUERY(s->registry, "SELECT der FROM ca WHERE kind = 'root' AND "
+					      "state IN ('active', 'next') ORDER BY state");
 	put_pem(&q, out);
 }

@@ -12,14 +12,20 @@
 
 enum { AUTHORITIES_MS = 10000 };
 
+/* Within a transaction: makes the tables say what the vault says (records of struct body_ca_cert).
+ * Appends entries for the broker. Certificates of an authority that is compromised are revoked. 0
+ * or ERR_MALFORMED. */
+int authorities_take(struct store *s, struct str list, struct buf *entries);
+
 /* Asks the vault over its present link. The first answer makes the store ready. */
 void authorities_ask(struct store *s);
 /* AUTHORITIES_GET. Returns like a link_handler. */
 int authorities_answer(struct store *s, struct link *l, struct record *r);
-/* Tells those who asked for them that they are others by now. */
+/* After the commit of a change: tells those who publish, show or hand out authorities. */
 void authorities_changed(struct store *s);
 /* The row of the authority that issued this certificate, 0 when it is none of ours. */
 int64_t authorities_issuer(struct store *s, const struct certificate *cert);
-/* PEM of a certificate's issuing authorities below the root, and of all active roots; appended. */
+/* PEM of a certificate's issuing authorities below the root, and of the active root
+ * and the one that comes next; appended. */
 void authorities_chain_pem(struct store *s, struct buf *out);
 void authorities_roots_pem(struct store *s, struct buf *out);

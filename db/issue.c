@@ -118,7 +118,7 @@ static void answered(struct link_call *call, int err, struct record *reply)
 		return;
 	}
 	if (done.status != OP_OK) {
-		const enum op_status status = done.status <= OP_FAILED ? done.status : OP_FAILED;
+		const enum op_status status = done.status <= OP_LOCKED ? done.status : OP_FAILED;
 		op_refuse(c, status, "csr", "%.*s", STR_ARG(done.why));
 		return;
 	}

@@ -189,39 +189,12 @@ void op_cert_add(struct op_call *c)
 	issue_ask(c, name, str_of(uuid), insert_cert);
 }
 
-/* ---- authorities ---- */
-
-static void put_authorities(struct store *s, struct buf *out)
+void cert_put_servers(struct store *s, struct buf *out)
 {
-	AUTO_QUERY q = SQL_QUERY(
-		s->registry, "SELECT name, kind, subject, state, fp, not_before, not_after, der "
-			     "FROM ca ORDER BY id");
-	rec_list(out, "authorities");
-	while (sql_next(&q)) {
-		AUTO_BUF pem = {0};
-		certificate_pem(sql_at_str(&q, 7), &pem);
-		rec_object(out, "");
-		rec_str(out, "name", sql_at_str(&q, 0));
-		rec_str(out, "kind", sql_at_str(&q, 1));
-		rec_str(out, "subject", sql_at_str(&q, 2));
-		rec_str(out, "state", sql_at_str(&q, 3));
-		rec_bytes(out, "fingerprint", sql_at_str(&q, 4));
-		op_put_time(out, "not_before", sql_at_int(&q, 5));
-		op_put_time(out, "not_after", sql_at_int(&q, 6));
-		rec_str(out, "pem", buf_view(&pem));
-		rec_end(out);
-	}
-	rec_end(out);
-}
-
-void op_ca_show(struct op_call *c)
-{
-	put_authorities(c->s, &c->result);
 	AUTO_QUERY q =
-		SQL_QUERY(c->s->registry,
-			  CERT_COLUMNS "WHERE cert.profile = 'server' AND cert.not_after > ? "
-				       "ORDER BY cert.id",
-			  sql_int(timefloor_now(&c->s->floor)));
-	put_all(c->s, &q, "server_certificates", &c->result);
-	op_done(c);
+		SQL_QUERY(s->registry,
+			  CERT_COLUMNS "WHERE cert.profile = 'server' AND cert.status = 0 AND "
+				       "cert.not_after > ? ORDER BY cert.id",
+			  sql_int(timefloor_now(&s->floor)));
+	put_all(s, &q, "server_certificates", out);
 }

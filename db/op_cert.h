@@ -22,8 +22,6 @@
  * cert.revoke   items: list of certificates that were revoked
  * cert.hold     a certificate: revoked until cert.release takes that back
  * cert.release  a certificate
- * ca.show       authorities: list of {name, kind (root, issuing, cross, external), subject, state,
- *               fingerprint, not_before, not_after, pem}; server_certificates: list of certificates
  * Changes also answer broker and sessions_closed (change.h).
  */
 #pragma once
@@ -34,5 +32,7 @@
 void cert_put(struct store *s, int64_t id, struct buf *out);
 /* Appends the list "certificates" of a device. */
 void cert_put_of_device(struct store *s, int64_t device_id, struct buf *out);
+/* Appends the list "server_certificates": those of the gateway that have not ended. */
+void cert_put_servers(struct store *s, struct buf *out);
 /* Within a change: revokes every certificate of the device that is not revoked yet. How many. */
 int64_t cert_revoke_all(struct op_call *c, int64_t device_id, int reason);

@@ -97,6 +97,7 @@ static const struct {
 	{REASON_AFFILIATION, "affiliation-changed"},
 	{REASON_PRIVILEGE, "privilege-withdrawn"},
 	{REASON_HOLD, "hold"},
+	{REASON_CA_COMPROMISE, "ca-compromise"},
 };
 
 const char *cert_reason_word(int reason)
@@ -114,7 +115,8 @@ bool cert_reason(struct op_call *c, int *reason)
 	if (!op_str(c, "reason", &word))
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
-		if (!str_is(word, reasons[i].word) || reasons[i].reason == REASON_HOLD)
+		if (!str_is(word, reasons[i].word) || reasons[i].reason == REASON_HOLD ||
+		    reasons[i].reason == REASON_CA_COMPROMISE)
 			continue;
 		*reason = reasons[i].reason;
 		return true;

@@ -14,6 +14,7 @@
 #include "db/device_scram.h"
 #include "db/enrol.h"
 #include "db/migrate.h"
+#include "db/op_ca.h"
 #include "db/ops.h"
 #include "db/registry.h"
 #include "db/renewal.h"
@@ -403,6 +404,7 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 void store_close(struct store *s)
 {
 	ops_cancel_all(s);
+	op_ca_check_reset(s);
 	for (enum process p = 0; p < PROCESS_COUNT; p++) {
 		struct link *l = s->peer[p].link;
 		drop_link(s, p);

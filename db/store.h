@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "daemon/base/map.h"
 #include "daemon/ipc/child.h"
 #include "db/backoff.h"
 #include "db/events.h"
@@ -79,6 +80,8 @@ struct store {
 	struct link_call ca_call;
 	struct list calls; /* struct op_call in progress */
 	unsigned calls_n;
+	struct map checked;  /* fingerprints that the present ca.check has seen (op_ca_check.c) */
+	uint64_t checked_to; /* how far it came: records of the journal */
 	struct list login_asks; /* struct login_ask in progress (device_login.c) */
 	struct backoff backoff; /* of people who log in */
 	struct guard *guard;    /* of devices that log in with a password */

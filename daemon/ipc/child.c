@@ -136,6 +136,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_START] = on_start,
 	[MSG_STOP] = on_stop,
 	[MSG_MACHINE] = on_other,
+	[MSG_SEAL] = on_other,
 	[MSG_LISTENER_KEY] = on_other,
 	[MSG_LISTENER_FILES] = on_other,
 	[MSG_TICKET_MASTER] = on_other,

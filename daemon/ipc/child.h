@@ -40,7 +40,7 @@ struct child_hooks {
 	/* A changed configuration (slice text). 0, or an error and one line in why: nothing was
 	 * changed then. */
 	int (*reload)(struct child *p, struct str config, struct buf *why);
-	/* Any other message of the parent that the table allows: MACHINE, LISTENER_KEY,
+	/* Any other message of the parent that the table allows: MACHINE, SEAL, LISTENER_KEY,
 	 * LISTENER_FILES, TICKET_MASTER, PROCESS_STATE, GATEWAY, SETTING_DONE. Returns like a
 	 * link_handler. May come before start(). NULL: none expected. */
 	int (*message)(struct child *p, struct record *r);

@@ -135,6 +135,7 @@ enum cert_status { CERT_GOOD, CERT_REVOKED, CERT_HOLD, CERT_SUPERSEDED, CERT_PEN
 enum revocation_reason {
 	REASON_UNSPECIFIED = 0,
 	REASON_KEY_COMPROMISE = 1,
+	REASON_CA_COMPROMISE = 2,
 	REASON_AFFILIATION = 3,
 	REASON_SUPERSEDED = 4,
 	REASON_CESSATION = 5,
@@ -142,6 +143,20 @@ enum revocation_reason {
 	REASON_PRIVILEGE = 9,
 };
 enum ca_kind { CA_ROOT, CA_ISSUING, CA_CROSS, CA_EXTERNAL, CA_SERVER };
+enum ca_key { CA_KEY_AWAY, CA_KEY_HERE, CA_KEY_LOCKED }; /* where a private key is */
+enum ca_change {
+	CA_LOCK,
+	CA_UNLOCK,
+	CA_FORGET_ROOT,
+	CA_START,
+	CA_REQUEST,
+	CA_IMPORT,
+	CA_TAKE_CROSS,
+	CA_SWITCH,
+	CA_FINISH,
+	CA_ABORT,
+	CA_COMPROMISE,
+};
 enum ca_state { CA_NEXT, CA_ACTIVE, CA_RETIRING, CA_RETIRED, CA_COMPROMISED };
 enum enrol_what { ENROL_FIRST, ENROL_RENEW };
 enum enrol_status {                /* and the status of HTTP that it is (RFC 7030, 4.2.3) */
@@ -175,4 +190,5 @@ enum op_status {
 	OP_TOO_MANY,        /* rate limit */
 	OP_FAILED,          /* disk full, corrupt ...: why says */
 	OP_UNAUTHENTICATED, /* the credentials are missing, wrong or have ended */
+	OP_LOCKED,          /* the certificate authority waits for its passphrase */
 };

@@ -150,3 +150,54 @@ int dirs_ticket_secret(const char *state_dir, unsigned char secret[TICKET_SECRET
 	}
 	return 0;
 }
+
+/* 0; ERR_NOT_FOUND; others after a log line. */
+static int read_host_key(const char *path, unsigned char key[HOST_KEY])
+{
+	unsigned char bytes[HOST_KEY + 1];
+	struct stat st;
+	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return ERR_NOT_FOUND;
+	if (fd < 0 || fstat(fd, &st)) {
+		log_error("cannot read %s: %s", path, strerror(errno));
+		return ERR_IO;
+	}
+	if (st.st_uid != geteuid() || st.st_mode & 077) {
+		log_error("%s must belong to user %u alone (now user %u, mode %04o): chmod 0600 it",
+			  path, (unsigned)geteuid(), (unsigned)st.st_uid,
+			  (unsigned)st.st_mode & 07777);
+		return ERR_DENIED;
+	}
+	if (read(fd, bytes, sizeof(bytes)) != HOST_KEY) {
+		log_error("%s must have %d bytes: bring it back from a backup", path, HOST_KEY);
+		return ERR_INVALID;
+	}
+	memcpy(key, bytes, HOST_KEY);
+	secret_wipe(bytes, sizeof(bytes));
+	return 0;
+}
+
+int dirs_host_keys(const char *state_dir, unsigned char key[HOST_KEYS_MAX][HOST_KEY])
+{
+	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+	AUTO_CHAR given = mem_printf("%s/gatehouse-seal", credentials ? credentials : "");
+	AUTO_CHAR path = mem_printf("%s/host.key", state_dir);
+	int n = 0;
+	int err = credentials ? read_host_key(given, key[n]) : ERR_NOT_FOUND;
+	n += err == 0;
+	if (!err || err == ERR_NOT_FOUND) {
+		err = read_host_key(path, key[n]);
+		n += err == 0;
+	}
+	if (err && err != ERR_NOT_FOUND)
+		return err;
+	if (n)
+		return n;
+	secret_random(key[0], HOST_KEY);
+	if (dirs_write(path, str_make(key[0], HOST_KEY), 0600)) {
+		log_error("cannot write %s: %s", path, strerror(errno));
+		return ERR_IO;
+	}
+	return 1;
+}

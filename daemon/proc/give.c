@@ -237,12 +237,26 @@ void give_machine(struct unit *vault)
 	LINK_SEND(vault->link, MACHINE, machine, 0, -1, &b);
 }
 
+/* Without them the vault could not open its files: it says so and ends. */
+static void give_seals(struct unit *vault)
+{
+	unsigned char key[HOST_KEYS_MAX][HOST_KEY];
+	const int n = dirs_host_keys(vault->parent->running->gateway.state_dir, key);
+	for (int i = 0; i < n; i++) {
+		const struct body_seal b = {str_make(key[i], HOST_KEY)};
+		LINK_SEND(vault->link, SEAL, seal, 0, -1, &b);
+	}
+	secret_wipe(key, sizeof(key));
+}
+
 void give_start(struct unit *u)
 {
 	give_config(u, config_taken);
 	give_sockets(u);
-	if (u->self == PROCESS_VAULT)
+	if (u->self == PROCESS_VAULT) {
+		give_seals(u);
 		give_machine(u);
+	}
 	if (u->self == PROCESS_BROKER)
 		give_ticket_secret(u);
 	give_listener_files(u);

@@ -108,6 +108,7 @@ static unsigned http_status(enum op_status status)
 	case OP_REFUSED:
 		return 422;
 	case OP_UNAVAILABLE:
+	case OP_LOCKED:
 		return 503;
 	case OP_TOO_MANY:
 		return 429;

@@ -85,7 +85,7 @@ def test_authorities(vault, run):
     assert tail and f"Issuer: CN=Gatehouse CA {tail[1]}\n" in root
     assert f"Issuer: CN=Gatehouse CA {tail[1]}\n" in issuing
     assert re.search(r"Subject: CN=Gatehouse Issuing CA [0-9a-f]{6}\n", issuing)
-    assert extension(root, "X509v3 Basic Constraints") == (True, "CA:TRUE, pathlen:1")
+    assert extension(root, "X509v3 Basic Constraints") == (True, "CA:TRUE, pathlen:2")
     assert extension(issuing, "X509v3 Basic Constraints") == (True, "CA:TRUE, pathlen:0")
     assert extension(root, "X509v3 Key Usage") == (True, "Certificate Sign, CRL Sign")
     assert extension(issuing, "X509v3 Key Usage") == (True, "Digital Signature, Certificate Sign, CRL Sign")

@@ -92,7 +92,14 @@ static void put_ca(struct buf *list, enum ca_kind kind, const char *name, const 
 	AUTO_BUF der = {0};
 	rig_spki(name, &spki);
 	make_certificate(&der, issuer, subject, buf_view(&spki), serial);
-	const struct body_ca_cert ca = {(uint8_t)kind, str_of(name), buf_view(&der)};
+	const struct body_ca_cert ca = {
+		.kind = (uint8_t)kind,
+		.state = CA_ACTIVE,
+		.generation = kind != CA_SERVER,
+		.key = CA_KEY_HERE,
+		.name = str_of(name),
+		.der = buf_view(&der),
+	};
 	ENTRIES_PUT(list, ca_cert, &ca);
 }
 
