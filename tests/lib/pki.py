@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-def openssl(*words, cwd=None):
-    done = subprocess.run(["openssl", *map(str, words)], stdin=subprocess.DEVNULL, cwd=cwd,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert done.returncode == 0, f"openssl {words}: {done.stderr}"
-    return done.stdout
+def openssl(*words, cwd=None, data=b""):
+    """What it prints, as text; data: its standard input."""
+    done = subprocess.run(["openssl", *map(str, words)], input=data, cwd=cwd,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == 0, f"openssl {words}: {done.stderr.decode(errors='replace')}"
+    return done.stdout.decode()
 
 
 P256 = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
