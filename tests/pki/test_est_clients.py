@@ -154,7 +154,7 @@ def test_what_code_add_prints_works_as_it_is(gateway, est, sh, tmp_path):
     first = (tmp_path / "device.crt").read_text()
     est.verify(tmp_path / "device.crt")
     assert sh("openssl x509 -in device.crt -noout -subject").strip() == "subject=CN = pasted"
-    names = [e["name"] for e in gateway.json("event", "list", "--device", "pasted")]
+    names = [e["event"] for e in gateway.json("event", "list", "--device", "pasted")]
     assert "enrol.issued" in names and "client.connected" in names and "acl.denied" not in names
     sh("# Later, " + renewal)
     assert (tmp_path / "device.crt").read_text() != first
