@@ -239,7 +239,9 @@ static int ready(struct spool *s)
 	s->reopen_ms = now + REOPEN_MS;
 	const int err = spool_tables_open(&s->tables, &aside, &why);
 	told_aside(s, aside);
-	if (err)
+	if (err == ERR_CONFLICT)
+		log_error("%s", why.text);
+	else if (err)
 		failed(s, err, why.text);
 	return err;
 }

@@ -81,7 +81,8 @@ def test_the_figures_of_the_gateway(open_gateway):
     assert m["gatehouse_disk_bytes"]["free"] <= m["gatehouse_disk_bytes"]["total"]
     assert m["gatehouse_spool_ok"] == {"": 1}
     assert set(m["gatehouse_spool_kept"]) == {"sessions", "messages", "queued", "retained"}
-    assert 0 < m["gatehouse_spool_bytes"]["used"] <= m["gatehouse_spool_bytes"]["file"] < m["gatehouse_spool_bytes"]["max"]
+    size = m["gatehouse_spool_bytes"]
+    assert 0 < size["used"] <= size["file"] < size["max"]
 
 
 def test_traffic_is_counted(open_gateway):

@@ -17,8 +17,7 @@
 
 #include <dirent.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
+#include <sys/resource.h>
 
 static int set_up(void **state)
 {
@@ -617,6 +616,76 @@ static void a_refused_batch_stays_refused_after_a_restart(void **state)
 	assert_null(strstr(spool_rig_state(r), "again"));
 }
 
+/* The file may not grow: an error of input and output, as of a disk that fails. */
+static void a_failing_disk_refuses_until_it_works_again(void **state)
+{
+	struct spool_rig *r = *state;
+	struct spool_figures f;
+	struct rlimit before;
+	AUTO_BUF b = {0};
+	uint64_t mid = 10;
+	put_session(&b, 1, "one");
+	assert_int_equal(spool_rig_store(r, 0, &b), SPOOL_STORED);
+	getrlimit(RLIMIT_FSIZE, &before);
+	const struct rlimit tight = {512 * KiB, before.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &tight);
+	for (; r->worker[0].refusals == 0 && mid < 1000; mid += 5) {
+		fill(r, 0, mid, 5);
+		spool_rig_answered(r, 0, r->worker[0].seq);
+	}
+	setrlimit(RLIMIT_FSIZE, &before);
+	assert_int_equal(r->worker[0].refusals, 1);
+	assert_int_equal(r->worker[0].status[0], SPOOL_FAILED);
+	wait_event(r, EVENT_SPOOL_FAILED);
+	spool_figures(r->spool, &f);
+	assert_int_equal(f.health, SPOOL_IS_BROKEN);
+	assert_int_equal(f.queued, mid - 10 - 5);
+	fill(r, 0, mid, 5);
+	spool_rig_answered(r, 0, r->worker[0].seq);
+	wait_event(r, EVENT_SPOOL_RECOVERED);
+	assert_int_equal(r->worker[0].refusals, 1);
+	spool_rig_close(r);
+	assert_int_equal(row_count(r, "SELECT count(*) FROM message"), mid - 10);
+}
+
+/* As when the state directory is on a disk that is full already. */
+static void a_file_that_cannot_be_made_is_tried_again(void **state)
+{
+	struct spool_rig *r = *state;
+	struct rlimit before;
+	AUTO_BUF b = {0};
+	spool_rig_close(r);
+	unlink(scratch_file(&r->dir, "spool.db"));
+	getrlimit(RLIMIT_FSIZE, &before);
+	const struct rlimit tight = {1 * KiB, before.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &tight);
+	restart(r);
+	put_session(&b, 1, "one");
+	assert_int_equal(spool_rig_store(r, 0, &b), SPOOL_FAILED);
+	setrlimit(RLIMIT_FSIZE, &before);
+	wait_event(r, EVENT_SPOOL_FAILED);
+	const uint64_t end = clock_mono_ms() + 10000;
+	do {
+		loop_turn(r->loop, 100);
+		put_session(&b, 1, "one");
+	} while (spool_rig_store(r, 0, &b) != SPOOL_STORED && clock_mono_ms() < end);
+	wait_event(r, EVENT_SPOOL_RECOVERED);
+	assert_string_equal(spool_rig_state(r),
+			    "session 1 one device=7 expiry=60 away=0 will= due=0 \n");
+}
+
+static void a_file_of_a_newer_version_is_left_alone(void **state)
+{
+	struct spool_rig *r = *state;
+	struct sql *db;
+	spool_rig_close(r);
+	assert_int_equal(sql_open(scratch_file(&r->dir, "spool.db"), SQL_FULL, &db), 0);
+	sql_script(db, "PRAGMA user_version=1000");
+	sql_close(db);
+	assert_int_equal(spool_rig_open(r), ERR_CONFLICT);
+	assert_int_equal(files_like(r, "spool.db.corrupt-"), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -644,7 +713,11 @@ int main(void)
 		TEST(at_the_bound_batches_are_refused_and_others_go_on),
 		TEST(a_refused_batch_takes_no_other_with_it),
 		TEST(a_refused_batch_stays_refused_after_a_restart),
+		TEST(a_failing_disk_refuses_until_it_works_again),
+		TEST(a_file_that_cannot_be_made_is_tried_again),
+		TEST(a_file_of_a_newer_version_is_left_alone),
 	};
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
