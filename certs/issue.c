@@ -247,6 +247,27 @@ const struct journal_report *issuer_journal(const struct issuer *i)
 	return &i->report;
 }
 
+int issuer_status_key(struct issuer *i, struct str fingerprint, int64_t now,
+		      const struct certificate **authority, struct key **key, struct why *why)
+{
+	for (size_t k = 0; k < i->all.n; k++) {
+		const struct generation *g = i->all.at[k];
+		const struct certificate *c = &g->issuing;
+		if (c->der.n == 0 ||
+		    !str_eq(fingerprint, str_make(c->fingerprint, FINGERPRINT_LEN)))
+			continue;
+		if (g->locked)
+			return why_set(why, ERR_AGAIN,
+				       "the key of the authority is locked: gatehouse ca unlock");
+		if (!g->issuing_key)
+			return why_set(why, ERR_NOT_FOUND, "the key of this authority is gone");
+		*authority = c;
+		*key = g->issuing_key;
+		return issuer_check_clock(i, now, why);
+	}
+	return why_set(why, ERR_NOT_FOUND, "there is no authority with this certificate");
+}
+
 static bool is_own(const struct certificate *c, struct str spki)
 {
 	return c->der.n && str_eq(spki, certificate_spki(c));

@@ -77,6 +77,11 @@ struct device_order {
  * (clock), ERR_AGAIN (locked), ERR_UNAVAILABLE (journal), ERR_IO (disk full ...). */
 int issuer_device(struct issuer *i, const struct device_order *order, struct issue_time now,
 		  struct certificate *out, struct why *why);
+/* The key for what an authority says about its certificates (statement.h), and nothing else: of the
+ * issuing authority whose certificate has this SHA-256 fingerprint. Both live as long as the
+ * issuer. 0; ERR_NOT_FOUND (no such authority, or its key is not here), ERR_DENIED (clock). */
+int issuer_status_key(struct issuer *i, struct str fingerprint, int64_t now,
+		      const struct certificate **authority, struct key **key, struct why *why);
 /* A server's certificate for a key of ours. common_name is cut away when it is longer than 64. */
 int issuer_server(struct issuer *i, const struct key *key, const char *common_name,
 		  const struct san_set *names, struct issue_time now, struct certificate *out,

@@ -8,6 +8,7 @@
 #include "certs/ca_service.h"
 #include "certs/issue_service.h"
 #include "certs/seal.h"
+#include "certs/statement_service.h"
 #include "certs/tls_service.h"
 #include "daemon/base/build.h"
 #include "daemon/base/clock.h"
@@ -138,6 +139,9 @@ static int renew_for(const struct config *c, struct why *why)
 				      &made, why);
 	if (made)
 		tls_service_renewed(&vault.tls);
+	if (made && vault.store)
+		LINK_SEND(vault.store, TLS_RENEWED, tls_renewed, 0, -1,
+			  &(struct body_tls_renewed){});
 	return err;
 }
 
@@ -198,11 +202,20 @@ static int on_ca_check(struct link *l, struct record *r)
 	return ca_service_check(&vault.ca, l, r);
 }
 
+static int on_sign_crl(struct link *l, struct record *r)
+{
+	return statement_service_list(vault.issuer, l, r);
+}
+
+static int on_sign_ocsp(struct link *l, struct record *r)
+{
+	return statement_service_ocsp(vault.issuer, l, r);
+}
+
 static const link_handler store_handlers[MSG_COUNT] = {
-	[MSG_ISSUE_DEVICE] = on_issue_device,
-	[MSG_CA_GET] = on_ca_get,
-	[MSG_CA_CHANGE] = on_ca_change,
-	[MSG_CA_CHECK] = on_ca_check,
+	[MSG_SIGN_CRL] = on_sign_crl,         [MSG_SIGN_OCSP] = on_sign_ocsp,
+	[MSG_ISSUE_DEVICE] = on_issue_device, [MSG_CA_GET] = on_ca_get,
+	[MSG_CA_CHANGE] = on_ca_change,       [MSG_CA_CHECK] = on_ca_check,
 };
 
 static void drop_store(struct link *l)

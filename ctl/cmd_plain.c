@@ -93,6 +93,14 @@ static bool show_enrolment(const struct ctl_command *c, const json_t *answer)
 	return true;
 }
 
+static void show_certificate(const struct ctl_command *c, const json_t *answer)
+{
+	printf("%s: %.16s %s\n", text_of(answer, "device"), text_of(answer, "fingerprint"),
+	       strcmp(c->verb, "hold") == 0      ? "is on hold"
+	       : strcmp(c->verb, "release") == 0 ? "is good again"
+						 : "registered");
+}
+
 /* A change: what was done, and what followed for live sessions. */
 static void show_change(const struct ctl_command *c, const json_t *answer)
 {
@@ -104,10 +112,7 @@ static void show_change(const struct ctl_command *c, const json_t *answer)
 	else if (json_object_get(answer, "client_id"))
 		printf("%s: closed\n", text_of(answer, "client_id"));
 	else if (json_object_get(answer, "fingerprint"))
-		printf("%s: %.16s %s\n", text_of(answer, "device"), text_of(answer, "fingerprint"),
-		       strcmp(c->verb, "hold") == 0      ? "is on hold"
-		       : strcmp(c->verb, "release") == 0 ? "is good again"
-							 : "registered");
+		show_certificate(c, answer);
 	else if (json_object_get(answer, "key"))
 		printf("%s = %s\n", text_of(answer, "key"), text_of(answer, "value"));
 	else

@@ -302,10 +302,12 @@ static void answered(struct store *s, struct record *reply)
 	publish_roots(s);
 	if (changed)
 		tell_enrol(s);
-	if (s->ready)
-		return;
-	s->ready = true;
-	s->on_ready(s);
+	staples_make(s);
+	if (!s->ready) {
+		s->ready = true;
+		s->on_ready(s);
+	}
+	lists_start(s);
 }
 
 static void ca_done(struct link_call *call, int err, struct record *reply)

@@ -197,6 +197,7 @@ int change_commit(struct op_call *c)
 		return err;
 	}
 	store_registry_worked(s);
+	lists_changed(s);
 	raise_events(c);
 	c->change.told = parts > 0;
 	tell_broker(s, c, buf_view(&c->change.entries));

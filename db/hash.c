@@ -7,6 +7,11 @@
 
 #include <gnutls/crypto.h>
 
+void hash_sha1(struct str data, unsigned char out[SHA1_SIZE])
+{
+	CHECK(gnutls_hash_fast(GNUTLS_DIG_SHA1, data.p, data.n, out) == 0);
+}
+
 void hash_sha256(struct str data, unsigned char out[SHA256_SIZE])
 {
 	CHECK(gnutls_hash_fast(GNUTLS_DIG_SHA256, data.p, data.n, out) == 0);

@@ -9,6 +9,8 @@
 
 enum { SHA1_SIZE = 20, SHA256_SIZE = 32, SHA512_SIZE = 64 };
 
+/* Not for security: OCSP names authorities by it (RFC 6960, 4.1.1). */
+void hash_sha1(struct str data, unsigned char out[SHA1_SIZE]);
 void hash_sha256(struct str data, unsigned char out[SHA256_SIZE]);
 /* SHA-512 of one text behind the other. */
 void hash_sha512_of_two(struct str first, struct str second, unsigned char out[SHA512_SIZE]);

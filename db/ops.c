@@ -58,6 +58,7 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_CA_COMPROMISE] = op_ca_compromise,
 	[OP_CA_CHECK] = op_ca_check,
 	[OP_CA_COPY] = op_ca_copy,
+	[OP_CA_CRL] = op_ca_crl,
 	[OP_ROLE_LIST] = op_role_list,
 	[OP_ROLE_SHOW] = op_role_show,
 	[OP_ROLE_ADD] = op_role_add,

@@ -130,7 +130,20 @@ static int on_counters(struct link *l, struct record *r)
 					      : presence_take_counters(&of(l)->presence, &b);
 }
 
+/* A server certificate was made anew. */
+static int on_renewed(struct link *l, struct record *r)
+{
+	struct body_tls_renewed b;
+	if (body_tls_renewed_get(r->body, &b))
+		return ERR_MALFORMED;
+	authorities_ask(of(l));
+	return 0;
+}
+
 static const link_handler handlers[MSG_COUNT] = {
+	[MSG_TLS_RENEWED] = on_renewed,
+	[MSG_OCSP] = ocsp_asked,
+	[MSG_CRL_GET] = lists_get,
 	[MSG_OP] = on_op,
 	[MSG_ENROL] = on_enrol,
 	[MSG_AUTHORITIES_GET] = on_authorities_get,
@@ -229,6 +242,8 @@ void store_set_link(struct store *s, enum process peer, int fd)
 	s->peer[peer].link = link_new(s->loop, fd, &config);
 	if (peer == PROCESS_VAULT)
 		authorities_ask(s);
+	else if (peer != PROCESS_CTL)
+		staples_tell(s, peer);
 }
 
 void store_set_spool_link(struct store *s, unsigned worker, int fd)
@@ -376,6 +391,7 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 	list_init(&s->calls);
 	list_init(&s->login_asks);
 	s->guard = guard_new();
+	ocsp_init(s);
 	s->logins = logins_new(loop, settings->password_threads, settings->scram_iterations);
 	store_use_settings(s, settings);
 	AUTO_CHAR set_aside = NULL;
@@ -405,6 +421,8 @@ void store_close(struct store *s)
 {
 	ops_cancel_all(s);
 	op_ca_check_reset(s);
+	lists_stop(s);
+	ocsp_stop(s);
 	for (enum process p = 0; p < PROCESS_COUNT; p++) {
 		struct link *l = s->peer[p].link;
 		drop_link(s, p);

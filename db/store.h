@@ -14,7 +14,9 @@
 #include "db/backoff.h"
 #include "db/events.h"
 #include "db/guard.h"
+#include "db/lists.h"
 #include "db/logins.h"
+#include "db/ocsp.h"
 #include "db/presence.h"
 #include "db/rate.h"
 #include "db/spool.h"
@@ -78,6 +80,8 @@ struct store {
 	int approval;                  /* enum config_approval: who may ask without a code */
 	struct loop_timer nudge_timer; /* a delta did not get through */
 	struct link_call ca_call;
+	struct lists lists;
+	struct staples staples;
 	struct list calls; /* struct op_call in progress */
 	unsigned calls_n;
 	struct map checked;  /* fingerprints that the present ca.check has seen (op_ca_check.c) */

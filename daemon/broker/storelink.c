@@ -9,6 +9,7 @@
 #include "daemon/broker/presence.h"
 #include "daemon/broker/revoke.h"
 #include "daemon/ipc/rec.h"
+#include "daemon/ipc/staples.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -368,6 +369,7 @@ static void broken(struct link *l, const char *why, bool misbehaved)
 
 static const link_handler handlers[MSG_COUNT] = {
 	[MSG_DELTA] = on_delta,
+	[MSG_STAPLES] = staples_received,
 	[MSG_KICK] = on_kick,
 	[MSG_CLIENT_GET] = inspect_asked,
 };

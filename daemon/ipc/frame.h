@@ -142,6 +142,14 @@ enum revocation_reason {
 	REASON_HOLD = 6,
 	REASON_PRIVILEGE = 9,
 };
+enum ocsp_status { OCSP_GOOD, OCSP_REVOKED, OCSP_UNKNOWN }; /* the tags of CertStatus */
+enum ocsp_response {
+	OCSP_SUCCESSFUL = 0,
+	OCSP_MALFORMED = 1,
+	OCSP_INTERNAL_ERROR = 2,
+	OCSP_TRY_LATER = 3,
+	OCSP_NOT_OURS = 6, /* about no authority of this gateway */
+};
 enum ca_kind { CA_ROOT, CA_ISSUING, CA_CROSS, CA_EXTERNAL, CA_SERVER };
 enum ca_key { CA_KEY_AWAY, CA_KEY_HERE, CA_KEY_LOCKED }; /* where a private key is */
 enum ca_change {

@@ -10,6 +10,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "daemon/net/tls_internal.h"
+#include "daemon/net/tls_staple.h"
 
 #include <gnutls/crypto.h>
 #include <stdarg.h>
@@ -158,6 +159,7 @@ static int add_identities(struct tls_credentials *c, const struct tls_settings *
 		return fail(r, ERR_NOMEM, "no memory for its certificates");
 	/* GnuTLS would test the match with a signature; the vault has checked its own keys. */
 	gnutls_certificate_set_flags(c->own, GNUTLS_CERTIFICATE_SKIP_KEY_CERT_MATCH);
+	tls_staples_use(c->own);
 	for (size_t i = 0; i < set->identity_n; i++) {
 		const int e = add_identity(c, set, &set->identity[i], r);
 		if (e < 0)

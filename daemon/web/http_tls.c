@@ -8,6 +8,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/ipc/rpc.h"
+#include "daemon/net/tls_staple.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -110,6 +111,7 @@ int http_tls_set_chains(struct str chains)
 		return ERR_NOMEM;
 	/* GnuTLS would test the match with a signature; the vault has checked its own keys. */
 	gnutls_certificate_set_flags(made, GNUTLS_CERTIFICATE_SKIP_KEY_CERT_MATCH);
+	tls_staples_use(made);
 	const int err = take_chains(chains, made);
 	if (err) {
 		log_error("the certificates from the vault cannot be used: %s", err_text(err));

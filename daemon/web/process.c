@@ -7,6 +7,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/ipc/staples.h"
 #include "daemon/web/assets.h"
 #include "daemon/web/http_tls.h"
 #include "daemon/web/json.h"
@@ -85,6 +86,7 @@ static struct web *context(struct child *child)
 	w->loop = child_loop(child);
 	list_init(&w->pending);
 	list_init(&w->enrolling);
+	status_pages_init(&w->status);
 	report_init(&w->report, w->loop);
 	est_init(&w->est, w->loop, &w->report, anchors_changed);
 	child_set_context(child, w);
@@ -135,7 +137,10 @@ static int on_authorities(struct link *l, struct record *r)
 	return 0;
 }
 
-static const link_handler store_handlers[MSG_COUNT] = {[MSG_AUTHORITIES_CHANGED] = on_authorities};
+static const link_handler store_handlers[MSG_COUNT] = {
+	[MSG_AUTHORITIES_CHANGED] = on_authorities,
+	[MSG_STAPLES] = staples_received,
+};
 static const link_handler vault_handlers[MSG_COUNT] = {[MSG_TLS_RENEWED] = on_renewed};
 
 static struct link *peer_link(struct web *w, enum process peer, int fd,
@@ -313,6 +318,7 @@ static void on_stop(struct child *child)
 	struct web *w = context(child);
 	w->stopping = true;
 	api_stop(w);
+	status_pages_stop(w);
 	est_stop(&w->est);
 	enrol_rest_stop(w);
 	for (size_t i = 0; i < w->servers; i++)

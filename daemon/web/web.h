@@ -10,6 +10,7 @@
 #include "daemon/web/enrol_rest.h"
 #include "daemon/web/est.h"
 #include "daemon/web/http.h"
+#include "daemon/web/status_pages.h"
 
 enum { WEB_SERVERS_MAX = 64 };
 
@@ -28,6 +29,7 @@ struct web {
 	size_t waiting;
 	struct list pending;   /* struct api_call */
 	struct list enrolling; /* struct rest_call */
+	struct status_pages status;
 	bool has_chains;
 	bool ready; /* it serves */
 	bool stopping;

@@ -234,7 +234,54 @@ static int parent_setting_set(struct link *l, struct record *r)
 	return 0;
 }
 
+static int vault_sign_crl(struct link *l, struct record *r)
+{
+	struct rig *rig = of(l);
+	struct body_sign_crl b;
+	assert_int_equal(body_sign_crl_get(r->body, &b), 0);
+	rig->list.n = 0;
+	assert_int_equal(memfd_read(r->fd, 1 * MiB, &rig->list), 0);
+	rig->list_number = b.number;
+	rig->lists++;
+	rig->listed = true;
+	AUTO_FD fd = memfd_make("list", STR("a list"));
+	const struct body_sign_crl_done done = {
+		.status = (uint8_t)rig->vault_status,
+		.why = STR("because"),
+		.this_update_at = (uint64_t)clock_wall(),
+		.next_update_at = (uint64_t)clock_wall() + 7 * DAY,
+	};
+	LINK_SEND(l, SIGN_CRL_DONE, sign_crl_done, r->id, fd, &done);
+	return 0;
+}
+
+static int vault_sign_ocsp(struct link *l, struct record *r)
+{
+	struct rig *rig = of(l);
+	struct body_sign_ocsp b;
+	assert_int_equal(body_sign_ocsp_get(r->body, &b), 0);
+	rig->asked_ocsp.n = 0;
+	buf_str(&rig->asked_ocsp, r->body);
+	const struct body_sign_ocsp_done done = {
+		.status = (uint8_t)rig->vault_status, .why = STR("because"), .der = STR("answer")};
+	LINK_SEND(l, SIGN_OCSP_DONE, sign_ocsp_done, r->id, -1, &done);
+	return 0;
+}
+
+static int listener_staples(struct link *l, struct record *r)
+{
+	struct body_staples b;
+	assert_int_equal(body_staples_get(r->body, &b), 0);
+	of(l)->staples.n = 0;
+	buf_str(&of(l)->staples, b.staples);
+	of(l)->stapled = true;
+	return 0;
+}
+
 static const link_handler handlers[MSG_COUNT] = {
+	[MSG_SIGN_CRL] = vault_sign_crl,
+	[MSG_SIGN_OCSP] = vault_sign_ocsp,
+	[MSG_STAPLES] = listener_staples,
 	[MSG_CA_GET] = vault_ca_get,
 	[MSG_ISSUE_DEVICE] = vault_issue,
 	[MSG_DELTA] = broker_delta,
@@ -415,6 +462,9 @@ void rig_free(struct rig *r)
 	remove_dir(r->dir);
 	buf_fini(&r->entries);
 	buf_fini(&r->roots);
+	buf_fini(&r->list);
+	buf_fini(&r->asked_ocsp);
+	buf_fini(&r->staples);
 	buf_fini(&enrolled.der);
 	free(r);
 }

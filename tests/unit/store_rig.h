@@ -38,6 +38,14 @@ struct rig {
 	enum op_status vault_status;
 	unsigned issued;
 	uint64_t not_after_at; /* that the store wished for last */
+	bool listed;           /* a revocation list was asked for: set until the test clears it */
+	unsigned lists;
+	uint64_t list_number;
+	struct buf list;       /* entries of the last one */
+	struct buf asked_ocsp; /* the last SIGN_OCSP */
+	/* what a listener's process hears */
+	bool stapled;
+	struct buf staples;
 	/* fake parent */
 	struct buf roots;
 	/* the broker's next login */

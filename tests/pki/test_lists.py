@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Revocation lists of the gateway, read and judged by openssl and certtool."""
+
+import re
+import subprocess
+
+import pytest
+
+from gateway import CliError, wait_until
+from pki import openssl
+
+COUNTS = {"key-compromise": "Key Compromise", "superseded": "Superseded", "cessation": "Cessation Of Operation",
+          "affiliation-changed": "Affiliation Changed", "unspecified": None}
+
+
+def certificate(gw, device):
+    return gw.json("device", "show", device)["certificates"][0]
+
+
+def lists(gw):
+    done = gw.json("ca", "crl")
+    return done if isinstance(done, list) else [done]
+
+
+def list_after(gw, number):
+    """The list that follows, and holds what happened before this call."""
+    return wait_until(lambda: next((x for x in lists(gw) if x["number"] > number), None), what="a new list")
+
+
+def first_list(gw):
+    def there():
+        try:
+            return lists(gw)[0]
+        except CliError as e:
+            assert e.code == 4 and "no revocation list has been made yet" in e.stderr
+            return None
+
+    return wait_until(there, what="the first list")
+
+
+def authorities(gw, tmp_path):
+    """Files with the root and the issuing certificate."""
+    files = []
+    for kind in ("root", "issuing"):
+        path = tmp_path / f"{kind}.pem"
+        path.write_text(next(a["pem"] for a in gw.json("ca", "show")["authorities"] if a["kind"] == kind))
+        files.append(path)
+    return files
+
+
+@pytest.fixture(scope="module")
+def revoked(gateway):
+    """{reason: bundle} of revoked devices, and one that is good."""
+    number = first_list(gateway)["number"]
+    bundles = {reason: gateway.bundle(f"pump-{reason}") for reason in COUNTS}
+    bundles["good"] = gateway.bundle("pump-good")
+    for reason in COUNTS:
+        gateway.cli("cert", "revoke", "--device", f"pump-{reason}", "--reason", reason)
+    wait_until(lambda: first_list(gateway)["entries"] == len(COUNTS), what="the list with all of them")
+    assert first_list(gateway)["number"] > number
+    return bundles
+
+
+def test_openssl_reads_it(gateway, revoked, tmp_path):
+    root, issuing = authorities(gateway, tmp_path)
+    said = gateway.cli("ca", "crl", "--out", tmp_path / "list.pem").stdout
+    assert f"{len(COUNTS)} revoked" in said and "written to" in said
+    text = openssl("crl", "-in", tmp_path / "list.pem", "-noout", "-text", "-CAfile", issuing)
+    done = subprocess.run(["openssl", "crl", "-in", str(tmp_path / "list.pem"), "-noout", "-CAfile", str(issuing)],
+                          stderr=subprocess.PIPE, text=True)
+    assert "verify OK" in done.stderr
+    assert "Version 2" in text and "X509v3 CRL Number" in text and "X509v3 Authority Key Identifier" in text
+    for reason, words in COUNTS.items():
+        serial = certificate(gateway, f"pump-{reason}")["serial"].upper()
+        entry = text[text.index(f"Serial Number: {serial}"):].split("Serial Number:")[1]
+        assert words is None or words in entry, entry
+
+
+def test_openssl_verifies_with_it(gateway, revoked, tmp_path):
+    root, issuing = authorities(gateway, tmp_path)
+    gateway.cli("ca", "crl", "--out", tmp_path / "list.pem")
+
+    def verify(bundle):
+        leaf = tmp_path / "leaf.pem"
+        leaf.write_text(openssl("x509", "-in", bundle / "device.crt"))
+        return subprocess.run(["openssl", "verify", "-x509_strict", "-crl_check", "-CAfile", str(root), "-untrusted",
+                               str(issuing), "-CRLfile", str(tmp_path / "list.pem"), str(leaf)],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+
+    assert verify(revoked["good"]).strip().endswith("OK")
+    for reason in COUNTS:
+        assert "certificate revoked" in verify(revoked[reason])
+
+
+def test_certtool_reads_it(gateway, revoked, tmp_path):
+    root, issuing = authorities(gateway, tmp_path)
+    gateway.cli("ca", "crl", "--out", tmp_path / "list.pem")
+    done = subprocess.run(["certtool", "--verify-crl", "--load-ca-certificate", str(issuing), "--infile",
+                           str(tmp_path / "list.pem")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    text = subprocess.run(["certtool", "--crl-info", "--infile", str(tmp_path / "list.pem")], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    assert f"Revoked certificates ({len(COUNTS)})" in text
+
+
+def test_hold_and_release_on_the_list(gateway, revoked, tmp_path):
+    fp = certificate(gateway, "pump-good")["fingerprint"]
+    number = first_list(gateway)["number"]
+    gateway.cli("cert", "hold", fp)
+    held = list_after(gateway, number)
+    (tmp_path / "held.pem").write_text(held["pem"])
+    assert "Certificate Hold" in openssl("crl", "-in", tmp_path / "held.pem", "-noout", "-text")
+    gateway.cli("cert", "release", fp)
+    after = list_after(gateway, held["number"])
+    assert after["entries"] == held["entries"] - 1
+
+
+def test_a_list_outlives_a_restart(make_gateway):
+    gw = make_gateway()
+    first = first_list(gw)
+    gw.bundle("pump-1")
+    gw.cli("cert", "revoke", "--device", "pump-1")
+    before = list_after(gw, first["number"])
+    gw.restart()
+    assert first_list(gw)["number"] == before["number"]
+
+
+def test_the_name_is_the_authority(gateway):
+    issuing = next(a for a in gateway.json("ca", "show")["authorities"] if a["kind"] == "issuing")
+    assert first_list(gateway)["name"] == f"{issuing['fingerprint'][:16]}.crl"
+    assert re.fullmatch(r"Gatehouse Issuing CA [0-9a-f]{6}", first_list(gateway)["authority"])
