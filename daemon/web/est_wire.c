@@ -95,11 +95,10 @@ int est_body(struct str body, struct buf *der)
 		buf_str(der, body);
 		return 0;
 	}
-	if (str_prefix(str_trim(body), STR("-----BEGIN ")))
-		return from_pem(body, der);
-	if (base64_decode(body, BASE64_BLANKS | BASE64_UNPADDED, der))
-		return ERR_MALFORMED;
-	if (der->n > before && (unsigned char)der->p[before] == DER_SEQUENCE)
+	const int err = str_prefix(str_trim(body), STR("-----BEGIN "))
+				? from_pem(body, der)
+				: base64_decode(body, BASE64_BLANKS | BASE64_UNPADDED, der);
+	if (!err && der->n > before && (unsigned char)der->p[before] == DER_SEQUENCE)
 		return 0;
 	der->n = before;
 	return ERR_MALFORMED;

@@ -131,6 +131,7 @@ static void bodies_that_are_none(void **state)
 		"hello",
 		"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
 		"-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n",
+		"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
 	};
 	AUTO_BUF out = {0};
 	(void)state;
