@@ -5,6 +5,7 @@
  */
 #include "daemon/web/http.h"
 #include "daemon/base/check.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
@@ -19,20 +20,31 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HEAD_MAX = 32 * KiB };
+enum { HEAD_MAX = 32 * KiB, SWEEPS = 8 /* per HTTP_REQUEST_MS */ };
 
 struct http_server {
 	struct http_config config;
 	struct MHD_Daemon *daemon;
 	bool local;
-	pthread_mutex_t lock; /* between handing over and refusing */
+	struct loop_timer sweep;
+	pthread_mutex_t lock; /* of what is below */
 	bool refuses;
+	struct list connections; /* struct http_connection */
+};
+
+/* One that the library has accepted. */
+struct http_connection {
+	struct list node;
+	int fd;
+	bool ours;         /* its request waits for the handler: the peer is not to blame */
+	uint64_t since_ms; /* when the peer's turn began */
 };
 
 struct http_request {
 	struct loop_note note;
 	struct http_server *server;
 	struct MHD_Connection *connection;
+	struct http_connection *peer;
 	char *method;
 	char *path;
 	struct buf body;
@@ -47,7 +59,6 @@ struct http_request {
 	} add[HTTP_HEADERS_MAX];
 	size_t adds;
 	char source[ADDR_TEXT];
-	struct sockaddr_storage peer;
 };
 
 static void fill_source(struct http_request *r)
@@ -70,12 +81,22 @@ static void run_handler(struct loop_note *note)
 	r->server->config.handle(r->server->config.owner, r);
 }
 
+static void set_turn(struct http_server *s, struct http_connection *c, bool ours)
+{
+	pthread_mutex_lock(&s->lock);
+	c->ours = ours;
+	c->since_ms = clock_mono_ms();
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void *begin(void *cls, const char *uri, struct MHD_Connection *connection)
 {
 	struct http_request *r = mem_new(struct http_request);
 	const char *query = strchr(uri, '?');
 	r->server = cls;
 	r->connection = connection;
+	r->peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+			  ->socket_context;
 	r->path = str_dup((struct str){uri, query ? (size_t)(query - uri) : strlen(uri)});
 	return r;
 }
@@ -89,6 +110,7 @@ static void end(void *cls, struct MHD_Connection *connection, void **context,
 	(void)code;
 	if (!r)
 		return;
+	set_turn(r->server, r->peer, false);
 	if (r->response)
 		MHD_destroy_response(r->response);
 	free(r->method);
@@ -182,6 +204,7 @@ static enum MHD_Result hand_over(struct http_request *r)
 	const bool refuses = s->refuses;
 	if (!refuses) {
 		r->handed_over = true;
+		r->peer->ours = true;
 		fill_source(r);
 		fill_peer(r);
 		MHD_suspend_connection(r->connection);
@@ -244,17 +267,53 @@ static void PRINTF_LIKE(2, 0) log_library(void *cls, const char *fmt, va_list ap
 	log_debug("http: %s", line);
 }
 
-static void connection_notice(void *cls, struct MHD_Connection *connection, void **context,
-			      enum MHD_ConnectionNotificationCode code)
+static void begin_connection(struct http_server *s, struct MHD_Connection *connection,
+			     void **context)
 {
-	const struct http_server *s = cls;
-	(void)context;
-	if (code != MHD_CONNECTION_NOTIFY_STARTED)
-		return;
+	struct http_connection *c = mem_new(struct http_connection);
+	c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	pthread_mutex_lock(&s->lock);
+	list_append(&s->connections, &c->node);
+	pthread_mutex_unlock(&s->lock);
+	set_turn(s, c, false);
+	*context = c;
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	if (info)
 		http_tls_use(info->tls_session, s->config.client_certificates);
+}
+
+/* Told before the library closes the socket. */
+static void end_connection(struct http_server *s, struct http_connection *c)
+{
+	pthread_mutex_lock(&s->lock);
+	list_remove(&c->node);
+	pthread_mutex_unlock(&s->lock);
+	free(c);
+}
+
+static void connection_notice(void *cls, struct MHD_Connection *connection, void **context,
+			      enum MHD_ConnectionNotificationCode code)
+{
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		begin_connection(cls, connection, context);
+	else
+		end_connection(cls, *context);
+}
+
+/* Ends those that take too long; the library then sees the end of their streams. */
+static void sweep(struct loop_timer *t)
+{
+	struct http_server *s = container_of(t, struct http_server, sweep);
+	const uint64_t now = clock_mono_ms();
+	pthread_mutex_lock(&s->lock);
+	list_each (it, &s->connections) {
+		const struct http_connection *c = list_entry(it, struct http_connection, node);
+		if (!c->ours && now > c->since_ms + s->config.request_ms)
+			shutdown(c->fd, SHUT_RDWR);
+	}
+	pthread_mutex_unlock(&s->lock);
+	loop_timer_start(s->config.loop, t, "http", s->config.request_ms / SWEEPS, sweep);
 }
 
 static bool is_local(int fd)
@@ -274,20 +333,23 @@ struct http_server *http_start(const struct http_config *config, int fd)
 	struct MHD_OptionItem tls[] = {
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)http_tls_priority()},
 		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)http_tls_retrieve},
-		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_notice, s},
 		{MHD_OPTION_END, 0, NULL},
 	};
 	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 	s->config = *config;
 	if (!s->config.body_max)
 		s->config.body_max = HTTP_BODY_MAX;
+	if (!s->config.request_ms)
+		s->config.request_ms = HTTP_REQUEST_MS;
 	s->local = is_local(fd);
 	pthread_mutex_init(&s->lock, NULL);
+	list_init(&s->connections);
 	s->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, access_handler, s, MHD_OPTION_EXTERNAL_LOGGER, log_library,
 		NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, begin, s,
-		MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped,
-		NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
+		MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+		connection_notice, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, s->local ? 0u : (unsigned)HTTP_PER_ADDRESS_MAX,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MAX, MHD_OPTION_ARRAY,
@@ -297,6 +359,7 @@ struct http_server *http_start(const struct http_config *config, int fd)
 		free(s);
 		return NULL;
 	}
+	loop_timer_start(s->config.loop, &s->sweep, "http", s->config.request_ms / SWEEPS, sweep);
 	return s;
 }
 
@@ -309,7 +372,9 @@ void http_refuse(struct http_server *s)
 
 void http_stop(struct http_server *s)
 {
+	loop_timer_stop(s->config.loop, &s->sweep);
 	MHD_stop_daemon(s->daemon);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 
@@ -419,6 +484,7 @@ static void give_back(struct http_request *r, unsigned status, const char *conte
 		MHD_add_response_header(r->response, "Content-Type", content_type);
 	MHD_add_response_header(r->response, "Cache-Control", cache_control);
 	MHD_add_response_header(r->response, "X-Content-Type-Options", "nosniff");
+	set_turn(r->server, r->peer, false);
 	MHD_resume_connection(r->connection);
 }
 

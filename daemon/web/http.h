@@ -15,6 +15,9 @@ enum {
 	HTTP_CONNECTIONS_MAX = 256, /* per listening socket */
 	HTTP_PER_ADDRESS_MAX = 32,
 	HTTP_IDLE_S = 60,
+	/* From the end of one answer to the end of the next request, and from there to the end of
+	 * the answer: idleness alone would let one byte a minute go on for ever. */
+	HTTP_REQUEST_MS = 120000,
 	HTTP_HEADERS_MAX = 8, /* that http_add_header adds to one answer */
 };
 
@@ -28,7 +31,8 @@ struct http_config {
 	/* Clients are asked for a certificate and may have none; http_tls_peer says which. Nobody
 	 * has verified it. */
 	bool client_certificates;
-	size_t body_max; /* bytes; 0: HTTP_BODY_MAX, which is also the most */
+	size_t body_max;     /* bytes; 0: HTTP_BODY_MAX, which is also the most */
+	uint32_t request_ms; /* 0: HTTP_REQUEST_MS */
 	bool plain_text; /* what the server refuses by itself is explained as text, not as JSON */
 	/* A body was too large and was refused with 413; in the loop. NULL: nobody wants to know.
 	 */

@@ -48,6 +48,7 @@ struct rig {
 };
 
 static struct rig *rig;
+static uint32_t rig_request_ms; /* of the next one */
 
 static int on_get(struct link *l, struct record *r)
 {
@@ -151,6 +152,7 @@ static int set_up(void **state)
 		.client_certificates = true,
 		.body_max = CSR_MAX,
 		.plain_text = true,
+		.request_ms = rig_request_ms,
 		.handle = handle,
 		.too_large = too_large,
 	};
@@ -510,6 +512,62 @@ static void a_stop_answers_who_waits(void **state)
 	close(fd);
 }
 
+static int connect_to(void)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&rig->address, sizeof(rig->address)), 0);
+	return fd;
+}
+
+static bool ended(int fd)
+{
+	char byte;
+	const ssize_t n = recv(fd, &byte, 1, 0);
+	return n == 0 || (n < 0 && errno != EAGAIN);
+}
+
+static int set_up_quick(void **state)
+{
+	rig_request_ms = 400;
+	const int err = set_up(state);
+	rig_request_ms = 0;
+	return err;
+}
+
+/* A byte now and then keeps nobody's place; but who waits for the store is not to blame. */
+static void slow_senders_are_ended(void **state)
+{
+	AUTO_BUF pem = {0};
+	AUTO_BUF text = {0};
+	const struct str body = csr_pem(&pem);
+	(void)state;
+	start();
+	rig->silent = true;
+	const int waits = connect_to();
+	buf_printf(&text,
+		   "POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: x\r\n"
+		   "Authorization: Basic OmM=\r\nContent-Type: application/pkcs10\r\n"
+		   "Content-Length: %zu\r\n\r\n%.*s",
+		   body.n, STR_ARG(body));
+	assert_int_equal(send(waits, text.p, text.n, MSG_NOSIGNAL), text.n);
+	while (!rig->asked)
+		loop_turn(rig->loop, 1000);
+	const int head = connect_to();
+	const int content = connect_to();
+	assert_true(send(content, text.p, text.n - 300, MSG_NOSIGNAL) > 0);
+	for (unsigned turns = 0; !ended(head) || !ended(content); turns++) {
+		assert_true(turns < 2000);
+		(void)!send(head, "x", 1, MSG_NOSIGNAL);
+		(void)!send(content, "x", 1, MSG_NOSIGNAL);
+		loop_turn(rig->loop, 20);
+	}
+	assert_false(ended(waits));
+	est_stop(&rig->est);
+	close(waits);
+	close(head);
+	close(content);
+}
+
 #define EST_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -525,6 +583,7 @@ int main(void)
 		EST_TEST(a_binding_where_it_is_demanded),
 		EST_TEST(while_the_store_is_away),
 		EST_TEST(a_stop_answers_who_waits),
+		cmocka_unit_test_setup_teardown(slow_senders_are_ended, set_up_quick, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
