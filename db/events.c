@@ -310,14 +310,20 @@ static void sweep(struct loop_timer *t)
 		loop_timer_start(e->loop, &e->sweep_timer, "events sweep", SWEEP_MS, sweep);
 }
 
-static void log_event(const struct body_event *fields, struct str device)
+static enum log_level level_of(const struct events *e, enum event event)
 {
 	static const enum log_level level[SEVERITY_COUNT] = {
 		[SEVERITY_DEBUG] = LOG_LEVEL_DEBUG,   [SEVERITY_INFO] = LOG_LEVEL_INFO,
 		[SEVERITY_NOTICE] = LOG_LEVEL_NOTICE, [SEVERITY_WARNING] = LOG_LEVEL_WARNING,
 		[SEVERITY_ERROR] = LOG_LEVEL_ERROR,   [SEVERITY_CRITICAL] = LOG_LEVEL_ERROR,
 	};
-	const enum log_level at = level[event_severity(fields->event)];
+	const bool end = event == EVENT_CLIENT_DISCONNECTED || event == EVENT_CONNECTION_CLOSED;
+	return end && e->settings.access ? LOG_LEVEL_NOTICE : level[event_severity(event)];
+}
+
+static void log_event(const struct events *e, const struct body_event *fields, struct str device)
+{
+	const enum log_level at = level_of(e, fields->event);
 	if (!log_enabled(at))
 		return;
 	AUTO_BUF line = {0};
@@ -335,7 +341,7 @@ void events_add(struct events *e, const struct body_event *fields, struct str de
 		s->suppressed++;
 		return;
 	}
-	log_event(fields, device);
+	log_event(e, fields, device);
 	store(e, fields, device);
 }
 

@@ -24,6 +24,7 @@ struct events_settings {
 	uint64_t max_size; /* bytes of the file */
 	uint32_t rate_per_source;
 	uint64_t commit_interval_ms;
+	bool access; /* the ends of connections are lines of the level notice */
 };
 
 struct events;

@@ -55,6 +55,7 @@ static void settings_of(const struct config *c, struct store_settings *out)
 	out->events.keep_ms = c->events.keep;
 	out->events.max_size = c->events.max_size;
 	out->events.rate_per_source = c->events.rate_per_source;
+	out->events.access = c->log.access;
 	out->events.commit_interval_ms = c->events.commit_interval;
 	log_set_level((enum log_level)c->log.level);
 }

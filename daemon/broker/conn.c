@@ -10,6 +10,7 @@
 #include "daemon/broker/auth.h"
 #include "daemon/broker/bound.h"
 #include "daemon/broker/connect.h"
+#include "daemon/broker/describe.h"
 #include "daemon/broker/presence.h"
 #include "daemon/broker/proxied.h"
 #include "daemon/broker/publish.h"
@@ -43,6 +44,7 @@ void conn_event_claimed(struct conn *c, enum event event, const char *reason, st
 		.reason = str_of(reason),
 	};
 	const uint64_t source = c->device_id ? c->device_id : addr_key(&c->peer);
+	c->explained = true;
 	journal_event(&c->worker->journal, event, source, &e, detail);
 }
 
@@ -53,17 +55,13 @@ void conn_event(struct conn *c, enum event event, const char *reason, struct buf
 			   s ? session_client_id(s) : STR(""), detail);
 }
 
-static void tell_disconnected(struct conn *c, enum reason reason, const char *why)
+static void tell_end(struct conn *c, enum reason reason, const char *why, struct buf *detail)
 {
-	AUTO_BUF detail = {0};
-	rec_int(&detail, "duration_ms", (int64_t)(clock_wall_ms() - c->connected_ms));
-	rec_int(&detail, "bytes_received", (int64_t)c->bytes_in);
-	rec_int(&detail, "bytes_sent", (int64_t)c->bytes_out);
-	rec_int(&detail, "messages_received", (int64_t)c->messages_in);
-	rec_int(&detail, "messages_sent", (int64_t)c->messages_out);
+	describe_traffic(c, detail);
 	if (reason_is_error(reason))
-		rec_text(&detail, "reason_code", reason_text(reason));
-	conn_event(c, EVENT_CLIENT_DISCONNECTED, why, &detail);
+		rec_text(detail, "reason_code", reason_text(reason));
+	conn_event(c, c->state == CONN_OPEN ? EVENT_CLIENT_DISCONNECTED : EVENT_CONNECTION_CLOSED,
+		   why, detail);
 }
 
 /* ---- input ------------------------------------------------------------------------------------
@@ -499,7 +497,10 @@ static void late(struct loop_timer *t)
 		proxied_late(c);
 	} else if (c->state != CONN_OPEN) {
 		bound_count(c->worker, BOUND_CONNECT_TIMEOUT);
-		conn_event(c, EVENT_LOGIN_REFUSED, "no CONNECT in time", NULL);
+		AUTO_BUF detail = {0};
+		describe_way(c, &detail);
+		describe_traffic(c, &detail);
+		conn_event(c, EVENT_LOGIN_REFUSED, "no CONNECT in time", &detail);
 		conn_close(c, REASON_NORMAL_DISCONNECTION, "no CONNECT in time");
 	} else if (c->certificate_until && until_expiry_ms(c) == 0) {
 		conn_close(c, REASON_ADMINISTRATIVE_ACTION, "the certificate expired");
@@ -585,6 +586,7 @@ static void leave_worker(struct conn *c)
 	sendq_clear(&c->out, &w->store);
 	secret_buf_fini(&c->in); /* may hold a password */
 	free_aliases(c);
+	free(c->proxy);
 	limit_release(w->broker->limit, &c->hold);
 	if (c->endpoint && c->endpoint->limit)
 		limit_release(c->endpoint->limit, &c->listener_hold);
@@ -620,9 +622,12 @@ void conn_close(struct conn *c, enum reason reason, const char *why)
 {
 	if (c->state == CONN_CLOSED)
 		return;
+	AUTO_BUF detail = {0};
+	describe_way(c, &detail);
 	say_goodbye(c, reason, why);
+	if (c->state == CONN_OPEN || !c->explained)
+		tell_end(c, reason, why, &detail);
 	if (c->state == CONN_OPEN) {
-		tell_disconnected(c, reason, why);
 		presence_gone(c);
 		c->worker->stats.clients--;
 	}

@@ -63,10 +63,12 @@ struct conn {
 	bool problem_information;
 	bool undecided;     /* the first byte tells whether it is MQTT or WebSocket */
 	bool announced;     /* to the store */
+	bool explained;     /* an event told of it */
 	uint64_t device_id; /* of the certificate, then of who it is */
 	uint64_t proved_device;
 	int64_t certificate_until; /* seconds since 1970; 0 = no certificate */
 	unsigned char fingerprint[STREAM_FINGERPRINT];
+	char *proxy;                   /* address of the proxy in front, or NULL */
 	struct auth *auth;             /* of a client that chose a method for it (auth.h) */
 	char **alias;                  /* CONN_ALIASES topics, or NULL */
 	struct alias_topic *alias_out; /* aliases_out of them, or NULL (alias.h) */

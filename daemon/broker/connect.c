@@ -9,6 +9,7 @@
 #include "daemon/broker/alias.h"
 #include "daemon/broker/auth.h"
 #include "daemon/broker/bound.h"
+#include "daemon/broker/describe.h"
 #include "daemon/broker/login.h"
 #include "daemon/broker/session.h"
 #include "daemon/broker/will.h"
@@ -52,6 +53,8 @@ static void refuse(struct connecting *k, enum reason reason)
 	struct conn *c = k->conn;
 	AUTO_BUF detail = {0};
 	rec_text(&detail, "reason_code", reason_text(reason));
+	describe_way(c, &detail);
+	describe_traffic(c, &detail);
 	const struct str user = k->k->has_user_name ? k->k->user_name : auth_name(c);
 	conn_event_claimed(c, EVENT_LOGIN_REFUSED, k->why, user, k->k->client_id, &detail);
 	answer_refusal(c, reason, k->why);
@@ -130,6 +133,8 @@ void connect_refuse_login(struct conn *c, enum login_result result)
 	AUTO_BUF detail = {0};
 	rec_text(&detail, "reason_code", reason_text(reason));
 	rec_text(&detail, "method", "SCRAM-SHA-256");
+	describe_way(c, &detail);
+	describe_traffic(c, &detail);
 	conn_event_claimed(c, EVENT_LOGIN_REFUSED, why, auth_name(c), STR(""), &detail);
 	answer_refusal(c, reason, why);
 	conn_close(c, REASON_NORMAL_DISCONNECTION, why);
@@ -426,18 +431,8 @@ static bool send_connack(struct conn *c, struct packet *p)
 static void tell_connected(struct connecting *k)
 {
 	struct conn *c = k->conn;
-	struct stream_info info;
 	AUTO_BUF detail = {0};
-	stream_info(c->stream, &info);
-	rec_text(&detail, "protocol",
-		 c->version == MQTT_5 ? "MQTT 5.0"
-				      : (c->version == MQTT_3_1_1 ? "MQTT 3.1.1" : "MQTT 3.1"));
-	rec_text(&detail, "transport", info.transport);
-	if (info.version) {
-		rec_text(&detail, "tls", info.version);
-		rec_text(&detail, "cipher", info.cipher);
-		rec_bool(&detail, "resumed", info.resumed);
-	}
+	describe_way(c, &detail);
 	rec_int(&detail, "keep_alive", c->keep_alive);
 	rec_bool(&detail, "clean_start", k->k->clean_start);
 	rec_bool(&detail, "session_present", k->present);

@@ -3,23 +3,12 @@
  * The client list as the store gets it: see presence.h.
  */
 #include "daemon/broker/presence.h"
+#include "daemon/broker/describe.h"
 #include "daemon/broker/session.h"
 
 #include <stdio.h>
 
 enum { TLS_TEXT = 64 };
-
-static const char *protocol_name(const struct conn *c)
-{
-	switch (c->version) {
-	case MQTT_5:
-		return "MQTT 5.0";
-	case MQTT_3_1_1:
-		return "MQTT 3.1.1";
-	default:
-		return "MQTT 3.1";
-	}
-}
 
 static void put_client(const struct conn *c, struct buf *clients)
 {
@@ -37,7 +26,7 @@ static void put_client(const struct conn *c, struct buf *clients)
 		.client_id = session_client_id(s),
 		.address = {address, strnlen(address, 64)},
 		.listener = str_of(c->endpoint->config->name),
-		.protocol = str_of(protocol_name(c)),
+		.protocol = str_of(describe_protocol(c)),
 		.tls = str_of(tls),
 		.fingerprint = {(const char *)c->fingerprint,
 				c->has_certificate ? STREAM_FINGERPRINT : 0},

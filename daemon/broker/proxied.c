@@ -27,8 +27,11 @@ static void stated(struct conn *c, const struct proxy_header *h)
 	const int fd = stream_tcp_release(TAKE(c->stream));
 	buf_fini(&c->in);
 	loop_remove(c->worker->loop, &c->io);
-	if (h->has_source)
+	if (h->has_source) {
+		char text[ADDR_TEXT];
+		c->proxy = mem_strdup(addr_format_ip(&c->peer, text));
 		c->peer = h->source;
+	}
 	if (l->allow_from.n && !cidr_match_any(l->allow_from.p, l->allow_from.n, &c->peer)) {
 		close(fd);
 		refuse(c, EVENT_LOGIN_REFUSED, "the address is not in allow-from");

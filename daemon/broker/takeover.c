@@ -29,6 +29,8 @@ static void carry(struct conn *c, const struct conn *was)
 	c->proved_device = was->proved_device;
 	c->login_result = was->login_result;
 	c->auth = was->auth;
+	c->proxy = was->proxy;
+	c->explained = was->explained;
 	c->has_certificate = was->has_certificate;
 	memcpy(c->fingerprint, was->fingerprint, sizeof(c->fingerprint));
 }
@@ -52,6 +54,7 @@ static void arrived(struct loop_note *note)
 		settings_unref(m->settings);
 		secret_buf_fini(&m->in);
 		auth_free(m->was.auth);
+		free(m->was.proxy);
 	}
 	free(m);
 }
@@ -68,6 +71,7 @@ void takeover_move(struct conn *c, unsigned to)
 	m->in = c->in;
 	c->in = (struct buf){0};
 	c->auth = NULL;
+	c->proxy = NULL;
 	c->hold = c->listener_hold = (struct limit_hold){0};
 	conn_vanish(c);
 	loop_post(m->to->loop, &m->note, arrived);
