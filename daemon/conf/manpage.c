@@ -2,7 +2,7 @@
  *
  * Writes gatehouse.conf(5) to standard output from schema.def, so that the manual cannot differ
  * from the program. The argument is the version. Runs once in the build, on the building machine;
- * not installed. man(7) macros.
+ * not installed. man(7) macros, and tbl(1) for the table of limits.
  */
 #include "daemon/conf/value.h"
 
@@ -190,8 +190,43 @@ static void put_key(const struct conf_key *key)
 	put_choices(key);
 }
 
+/* A row, and below it the reason across all columns. */
+static void put_limit(const struct conf_limit *l)
+{
+	const struct conf_key *key = &conf_key[l->key];
+	puts(".T&\nlB l lx.");
+	put(key->word);
+	putchar('\t');
+	put(strcmp(key->def, "0") == 0 ? "0 (none)" : key->def);
+	putchar('\t');
+	put(l->before);
+	puts("\n.T&\nl s sx.\nT{");
+	put_line(key->why);
+	puts("T}");
+}
+
+static void put_limits(void)
+{
+	puts(".SH LIMITS");
+	put_line(
+		"What strangers and devices may cost, with the reason for each bound. All are "
+		"settings "
+		"of [broker], but for the last three, of [store] and [events]. What reaches one is "
+		"counted (gatehouse status, /metrics) and told in an event that names the setting "
+		"and "
+		"its value. The third column is what a stack of NGINX and Mosquitto had in its "
+		"place, "
+		"as gatehouse migrate finds it or by their defaults.");
+	puts(".PP\n.nh\n.TS\nlB lB lBx.");
+	puts("Setting\tDefault\tBefore");
+	for (size_t i = 0; i < conf_limits; i++)
+		put_limit(&conf_limit[i]);
+	puts(".TE\n.hy");
+}
+
 int main(int argc, char **argv)
 {
+	puts("'\\\" t");
 	puts(".\\\" Generated from daemon/conf/schema.def");
 	printf(".TH GATEHOUSE.CONF 5 \"\" \"Gatehouse %s\" \"Gatehouse\"\n",
 	       argc > 1 ? argv[1] : "");
@@ -202,6 +237,7 @@ int main(int argc, char **argv)
 		for (size_t k = conf_section[s].first; k < conf_section[s].last; k++)
 			put_key(&conf_key[k]);
 	}
+	put_limits();
 	fputs(foot, stdout);
 	return ferror(stdout) || fflush(stdout);
 }

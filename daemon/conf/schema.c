@@ -61,3 +61,10 @@ const struct conf_key conf_key[CONF_KEYS] = {
 #define SECTION_END(id)
 #include "daemon/conf/schema.def"
 };
+
+const struct conf_limit conf_limit[] = {
+#define LIMIT(section, field, before) \
+	{CONF_SECTION_##section, CONF_KEY_##section##_##field, before},
+#include "daemon/conf/limits.def"
+};
+const size_t conf_limits = ARRAY_LEN(conf_limit);

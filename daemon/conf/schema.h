@@ -82,5 +82,14 @@ enum {
 };
 /* clang-format on */
 
+/* A row of limits.def. */
+struct conf_limit {
+	size_t section;
+	size_t key;
+	const char *before; /* what others had in its place */
+};
+extern const struct conf_limit conf_limit[];
+extern const size_t conf_limits;
+
 extern const struct conf_section conf_section[CONF_SECTIONS];
 extern const struct conf_key conf_key[CONF_KEYS];

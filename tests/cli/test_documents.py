@@ -70,14 +70,14 @@ def man(name):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_manual_page_renders_without_warnings(name):
-    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-P-cbou", man(name)], capture_output=True, text=True)
+    done = subprocess.run(["groff", "-tman", "-Tutf8", "-ww", "-P-cbou", man(name)], capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
     assert re.search(r"^NAME\n", done.stdout, re.M) and len(done.stdout) > 2000
     assert "\\f" not in done.stdout
 
 
 def page(name):
-    return subprocess.run(["groff", "-man", "-Tascii", "-P-cbou", "-rLL=200n", man(name)], capture_output=True,
+    return subprocess.run(["groff", "-t", "-man", "-Tascii", "-P-cbou", "-rLL=200n", man(name)], capture_output=True,
                           text=True).stdout
 
 
@@ -88,6 +88,17 @@ def test_the_page_of_the_command_line_has_every_command():
         for option in re.findall(r"^  (--[a-z-]+)", gatehouse(noun, verb, "--help").stdout if verb
                                  else gatehouse(noun, "--help").stdout, re.M):
             assert option in text
+
+
+def test_the_page_of_the_configuration_has_the_table_of_limits():
+    text = page("gatehouse.conf.5")
+    table = text[text.index("\nLIMITS\n"):text.index("\nFILES\n")]
+    for setting, default, before, reason in [
+            ("max-connections-per-address", "256", "10", "One machine must not take all places"),
+            ("max-connections", "16384", "1024", "An idle TLS connection costs"),
+            ("max-payload", r"0 \(none\)", "4096", "Keeps one device's mistake"),
+            ("publish-rate-per-device", "20000", "none", "One device that runs wild")]:
+        assert re.search(rf"^ *{setting} +{default} +{before}\n *{reason}", table, re.M), setting
 
 
 def test_the_page_of_the_daemon_has_every_option_and_process():

@@ -1070,10 +1070,36 @@ static void the_schema_is_sound(void **state)
 	assert_int_equal(conf_section[CONF_SECTIONS - 1].last, CONF_KEYS);
 }
 
+static bool bounds_something(const struct conf_key *key)
+{
+	return strncmp(key->word, "max-", 4) == 0 || strstr(key->word, "-per-") ||
+	       strstr(key->word, "-rate");
+}
+
+/* Whoever adds a bound says in the manual's table why, and what others had. */
+static void every_limit_is_in_the_table(void **state)
+{
+	const struct conf_section *broker = &conf_section[CONF_SECTION_broker];
+	(void)state;
+	for (size_t k = broker->first; k < broker->last; k++) {
+		size_t found = 0;
+		for (size_t i = 0; i < conf_limits; i++)
+			found += conf_limit[i].key == k;
+		if (found != (bounds_something(&conf_key[k]) ? 1 : found > 0))
+			fail_msg("%s is in limits.def %zu times", conf_key[k].word, found);
+	}
+	for (size_t i = 0; i < conf_limits; i++) {
+		const struct conf_section *s = &conf_section[conf_limit[i].section];
+		assert_true(conf_limit[i].key >= s->first && conf_limit[i].key < s->last);
+		assert_true(strlen(conf_limit[i].before) > 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_file_gives_the_defaults),
+		cmocka_unit_test(every_limit_is_in_the_table),
 		cmocka_unit_test(without_a_listener_there_is_one_for_tls),
 		cmocka_unit_test(a_listener_replaces_the_default_one),
 		cmocka_unit_test(the_default_listener_can_be_changed_and_stays_beside_settings),
