@@ -382,6 +382,16 @@ bool certificate_is_cross(const struct certificate *c, const struct certificate 
 	       same_subject(c, root) && certificate_is_by(c, issuer);
 }
 
+bool certificate_is_root(const struct certificate *c)
+{
+	gnutls_x509_crt_t crt;
+	if (import(buf_view(&c->der), &crt) < 0)
+		return false;
+	const bool root = gnutls_x509_crt_check_issuer(crt, crt) == 1;
+	gnutls_x509_crt_deinit(crt);
+	return root;
+}
+
 int certificate_judge_authority(const struct certificate *c, struct why *why)
 {
 	gnutls_x509_crt_t crt;

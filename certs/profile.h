@@ -57,7 +57,8 @@ static inline struct str certificate_spki(const struct certificate *c)
 {
 	return str_make(c->spki, c->spki_len);
 }
-/* Is c signed by issuer's key? False for an empty one. */
+/* Is c signed by issuer's key? False for an empty one. A certificate is always by itself: GnuTLS
+ * asks no more of one that it is told to trust. */
 bool certificate_is_by(const struct certificate *c, const struct certificate *issuer);
 /* The names and addresses in its subjectAltName. 0 or ERR_MALFORMED. */
 int certificate_names(const struct certificate *c, struct san_set *out);
@@ -87,5 +88,7 @@ int certificate_cross(const struct certificate *root, const struct certificate *
 /* Is c the root's name and key, signed by issuer? */
 bool certificate_is_cross(const struct certificate *c, const struct certificate *root,
 			  const struct certificate *issuer);
+/* Does it name itself as its issuer? */
+bool certificate_is_root(const struct certificate *c);
 /* May c sign certificates: CA:TRUE, keyCertSign, and a key that is accepted? 0 or ERR_INVALID. */
 int certificate_judge_authority(const struct certificate *c, struct why *why);

@@ -352,8 +352,7 @@ static const struct certificate *find_root(const struct imported *m,
 					   const struct certificate *issuing)
 {
 	for (size_t k = 0; k < m->n; k++)
-		if (certificate_is_by(&m->at[k], &m->at[k]) &&
-		    certificate_is_by(issuing, &m->at[k]))
+		if (certificate_is_root(&m->at[k]) && certificate_is_by(issuing, &m->at[k]))
 			return &m->at[k];
 	return NULL;
 }
