@@ -24,7 +24,8 @@ enum {
 	OLD_LINK_MS = 2000,    /* how long SPOOL_GET waits for the last words of earlier brokers */
 	REOPEN_MS = 1000,      /* between attempts to open the file */
 	BYTES_MS = 1000,       /* between looks at its size */
-	FORGET_MS = 60 * 1000, /* between looks for what can be forgotten */
+	FORGET_MS = 10 * 1000, /* between looks for what can be forgotten */
+	RECOVER_MS = 1000, /* after the last refusal: large batches may fail where small ones go */
 };
 
 /* The way to the main thread; notes that are under way may outlive the spool. */
@@ -63,6 +64,7 @@ struct spool {
 	struct loop_task turn_over;
 	struct loop_timer asker_timer;
 	struct loop_timer forget_timer;
+	struct loop_timer recover_timer;
 	struct asker asker;
 	uint64_t epoch; /* of the broker of now, 0: it has not said yet */
 	bool heard;     /* a batch came in this turn */
@@ -189,6 +191,7 @@ static const char *reason_of(int err)
 
 static void failed(struct spool *s, int err, const char *why)
 {
+	loop_timer_stop(s->loop, &s->recover_timer);
 	if (s->trouble == err)
 		return;
 	s->trouble = err;
@@ -199,11 +202,11 @@ static void failed(struct spool *s, int err, const char *why)
 		   "spool.db");
 }
 
-static void worked(struct spool *s)
+static void recovered(struct loop_timer *timer)
 {
-	if (!s->trouble)
-		return;
+	struct spool *s = container_of(timer, struct spool, recover_timer);
 	s->trouble = 0;
+	count(s, 0, 0, 0);
 	log_notice("spool.db is written again");
 	tell_event(s, EVENT_SPOOL_RECOVERED, "sessions and messages are stored again", "spool.db");
 }
@@ -224,6 +227,12 @@ static const char *file_why(const struct spool *s, int err)
 	if (err == ERR_LIMIT)
 		return "no space left on the disk, or spool-max-size is reached";
 	return s->tables.db ? sql_why(s->tables.db) : err_text(err);
+}
+
+static void worked(struct spool *s)
+{
+	if (s->trouble && !loop_timer_running(&s->recover_timer))
+		loop_timer_start(s->loop, &s->recover_timer, "spool", RECOVER_MS, recovered);
 }
 
 /* Opens the file when it is not; at most once in REOPEN_MS. */
@@ -619,8 +628,10 @@ void spool_set_max(struct spool *s, uint64_t max_size)
 static void forget(struct loop_timer *t)
 {
 	struct spool *s = container_of(t, struct spool, forget_timer);
-	if (s->tables.db && !s->trouble)
+	if (s->tables.db && !s->trouble) {
 		spool_tables_forget(&s->tables);
+		spool_tables_shrink(&s->tables);
+	}
 	loop_timer_start(s->loop, t, "spool", FORGET_MS, forget);
 }
 
@@ -638,6 +649,7 @@ static void *thread_main(void *arg)
 		drop_link(list_entry(s->links.next, struct spool_link, node));
 	loop_timer_stop(s->loop, &s->forget_timer);
 	loop_timer_stop(s->loop, &s->asker_timer);
+	loop_timer_stop(s->loop, &s->recover_timer);
 	loop_undefer(&s->turn_over);
 	spool_tables_fini(&s->tables);
 	return NULL;

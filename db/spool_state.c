@@ -9,7 +9,8 @@
 
 #include <unistd.h>
 
-enum { PIECE = 1 * MiB };
+/* The limits are those of messages.def. */
+enum { PIECE = 1 * MiB, TEXT = 65535, MORE = 4096, LARGE = 268435455 };
 
 struct writer {
 	struct spool_tables *t;
@@ -20,6 +21,9 @@ struct writer {
 
 static void flush(struct writer *w)
 {
+	/* Damage that SQLite does not see must not look to the broker as if we were taken over. */
+	if (!w->err && !spool_valid(buf_view(&w->piece)))
+		w->err = ERR_MALFORMED;
 	if (!w->err && fd_write(w->fd, buf_view(&w->piece)))
 		w->err = ERR_IO;
 	w->piece.n = 0;
@@ -42,10 +46,12 @@ static uint64_t number(const struct sql_query *q, int column)
 	return (uint64_t)sql_at_int(q, column);
 }
 
-static struct str bytes(const struct sql_query *q, int column)
+static struct str bytes(struct writer *w, const struct sql_query *q, int column, size_t max)
 {
 	const struct str s = sql_at_str(q, column);
-	return s.p ? s : STR("");
+	if (s.n > max)
+		w->err = ERR_MALFORMED;
+	return s.p && s.n <= max ? s : STR("");
 }
 
 static void write_subs(struct writer *w, uint64_t sid)
@@ -59,7 +65,7 @@ static void write_subs(struct writer *w, uint64_t sid)
 			.sid = sid,
 			.options = (uint8_t)number(&q, 0),
 			.identifier = (uint32_t)number(&q, 1),
-			.filter = bytes(&q, 2),
+			.filter = bytes(w, &q, 2, TEXT),
 		};
 		SPOOL_PUT(&w->piece, SUB, sub, &b);
 	}
@@ -86,9 +92,9 @@ static void write_sessions(struct writer *w)
 			.expiry = (uint32_t)number(&q, 2),
 			.disconnected_ms = number(&q, 3),
 			.will_due_ms = number(&q, 4),
-			.client_id = bytes(&q, 5),
-			.will = bytes(&q, 6),
-			.more = bytes(&q, 7),
+			.client_id = bytes(w, &q, 5, TEXT),
+			.will = bytes(w, &q, 6, LARGE),
+			.more = bytes(w, &q, 7, MORE),
 		};
 		SPOOL_PUT(&w->piece, SESSION, session, &b);
 		write_subs(w, b.sid);
@@ -107,9 +113,9 @@ static void write_messages(struct writer *w)
 			.retain = (uint8_t)number(&q, 2),
 			.expires_ms = number(&q, 3),
 			.origin = number(&q, 4),
-			.topic = bytes(&q, 5),
-			.properties = bytes(&q, 6),
-			.payload = bytes(&q, 7),
+			.topic = bytes(w, &q, 5, TEXT),
+			.properties = bytes(w, &q, 6, LARGE),
+			.payload = bytes(w, &q, 7, LARGE),
 		};
 		SPOOL_PUT(&w->piece, MESSAGE, message, &b);
 	}
@@ -128,8 +134,8 @@ static void write_queues(struct writer *w)
 			.queued_ms = number(&q, 3),
 			.qos = (uint8_t)number(&q, 4),
 			.retain = (uint8_t)number(&q, 5),
-			.share = bytes(&q, 6),
-			.ids = bytes(&q, 7),
+			.share = bytes(w, &q, 6, TEXT),
+			.ids = bytes(w, &q, 7, TEXT),
 		};
 		SPOOL_PUT(&w->piece, QUEUE, queue, &b);
 		if (sql_at_null(&q, 8))
@@ -145,7 +151,8 @@ static void write_retained(struct writer *w)
 	AUTO_QUERY q = SQL_QUERY(w->t->db, "SELECT mid, version, topic FROM retain "
 					   "WHERE mid IS NOT NULL");
 	while (row(w, &q)) {
-		const struct body_spool_retain b = {number(&q, 0), number(&q, 1), bytes(&q, 2)};
+		const struct body_spool_retain b = {number(&q, 0), number(&q, 1),
+						    bytes(w, &q, 2, TEXT)};
 		SPOOL_PUT(&w->piece, RETAIN, retain, &b);
 	}
 }

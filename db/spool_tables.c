@@ -16,6 +16,7 @@ enum {
 	CACHE_KIB = 8192,
 	CHECKPOINT_PAGES = 4000, /* of the log: 16 MiB */
 	TOMBSTONE_S = 600,
+	SPARE_MAX = 16 * MiB,  /* of the file, unused */
 	UNKNOWN_TOLD_MAX = 10, /* log lines about rows that referred to nothing */
 };
 
@@ -536,9 +537,24 @@ void spool_tables_fini(struct spool_tables *t)
 	free(t->dir);
 }
 
+static void drop_unreferenced(struct spool_tables *t)
+{
+	AUTO_BUF unreferenced = {0};
+	AUTO_QUERY q = SQL_QUERY(t->db, "SELECT mid FROM message");
+	while (sql_next(&q)) {
+		const int64_t mid = sql_at_int(&q, 0);
+		if (!idmap_find(&t->messages, (uint64_t)mid, 0))
+			buf_put(&unreferenced, &mid, sizeof(mid));
+	}
+	for (size_t at = 0; at < unreferenced.n; at += sizeof(int64_t)) {
+		int64_t mid;
+		memcpy(&mid, unreferenced.p + at, sizeof(mid));
+		SQL_RUN(t->db, "DELETE FROM message WHERE mid = ?", sql_int(mid));
+	}
+}
+
 int spool_tables_tidy(struct spool_tables *t)
 {
-	memset(t->applied, 0, sizeof(t->applied));
 	sql_begin(t->db);
 	sql_script(t->db, "DELETE FROM applied; DELETE FROM retain WHERE mid IS NULL;");
 	sql_script(t->db, "DELETE FROM queue WHERE sid NOT IN (SELECT sid FROM session) "
@@ -546,16 +562,23 @@ int spool_tables_tidy(struct spool_tables *t)
 			  "DELETE FROM subscription WHERE sid NOT IN (SELECT sid FROM session);"
 			  "DELETE FROM received WHERE sid NOT IN (SELECT sid FROM session);"
 			  "DELETE FROM retain WHERE mid NOT IN (SELECT mid FROM message);");
-	sql_script(t->db, "CREATE TEMP TABLE used(mid INTEGER PRIMARY KEY);"
-			  "INSERT OR IGNORE INTO used SELECT mid FROM queue;"
-			  "INSERT OR IGNORE INTO used SELECT mid FROM retain;"
-			  "DELETE FROM message WHERE mid NOT IN (SELECT mid FROM used);"
-			  "DROP TABLE used;");
-	const int err = sql_commit(t->db);
-	if (err)
-		return err;
 	forget_memory(t);
-	return load_references(t);
+	load_references(t);
+	drop_unreferenced(t);
+	const int err = sql_commit(t->db);
+	if (!err)
+		return 0;
+	forget_memory(t);
+	load_references(t);
+	return err;
+}
+
+void spool_tables_shrink(struct spool_tables *t)
+{
+	const struct spool_bytes b = spool_tables_bytes(t);
+	const uint64_t spare = b.file - b.used;
+	if (spare > SPARE_MAX && spare > b.used)
+		sql_script(t->db, "PRAGMA incremental_vacuum(2048)");
 }
 
 void spool_tables_forget(struct spool_tables *t)

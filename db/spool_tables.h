@@ -91,6 +91,8 @@ void spool_tables_refuse(struct spool_tables *t, const struct spool_batch *b);
 int spool_tables_tidy(struct spool_tables *t);
 /* Forgets that topics were cleared, when that was long ago: no batch from before can still come. */
 void spool_tables_forget(struct spool_tables *t);
+/* Gives a piece of the file back to the disk when much of it is unused. */
+void spool_tables_shrink(struct spool_tables *t);
 /* Everything as records, in the order that SPOOL_GET promises: a sealed memfd in *fd. 0, the error
  * of sql.h, or ERR_IO. */
 int spool_tables_state(struct spool_tables *t, int *fd);

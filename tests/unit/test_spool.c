@@ -686,6 +686,54 @@ static void a_file_of_a_newer_version_is_left_alone(void **state)
 	assert_int_equal(files_like(r, "spool.db.corrupt-"), 0);
 }
 
+/* Only the broker writes here; but damage that SQLite does not see must not end the store. */
+static void a_row_that_no_broker_wrote_is_damage(void **state)
+{
+	struct spool_rig *r = *state;
+	static const char *const damage[] = {
+		"INSERT INTO session VALUES(1, 0, 0, 0, 0, zeroblob(65536), x'', x'')",
+		"INSERT INTO session VALUES(-5, 0, 0, 0, 0, x'', x'', x'')",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(damage); i++) {
+		struct sql *db;
+		spool_rig_close(r);
+		assert_int_equal(sql_open(scratch_file(&r->dir, "spool.db"), SQL_FULL, &db), 0);
+		assert_int_equal(sql_script(db, damage[i]), 0);
+		sql_close(db);
+		restart(r);
+		assert_string_equal(spool_rig_state(r), "");
+		assert_int_equal(r->state_status, SPOOL_STORED);
+		wait_event(r, EVENT_DATABASE_SET_ASIDE);
+		r->events[EVENT_DATABASE_SET_ASIDE] = 0;
+	}
+}
+
+static void unused_space_goes_back_to_the_disk(void **state)
+{
+	struct spool_rig *r = *state;
+	struct spool_tables t;
+	struct why why;
+	char *aside;
+	AUTO_BUF b = {0};
+	put_session(&b, 1, "one");
+	assert_int_equal(spool_rig_store(r, 0, &b), SPOOL_STORED);
+	fill(r, 0, 10, 2200);
+	spool_rig_answered(r, 0, 2);
+	put_session_gone(&b, 1);
+	assert_int_equal(spool_rig_store(r, 0, &b), SPOOL_STORED);
+	spool_rig_close(r);
+	spool_tables_init(&t, r->dir.path, 64 * MiB);
+	assert_int_equal(spool_tables_open(&t, &aside, &why), 0);
+	const struct spool_bytes before = spool_tables_bytes(&t);
+	assert_true(before.file > 20 * MiB && before.used < 1 * MiB);
+	for (int i = 0; i < 10; i++)
+		spool_tables_shrink(&t);
+	const struct spool_bytes after = spool_tables_bytes(&t);
+	assert_true(after.file <= 16 * MiB + 1 * MiB);
+	assert_true(after.file > 8 * MiB); /* some is kept for what comes */
+	spool_tables_fini(&t);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -716,6 +764,8 @@ int main(void)
 		TEST(a_failing_disk_refuses_until_it_works_again),
 		TEST(a_file_that_cannot_be_made_is_tried_again),
 		TEST(a_file_of_a_newer_version_is_left_alone),
+		TEST(a_row_that_no_broker_wrote_is_damage),
+		TEST(unused_space_goes_back_to_the_disk),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
