@@ -90,9 +90,9 @@ void api_problem(struct http_request *r, unsigned status, const char *field, con
 	send_json(r, status, "application/problem+json", j, allow);
 }
 
-static unsigned http_status(enum op_status status)
+unsigned api_status(uint8_t op_status)
 {
-	switch (status) {
+	switch ((enum op_status)op_status) {
 	case OP_OK:
 		return 200;
 	case OP_INVALID:
@@ -176,7 +176,7 @@ static void store_answered(struct link_call *call, int err, struct record *reply
 	if (done.status != OP_OK) {
 		AUTO_CHAR field = str_dup(done.field);
 		AUTO_CHAR why = str_dup(done.why);
-		api_problem(finish(a), http_status(done.status), field, why, NULL);
+		api_problem(finish(a), api_status(done.status), field, why, NULL);
 		return;
 	}
 	send_result(a, large.n ? buf_view(&large) : done.result);

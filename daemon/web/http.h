@@ -77,5 +77,17 @@ void http_reply(struct http_request *r, unsigned status, const char *content_typ
 void http_reply_static(struct http_request *r, unsigned status, const char *content_type,
 		       struct str body, const char *cache_control);
 
+/* An answer without an end, written piece by piece (text/event-stream). */
+struct http_stream;
+enum { HTTP_STREAM_WAITING_MAX = 256 * KiB };
+/* Begins it and gives the request back. gone runs in the loop when the client has left; the caller
+ * still owns the stream then. */
+struct http_stream *http_stream_begin(struct http_request *r, const char *content_type,
+				      void (*gone)(void *arg), void *arg);
+/* False: the client reads too slowly, HTTP_STREAM_WAITING_MAX bytes wait; nothing was taken. */
+bool http_stream_write(struct http_stream *s, struct str bytes);
+/* The end after what was written; gone does not run any more. Takes the stream. */
+void http_stream_end(struct http_stream *s);
+
 /* Percent-decoding of a path segment or query part; plus: '+' is a blank. 0 or ERR_MALFORMED. */
 int http_decode(struct str s, bool plus, struct buf *out);

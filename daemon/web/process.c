@@ -32,6 +32,11 @@ static bool est_page(struct web *w, struct http_request *r)
 	return est_handle(&w->est, r);
 }
 
+static bool stream_page(struct web *w, struct http_request *r)
+{
+	return feed_handle(&w->feed, r);
+}
+
 static bool assets_page(struct web *w, struct http_request *r)
 {
 	(void)w;
@@ -87,6 +92,7 @@ static struct web *context(struct child *child)
 	list_init(&w->pending);
 	list_init(&w->enrolling);
 	status_pages_init(&w->status);
+	feed_init(&w->feed, w);
 	report_init(&w->report, w->loop);
 	est_init(&w->est, w->loop, &w->report, anchors_changed);
 	child_set_context(child, w);
@@ -319,6 +325,7 @@ static void on_stop(struct child *child)
 	w->stopping = true;
 	api_stop(w);
 	status_pages_stop(w);
+	feed_stop(&w->feed);
 	est_stop(&w->est);
 	enrol_rest_stop(w);
 	for (size_t i = 0; i < w->servers; i++)

@@ -11,6 +11,7 @@
 #include "daemon/web/est.h"
 #include "daemon/web/http.h"
 #include "daemon/web/status_pages.h"
+#include "daemon/web/stream.h"
 
 enum { WEB_SERVERS_MAX = 64 };
 
@@ -30,6 +31,7 @@ struct web {
 	struct list pending;   /* struct api_call */
 	struct list enrolling; /* struct rest_call */
 	struct status_pages status;
+	struct feed feed;
 	bool has_chains;
 	bool ready; /* it serves */
 	bool stopping;
@@ -44,6 +46,8 @@ bool api_metrics(struct web *w, struct http_request *r);
 void api_stop(struct web *w);
 /* A valid rec as JSON. */
 void api_reply(struct http_request *r, unsigned status, struct str rec);
+/* The status of HTTP for enum op_status. */
+unsigned api_status(uint8_t op_status);
 /* A problem document (RFC 9457): one sentence, and the field it is about or NULL. */
 void api_problem(struct http_request *r, unsigned status, const char *field, const char *detail,
 		 const char *allow);
