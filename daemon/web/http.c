@@ -48,6 +48,7 @@ struct http_request {
 	char *method;
 	char *path;
 	struct buf body;
+	uint64_t body_n; /* bytes that came */
 	bool too_large;
 	bool handed_over;
 	struct MHD_Response *response; /* set by the main loop while the connection is suspended */
@@ -123,14 +124,17 @@ static void end(void *cls, struct MHD_Connection *connection, void **context,
 	*context = NULL;
 }
 
-static void take_body(struct http_request *r, const char *data, size_t n)
+/* False: far too much. */
+static bool take_body(struct http_request *r, const char *data, size_t n)
 {
-	if (r->too_large || r->body.n + n > r->server->config.body_max) {
+	r->body_n += n;
+	if (r->body_n > r->server->config.body_max) {
 		r->too_large = true;
 		buf_fini(&r->body);
-		return;
+		return r->body_n <= HTTP_DRAIN_MAX;
 	}
 	buf_put(&r->body, data, n);
+	return true;
 }
 
 /* An answer of this file's own: the connection ends with it. */
@@ -215,12 +219,13 @@ static enum MHD_Result hand_over(struct http_request *r)
 		       : MHD_YES;
 }
 
-static bool announces_too_much(const struct http_request *r)
+/* A body that the client has announced and not yet begun to send, or that is not worth reading. */
+static bool refused_before_body(const struct http_request *r)
 {
-	uint64_t n;
+	uint64_t n = 0;
 	const struct str length = http_header(r, "Content-Length");
-	const int err = length.n ? str_u64(length, r->server->config.body_max, &n) : 0;
-	return err == ERR_LIMIT;
+	const int err = length.n ? str_u64(length, HTTP_DRAIN_MAX, &n) : 0;
+	return err == ERR_LIMIT || (n > r->server->config.body_max && http_header(r, "Expect").n);
 }
 
 /* The library calls this for the head, for each part of the body, at the end, and again after a
@@ -235,12 +240,12 @@ static enum MHD_Result access_handler(void *cls, struct MHD_Connection *connecti
 	(void)version;
 	if (!r->method) {
 		r->method = mem_strdup(method);
-		return announces_too_much(r) ? refuse_size(r) : MHD_YES;
+		return refused_before_body(r) ? refuse_size(r) : MHD_YES;
 	}
 	if (*n) {
-		take_body(r, data, *n);
+		const bool more = take_body(r, data, *n);
 		*n = 0;
-		return MHD_YES;
+		return more ? MHD_YES : MHD_NO;
 	}
 	if (r->response)
 		return MHD_queue_response(connection, r->status, r->response);

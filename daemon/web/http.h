@@ -11,7 +11,10 @@
 #include "daemon/net/loop.h"
 
 enum {
-	HTTP_BODY_MAX = 64 * KiB,   /* larger ones get 413; a server may allow less */
+	HTTP_BODY_MAX = 64 * KiB, /* larger ones get 413; a server may allow less */
+	/* Up to here a body that is too large is read to its end, because a client that still
+	 * writes would not see the answer; then the connection just ends. */
+	HTTP_DRAIN_MAX = 1 * MiB,
 	HTTP_CONNECTIONS_MAX = 256, /* per listening socket */
 	HTTP_PER_ADDRESS_MAX = 32,
 	HTTP_IDLE_S = 60,

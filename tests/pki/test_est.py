@@ -398,11 +398,32 @@ HEAD = ("POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\nConte
 
 
 def test_a_body_that_says_it_is_too_large(est):
-    got = raw(est, (HEAD + f"Content-Length: {16 * 1024 + 1}\r\n\r\n").encode())
+    """Who asks first is told before it sends; who sends at once is heard to the end, else it would not listen."""
+    length = f"Content-Length: {16 * 1024 + 1}\r\n"
+    got = raw(est, (HEAD + length + "Expect: 100-continue\r\n\r\n").encode())
     assert got.startswith(b"HTTP/1.1 413 ") and b"text/plain" in got
     told(est, "too large")
+    got = raw(est, (HEAD + length + "\r\n").encode() + b"A" * (16 * 1024 + 1))
+    assert got.startswith(b"HTTP/1.1 413 ")
     got = raw(est, (HEAD + f"Content-Length: {2 ** 63}\r\n\r\n").encode())
     assert got.split()[1] in (b"413", b"400")
+
+
+@pytest.mark.parametrize("size", [17 * 1024, 200 * 1024, 1000 * 1024])
+def test_the_answer_to_a_large_body_arrives(est, size):
+    for _ in range(5):
+        assert est.ask("POST", "simpleenroll", b"A" * size, user="x", secret="y").status == 413
+
+
+def test_a_body_without_an_end_is_cut_off(est):
+    """After a megabyte nobody listens any more."""
+    chunk = b"10000\r\n" + b"A" * 65536 + b"\r\n"
+    with est.context().wrap_socket(socket.create_connection(("127.0.0.1", est.gateway.enrol), 20),
+                                   server_hostname="localhost") as s:
+        s.sendall((HEAD + "Transfer-Encoding: chunked\r\n\r\n").encode())
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            for _ in range(1024):
+                s.sendall(chunk)
 
 
 def test_a_body_that_grows_too_large(est):
