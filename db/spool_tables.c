@@ -537,13 +537,17 @@ void spool_tables_fini(struct spool_tables *t)
 	free(t->dir);
 }
 
-static void drop_unreferenced(struct spool_tables *t)
+/* Messages that nothing refers to go. True when there is one for every reference. */
+static bool drop_unreferenced(struct spool_tables *t)
 {
 	AUTO_BUF unreferenced = {0};
+	size_t found = 0;
 	AUTO_QUERY q = SQL_QUERY(t->db, "SELECT mid FROM message");
 	while (sql_next(&q)) {
 		const int64_t mid = sql_at_int(&q, 0);
-		if (!idmap_find(&t->messages, (uint64_t)mid, 0))
+		if (idmap_find(&t->messages, (uint64_t)mid, 0))
+			found++;
+		else
 			buf_put(&unreferenced, &mid, sizeof(mid));
 	}
 	for (size_t at = 0; at < unreferenced.n; at += sizeof(int64_t)) {
@@ -551,25 +555,31 @@ static void drop_unreferenced(struct spool_tables *t)
 		memcpy(&mid, unreferenced.p + at, sizeof(mid));
 		SQL_RUN(t->db, "DELETE FROM message WHERE mid = ?", sql_int(mid));
 	}
+	return found == t->messages.n;
+}
+
+static void reload(struct spool_tables *t)
+{
+	forget_memory(t);
+	load_references(t);
 }
 
 int spool_tables_tidy(struct spool_tables *t)
 {
 	sql_begin(t->db);
 	sql_script(t->db, "DELETE FROM applied; DELETE FROM retain WHERE mid IS NULL;");
-	sql_script(t->db, "DELETE FROM queue WHERE sid NOT IN (SELECT sid FROM session) "
-			  "OR mid NOT IN (SELECT mid FROM message);"
+	sql_script(t->db, "DELETE FROM queue WHERE sid NOT IN (SELECT sid FROM session);"
 			  "DELETE FROM subscription WHERE sid NOT IN (SELECT sid FROM session);"
-			  "DELETE FROM received WHERE sid NOT IN (SELECT sid FROM session);"
-			  "DELETE FROM retain WHERE mid NOT IN (SELECT mid FROM message);");
-	forget_memory(t);
-	load_references(t);
-	drop_unreferenced(t);
+			  "DELETE FROM received WHERE sid NOT IN (SELECT sid FROM session);");
+	reload(t);
+	if (!drop_unreferenced(t)) { /* never seen; it takes long when there is much */
+		sql_script(t->db, "DELETE FROM queue WHERE mid NOT IN (SELECT mid FROM message);"
+				  "DELETE FROM retain WHERE mid NOT IN (SELECT mid FROM message);");
+		reload(t);
+	}
 	const int err = sql_commit(t->db);
-	if (!err)
-		return 0;
-	forget_memory(t);
-	load_references(t);
+	if (err)
+		reload(t);
 	return err;
 }
 

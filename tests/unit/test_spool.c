@@ -708,6 +708,31 @@ static void a_row_that_no_broker_wrote_is_damage(void **state)
 	}
 }
 
+static void a_new_broker_gets_no_row_without_its_message(void **state)
+{
+	struct spool_rig *r = *state;
+	struct sql *db;
+	AUTO_BUF b = {0};
+	put_session(&b, 1, "one");
+	put_message(&b, 3, "t", "lost");
+	put_message(&b, 4, "t", "kept");
+	put_queue(&b, 1, 1, 3);
+	put_queue(&b, 1, 2, 4);
+	put_retain(&b, "t", 1, 3);
+	assert_int_equal(spool_rig_store(r, 0, &b), SPOOL_STORED);
+	spool_rig_close(r);
+	assert_int_equal(sql_open(scratch_file(&r->dir, "spool.db"), SQL_FULL, &db), 0);
+	assert_int_equal(sql_script(db, "DELETE FROM message WHERE mid = 3; INSERT INTO message "
+					"VALUES(9, 0, 0, 0, 0, x'', x'', x'')"),
+			 0);
+	sql_close(db);
+	restart(r);
+	assert_string_equal(spool_rig_state(r),
+			    "session 1 one device=7 expiry=60 away=0 will= due=0 \n"
+			    "message 4 t kept qos=1 retain=0 expires=0 origin=0 \n"
+			    "queue 1 2 message=4 at=0 qos=1 retain=0  ids=0\n");
+}
+
 static void unused_space_goes_back_to_the_disk(void **state)
 {
 	struct spool_rig *r = *state;
@@ -765,6 +790,7 @@ int main(void)
 		TEST(a_file_that_cannot_be_made_is_tried_again),
 		TEST(a_file_of_a_newer_version_is_left_alone),
 		TEST(a_row_that_no_broker_wrote_is_damage),
+		TEST(a_new_broker_gets_no_row_without_its_message),
 		TEST(unused_space_goes_back_to_the_disk),
 	};
 	signal(SIGPIPE, SIG_IGN);
