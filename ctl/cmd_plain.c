@@ -76,13 +76,15 @@ static void show_rule(const struct ctl_command *c, const json_t *rule)
 		printf("note: %s\n", text_of(rule, "hint"));
 }
 
-/* Codes and requests. False: it is neither. */
+/* Codes, claims and requests. False: it is neither. */
 static bool show_enrolment(const struct ctl_command *c, const json_t *answer)
 {
 	const long long id = (long long)json_integer_value(json_object_get(answer, "id"));
 	const char *name = text_of(answer, "name");
 	if (strcmp(c->noun, "code") == 0)
 		printf("code %lld: removed\n", id);
+	else if (strcmp(c->noun, "claim") == 0)
+		printf("%s: %s\n", name, strcmp(c->verb, "add") == 0 ? "added" : "removed");
 	else if (strcmp(c->noun, "request") != 0)
 		return false;
 	else if (strcmp(c->verb, "approve") == 0)

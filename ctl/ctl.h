@@ -125,6 +125,8 @@ int run_ping(struct invocation *in);
 int run_device_add(struct invocation *in);
 int run_device_set(struct invocation *in);
 int run_cert_add(struct invocation *in);
+int run_claim_add(struct invocation *in);
+int run_claim_allow(struct invocation *in);
 int run_code_add(struct invocation *in);
 int run_cert_import(struct invocation *in);
 int run_ca_crl(struct invocation *in);

@@ -47,19 +47,26 @@ static bool has_room(struct op_call *c)
 	return false;
 }
 
+/* That of the claim certificate, where it says one. */
+static struct str name_of(const struct op_call *c)
+{
+	const struct enrolment *e = c->enrolment;
+	return e->grant.name[0] ? str_of(e->grant.name) : e->ask.name;
+}
+
 static void raise_pending(const struct op_call *c)
 {
 	const struct enrolment *e = c->enrolment;
 	unsigned char key[SHA256_SIZE];
 	AUTO_BUF detail = {0};
 	hash_sha256(e->ask.spki, key);
-	rec_str(&detail, "name", e->ask.name);
+	rec_str(&detail, "name", name_of(c));
 	rec_bytes(&detail, "key", str_make(key, sizeof(key)));
 	rec_text(&detail, "via", enrol_via(c));
 	const struct body_event fields = {
 		.event = EVENT_ENROL_PENDING,
 		.time_ms = clock_wall_ms(),
-		.actor = e->ask.name,
+		.actor = name_of(c),
 		.address = str_of(c->source),
 		.detail = buf_view(&detail),
 	};
@@ -80,7 +87,7 @@ static int insert(struct op_call *c, struct str claim)
 	SQL_RUN(db,
 		"INSERT INTO request(csr_hash, spki, name, profile, via, source, claim, created, "
 		"expires, state, kind, members) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)",
-		sql_blob(ask->csr_hash), sql_blob(ask->spki), sql_str(ask->name), sql_str(profile),
+		sql_blob(ask->csr_hash), sql_blob(ask->spki), sql_str(name_of(c)), sql_str(profile),
 		sql_text(enrol_via(c)), sql_text(c->source), claim.n ? sql_str(claim) : sql_null(),
 		sql_int(now), sql_int(now + REQUEST_LIFETIME_S),
 		sql_text(g->kind[0] ? g->kind : "device"),
@@ -97,7 +104,7 @@ static bool may_ask(struct op_call *c, struct str claim)
 	else if (str_is(ask->via, "keygen"))
 		enrol_refuse(c, ENROL_FORBIDDEN, 0,
 			     "a key that the gateway makes cannot wait for approval");
-	else if (ask->name.n == 0)
+	else if (name_of(c).n == 0)
 		enrol_refuse(c, ENROL_BAD, 0,
 			     "the request has no common name: it must be the device's name");
 	else

@@ -6,6 +6,7 @@
  */
 #include "certs/csr.h"
 #include "certs/leaf.h"
+#include "certs/pem.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
@@ -317,6 +318,25 @@ static int replace_certificate(struct buf *args, struct json_problem *problem)
 	return 0;
 }
 
+/* Replaces the argument authority by its DER: one certificate that may sign others. */
+static int replace_authority(struct buf *args, struct json_problem *problem)
+{
+	AUTO_BUF text = {0};
+	AUTO_BUF der = {0};
+	struct leaf leaf;
+	struct str label;
+	struct why why = {0};
+	if (!cut_text(args, "authority", &text))
+		return 0;
+	struct str rest = buf_view(&text);
+	if (pem_next(&rest, &label, &der) || leaf_read(buf_view(&der), &leaf) || !leaf.ca) {
+		why_text(&why, "it is no certificate of an authority (CA:TRUE) in PEM");
+		return refuse_field(problem, "authority", &why);
+	}
+	rec_bytes(args, "authority", buf_view(&der));
+	return 0;
+}
+
 static int collect(struct http_request *r, const struct router_match *m, struct buf *args,
 		   struct json_problem *problem)
 {
@@ -337,6 +357,8 @@ static int collect(struct http_request *r, const struct router_match *m, struct 
 		err = replace_csr(args, problem);
 	if (!err)
 		err = replace_certificate(args, problem);
+	if (!err)
+		err = replace_authority(args, problem);
 	return err;
 }
 

@@ -284,3 +284,118 @@ def test_the_old_certificate_ends_when_the_new_one_connects(gateway, tmp_path):
 
 def statuses(gw):
     return [c["status"] for c in gw.json("cert", "list", "--device", "renew-1")]
+
+
+# -- claims: certificates of an authority outside
+
+class Factory:
+    """An authority that is not the gateway's, and the certificates that it put into devices."""
+
+    def __init__(self, folder, name):
+        self.folder, self.ca = folder, folder / f"{name}.crt"
+        self.key = folder / f"{name}.key"
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+                self.key, "-subj", f"/CN={name}", "-days", "30", "-out", self.ca)
+
+    def certify(self, subject):
+        folder = self.folder / subject.replace("/", "_")
+        folder.mkdir()
+        ext = folder / "ext"
+        ext.write_text("basicConstraints=critical,CA:FALSE\nextendedKeyUsage=clientAuth\n")
+        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+                folder / "device.key", "-subj", subject, "-out", folder / "claim.csr")
+        openssl("x509", "-req", "-in", folder / "claim.csr", "-CA", self.ca, "-CAkey", self.key, "-CAcreateserial",
+                "-extfile", ext, "-out", folder / "device.crt")
+        return folder
+
+
+def est(gw, claim, name, folder, what="simpleenroll"):
+    """simpleenroll with a claim certificate: the status of HTTP."""
+    der = make_csr(folder, name, form="DER")
+    done = subprocess.run(["curl", "-sS", "-o", folder / "answer", "-w", "%{http_code}", "--cacert", gw.root_ca,
+                           "--cert", claim / "device.crt", "--key", claim / "device.key", "-H",
+                           "Content-Type: application/pkcs10", "--data-binary", "@-",
+                           f"https://127.0.0.1:{gw.enrol}/.well-known/est/{what}"], input=der, capture_output=True)
+    return int(done.stdout)
+
+
+def test_birth_certificates(gateway, tmp_path):
+    factory = Factory(tmp_path, "Works One")
+    one, two = factory.certify("/CN=birth-1"), factory.certify("/CN=birth-2")
+    assert est(gateway, one, "birth-1", tmp_path / "a") == 403  # nobody trusts that authority yet
+    assert gateway.cli("claim", "add", "works", factory.ca, "--pattern", "birth-*", "--group", "works",
+                       "--quota", "2").stdout == "works: added\n"
+    assert "Works One" in gateway.cli("claim", "list").stdout
+    wait_until(lambda: est(gateway, one, "birth-1", tmp_path / "b") == 200, what="the claim")
+    device = gateway.json("device", "show", "birth-1")
+    assert device["groups"] == ["works"] and device["created_by"] == "claim works"
+    assert est(gateway, one, "birth-2", tmp_path / "c") == 403  # another name than its own
+    assert est(gateway, one, "birth-1", tmp_path / "d") == 200  # after a reset, for example
+    assert est(gateway, two, "birth-2", tmp_path / "e") == 429  # two an hour
+    assert est(gateway, one, "birth-1", tmp_path / "f", what="simplereenroll") == 403
+    assert "birth-2" not in gateway.cli("device", "list").stdout
+    gateway.cli("claim", "remove", "works")
+    wait_until(lambda: est(gateway, one, "birth-1", tmp_path / "g") == 403, what="the end of the claim")
+
+
+def test_one_claim_certificate_for_all(gateway, tmp_path):
+    factory = Factory(tmp_path, "Works Two")
+    shared = factory.certify("/CN=firmware")
+    gateway.cli("device", "add", "batch-0")
+    gateway.cli("claim", "add", "batch", factory.ca, "--name-from", "csr", "--pattern", "batch-*")
+    wait_until(lambda: est(gateway, shared, "batch-1", tmp_path / "a") == 200, what="the claim")
+    assert est(gateway, shared, "batch-1", tmp_path / "b") == 409  # each name once
+    assert est(gateway, shared, "batch-0", tmp_path / "c") == 409
+    assert est(gateway, shared, "other-1", tmp_path / "d") == 403
+    names = tmp_path / "names"
+    names.write_text("# those of May\nbatch-2\n\nbatch-3 # the last one\n")
+    assert gateway.cli("claim", "allow", "batch", names).stdout == "batch: 2 names may enrol\n"
+    assert est(gateway, shared, "batch-4", tmp_path / "e") == 403
+    assert est(gateway, shared, "batch-3", tmp_path / "f") == 200
+
+
+def test_serial_numbers_as_names(gateway, tmp_path):
+    factory = Factory(tmp_path, "Works Three")
+    device = factory.certify("/CN=Pump 7/serialNumber=SN-0007")
+    gateway.cli("claim", "add", "idevid", factory.ca, "--name-from", "serial")
+    wait_until(lambda: est(gateway, device, "SN-0007", tmp_path / "a") == 200, what="the claim")
+    assert gateway.json("device", "show", "SN-0007")["created_by"] == "claim idevid"
+
+
+def test_claims_that_wait_for_a_person(make_gateway, tmp_path):
+    gw = make_gateway(set=["enrol.approval=claim"])
+    factory = Factory(tmp_path, "Works Four")
+    one, two = factory.certify("/CN=wait-1"), factory.certify("/CN=wait-2")
+    names = tmp_path / "names"
+    names.write_text("wait-1\n")
+    gw.cli("claim", "add", "works", factory.ca)
+    gw.cli("claim", "allow", "works", names)
+    wait_until(lambda: est(gw, one, "wait-1", tmp_path / "a") == 200, what="the claim")
+    assert est(gw, two, "wait-2", tmp_path / "b") == 202
+    request = gw.json("request", "list")[0]
+    assert (request["name"], request["claim"]) == ("wait-2", "works")
+    assert ask(gw, {"csr": make_csr(tmp_path / "c", "wait-3").decode()})[0] == 401  # strangers do not wait
+
+
+def test_errors_of_claims(gateway, tmp_path):
+    factory = Factory(tmp_path, "Works Five")
+    leaf = factory.certify("/CN=leaf")
+
+    def fails(*words, code, says):
+        done = gateway.cli("claim", *words, check=False)
+        assert done.returncode == code and says in done.stderr, done
+
+    fails("add", "x", leaf / "device.crt", code=2, says="no certificate of an authority")
+    fails("add", "x", leaf / "device.key", code=2, says="no certificate of an authority")
+    fails("add", "x", tmp_path / "nothing", code=2, says="No such file")
+    fails("add", "x", gateway.root_ca, code=2, says="authority of the gateway itself")
+    fails("add", "x", factory.ca, "--name-from", "dice", code=2, says='"dice" is not known')
+    fails("add", "x", factory.ca, "--pattern", "a", code=2, says="is no pattern")
+    fails("add", "x", factory.ca, "--quota", "0", code=2, says="quota is 0")
+    gateway.cli("claim", "add", "five", factory.ca)
+    fails("add", "six", factory.ca, code=6, says="there is a claim for an authority of this name already")
+    fails("remove", "seven", code=5, says='there is no claim "seven"')
+    bad = tmp_path / "names"
+    bad.write_text("good-1\nbad name\n")
+    fails("allow", "five", bad, code=2, says='"bad name" is no name of a device')
+    assert [c["allowed"] for c in gateway.json("claim", "list") if c["name"] == "five"] == [0]
