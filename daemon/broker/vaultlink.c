@@ -40,42 +40,19 @@ static void take_link(struct vaultlink *s)
 	s->up = true;
 }
 
-static int ask(struct vaultlink *s, const struct body_tls_sign *b, struct record *reply)
-{
-	unsigned char bytes[2048];
-	struct out o = out_make(bytes, sizeof(bytes));
-	body_tls_sign_put(&o, b);
-	if (!out_ok(&o))
-		return ERR_LIMIT;
-	const int err = rpc_ask(&s->rpc, MSG_TLS_SIGN, str_make(bytes, o.need),
-				VAULTLINK_TIMEOUT_MS, reply);
-	if (err && err != ERR_TIMEOUT) {
-		rpc_fini(&s->rpc);
-		s->up = false;
-	}
-	return err;
-}
-
 int vaultlink_sign(void *context, uint32_t key_id, int scheme, const void *data, size_t n,
 		   struct buf *signature)
 {
 	struct vaultlink *s = context;
-	const struct body_tls_sign b = {key_id, (uint16_t)scheme, str_make(data, n)};
-	struct body_tls_sign_done done;
-	struct record reply;
 	take_link(s);
 	if (!s->up)
 		return ERR_UNAVAILABLE;
-	if (n > 1024)
-		return ERR_LIMIT;
-	const int err = ask(s, &b, &reply);
-	if (err)
-		return err;
-	if (reply.type != MSG_TLS_SIGN_DONE || body_tls_sign_done_get(reply.body, &done) ||
-	    !done.ok)
-		return ERR_CRYPTO;
-	buf_str(signature, done.signature);
-	return 0;
+	const int err = sign_ask(&s->rpc, key_id, scheme, str_make(data, n), signature);
+	if (err && err != ERR_TIMEOUT && err != ERR_CRYPTO && err != ERR_LIMIT) {
+		rpc_fini(&s->rpc);
+		s->up = false;
+	}
+	return err;
 }
 
 enum handshake_verdict vaultlink_authorise(void *context, const struct handshake_peer *peer,

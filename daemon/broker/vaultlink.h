@@ -10,9 +10,7 @@
 #pragma once
 
 #include "daemon/broker/worker.h"
-#include "daemon/ipc/rpc.h"
-
-enum { VAULTLINK_TIMEOUT_MS = 2000 };
+#include "daemon/ipc/sign.h"
 
 struct vaultlink {
 	struct broker *broker;

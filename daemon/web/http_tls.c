@@ -7,13 +7,13 @@
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
-#include "daemon/ipc/rpc.h"
+#include "daemon/ipc/sign.h"
 #include "daemon/net/tls_staple.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SIGN_TIMEOUT_MS = 2000, CHAIN_LENGTH_MAX = 8, CHAIN_BYTES_MAX = 64 * KiB };
+enum { CHAIN_LENGTH_MAX = 8, CHAIN_BYTES_MAX = 64 * KiB };
 
 struct identities {
 	struct identities *before; /* a handshake may still use it */
@@ -34,35 +34,13 @@ void http_tls_set_vault(int fd, unsigned self)
 	pthread_mutex_unlock(&vault_lock);
 }
 
-static int ask_vault(const struct body_tls_sign *ask, struct buf *signature)
-{
-	unsigned char bytes[2048];
-	struct out o = out_make(bytes, sizeof(bytes));
-	struct record reply;
-	struct body_tls_sign_done done;
-	body_tls_sign_put(&o, ask);
-	if (!out_ok(&o))
-		return ERR_LIMIT;
-	if (!vault.buf)
-		return ERR_UNAVAILABLE;
-	const int err =
-		rpc_ask(&vault, MSG_TLS_SIGN, str_make(bytes, o.need), SIGN_TIMEOUT_MS, &reply);
-	if (err)
-		return err;
-	if (reply.type != MSG_TLS_SIGN_DONE || body_tls_sign_done_get(reply.body, &done) ||
-	    !done.ok)
-		return ERR_CRYPTO;
-	buf_str(signature, done.signature);
-	return 0;
-}
-
 static int sign(void *context, uint32_t key_id, int scheme, const void *data, size_t n,
 		struct buf *signature)
 {
-	const struct body_tls_sign ask = {key_id, (uint16_t)scheme, str_make(data, n)};
 	(void)context;
 	pthread_mutex_lock(&vault_lock);
-	const int err = ask_vault(&ask, signature);
+	const int err = vault.buf ? sign_ask(&vault, key_id, scheme, str_make(data, n), signature)
+				  : ERR_UNAVAILABLE;
 	pthread_mutex_unlock(&vault_lock);
 	return err;
 }

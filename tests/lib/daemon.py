@@ -67,7 +67,7 @@ class Daemon:
         self.config = {
             "gateway": {"name": "localhost", "state-dir": self.state, "run-dir": self.run_dir, "group": "root"},
             "log": {"level": "info"},
-            "broker": {"workers": 1},
+            "broker": {"workers": 1, "max-half-open-per-address": 512},
             "admin": {"bind": f"127.0.0.1:{self.admin}"},
             "enrol": {"bind": f"127.0.0.1:{self.enrol}"},
             "listener mqtts": {"bind": f"127.0.0.1:{self.mqtts}"},
