@@ -220,13 +220,25 @@ bool issuer_vouches(const struct issuer *i, const struct certificate *server)
 	return g && g->state != CA_COMPROMISED;
 }
 
+/* One of our own roots leads to the newer one as long as it retires; another authority's always:
+ * who knows only that one has no other way here. */
+static bool shows_cross(const struct issuer *i, const struct generation *g)
+{
+	if (g != i->active || g->cross.der.n == 0)
+		return false;
+	for (size_t k = 0; k < i->all.n; k++)
+		if (i->all.at[k]->root.der.n && certificate_is_by(&g->cross, &i->all.at[k]->root))
+			return generations_in(&i->all, CA_RETIRING) != NULL;
+	return true;
+}
+
 void issuer_chain(const struct issuer *i, const struct certificate *leaf, struct buf *list)
 {
 	const struct generation *g = signer_of(i, leaf);
 	if (!g)
 		return;
 	issuer_put_certificate(list, buf_view(&g->issuing.der));
-	if (g == i->active && g->cross.der.n && generations_in(&i->all, CA_RETIRING))
+	if (shows_cross(i, g))
 		issuer_put_certificate(list, buf_view(&g->cross.der));
 }
 
@@ -305,11 +317,15 @@ static int judge_leaf(const struct issuer *i, const struct journal_entry *entry,
 	return 0;
 }
 
-static bool signed_by_a_root(const struct issuer *i, const struct certificate *c)
+/* One of the authorities' own certificates. */
+static bool is_authority(const struct issuer *i, struct str der)
 {
-	for (size_t k = 0; k < i->all.n; k++)
-		if (i->all.at[k]->root.der.n && certificate_is_by(c, &i->all.at[k]->root))
+	for (size_t k = 0; k < i->all.n; k++) {
+		const struct generation *g = i->all.at[k];
+		if (str_eq(der, buf_view(&g->root.der)) || str_eq(der, buf_view(&g->issuing.der)) ||
+		    str_eq(der, buf_view(&g->cross.der)))
 			return true;
+	}
 	return false;
 }
 
@@ -324,7 +340,7 @@ int issuer_judge(const struct issuer *i, const struct journal_entry *entry, bool
 	if (entry->kind == JOURNAL_DEVICE || entry->kind == JOURNAL_SERVER)
 		err = judge_leaf(i, entry, &c, why);
 	else
-		*known = signed_by_a_root(i, &c);
+		*known = entry->kind == JOURNAL_CROSS || is_authority(i, entry->der);
 	certificate_fini(&c);
 	return err;
 }

@@ -347,6 +347,19 @@ static bool common_name_of(const struct certificate *c, char out[SAN_ENTRY_MAX])
 	return r >= 0;
 }
 
+/* For the root that it certifies, and the issuing authority below that. */
+static bool has_room(const struct certificate *issuer)
+{
+	gnutls_x509_crt_t crt;
+	unsigned ca = 0;
+	int path_len = -1;
+	if (import(buf_view(&issuer->der), &crt) < 0)
+		return false;
+	const int r = gnutls_x509_crt_get_basic_constraints(crt, NULL, &ca, &path_len);
+	gnutls_x509_crt_deinit(crt);
+	return r >= 0 && ca && (path_len < 0 || path_len >= 2);
+}
+
 int certificate_cross(const struct certificate *root, const struct certificate *issuer,
 		      struct key *issuer_key, int64_t now, struct certificate *out, struct why *why)
 {
@@ -361,6 +374,10 @@ int certificate_cross(const struct certificate *root, const struct certificate *
 	};
 	if (!common_name_of(root, name))
 		return why_set(why, ERR_INVALID, "the new root has no common name");
+	if (!has_room(issuer))
+		return why_set(why, ERR_INVALID,
+			       "the older root allows less than two authorities below it (path "
+			       "length): it cannot certify another root");
 	const int err = certificate_make(&order, issuer, issuer_key, &c, why);
 	if (err)
 		return err;

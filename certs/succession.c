@@ -201,6 +201,7 @@ static int record_cross(struct issuer *i, struct generation *g, struct certifica
 	return generation_save_certificates(i->ks, g, why);
 }
 
+/* Where that cannot be, the switch tells what it means. */
 static int cross_sign(struct issuer *i, struct generation *g, int64_t now, struct why *why)
 {
 	struct certificate cross;
@@ -208,6 +209,10 @@ static int cross_sign(struct issuer *i, struct generation *g, int64_t now, struc
 	if (!old->root_key)
 		return 0;
 	int err = certificate_cross(&g->root, &old->root, old->root_key, now, &cross, why);
+	if (err == ERR_INVALID) {
+		log_warning("no cross certificate for the next root: %s", why->text);
+		return 0;
+	}
 	if (err)
 		return err;
 	err = record_cross(i, g, &cross, now, why);
@@ -425,12 +430,28 @@ int succession_import(struct issuer *i, struct str certificates, struct issue_ti
 	if (!err)
 		err = take_imported(i, g, &m, now.wall, why);
 	imported_fini(&m);
-	/* A root with a name that only its owner can write is no fault: a cross certificate may
-	 * follow. */
-	struct why unused;
-	if (!err && needs_cross(i, g) && cross_sign(i, g, now.wall, &unused))
-		log_warning("no cross certificate for the imported root: %s", unused.text);
-	return err;
+	return err || !needs_cross(i, g) ? err : cross_sign(i, g, now.wall, why);
+}
+
+static int take_cross(struct issuer *i, struct generation *g, struct imported *m,
+		      const struct certificate *by, int64_t now, struct why *why)
+{
+	if (!certificate_is_cross(&m->at[0], &g->root, by))
+		return why_set(why, ERR_INVALID,
+			       "it is not the gateway's root, certified by the other authority");
+	const int err = judge_imported(&m->at[0], now, why);
+	return err ? err : record_cross(i, g, &m->at[0], now, why);
+}
+
+/* Another authority vouches for the root in use. */
+static int take_foreign_cross(struct issuer *i, struct imported *m, int64_t now, struct why *why)
+{
+	if (generations_in(&i->all, CA_RETIRING))
+		return why_set(why, ERR_CONFLICT,
+			       "a rollover is under way: finish it, then let the other authority "
+			       "certify the root in use");
+	const int err = judge_imported(&m->at[1], now, why);
+	return err ? err : take_cross(i, i->active, m, &m->at[1], now, why);
 }
 
 int succession_cross(struct issuer *i, struct str certificates, struct issue_time now,
@@ -438,16 +459,13 @@ int succession_cross(struct issuer *i, struct str certificates, struct issue_tim
 {
 	struct imported m = {0};
 	struct generation *g = generations_in(&i->all, CA_NEXT);
-	if (!g || g->root.der.n == 0)
-		return why_set(why, ERR_NOT_FOUND, "no next authority waits for a certificate");
 	int err = read_imported(certificates, &m, why);
-	if (!err && (m.n != 1 || !certificate_is_cross(&m.at[0], &g->root, &i->active->root)))
-		err = why_set(why, ERR_INVALID,
-			      "it is not the next root, certified by the root in use");
-	if (!err)
-		err = judge_imported(&m.at[0], now.wall, why);
-	if (!err)
-		err = record_cross(i, g, &m.at[0], now.wall, why);
+	if (!err && m.n == 2)
+		err = take_foreign_cross(i, &m, now.wall, why);
+	else if (!err && (!g || g->root.der.n == 0))
+		err = why_set(why, ERR_NOT_FOUND, "no next authority waits for a certificate");
+	else if (!err)
+		err = take_cross(i, g, &m, &i->active->root, now.wall, why);
 	imported_fini(&m);
 	return err;
 }

@@ -50,7 +50,10 @@ int succession_request(struct issuer *i, struct buf *csr_pem, struct why *why);
  * request is out; ERR_INVALID: what does not fit. */
 int succession_import(struct issuer *i, struct str certificates, struct issue_time now,
 		      struct why *why);
-/* Takes the cross certificate that the owner of the older root made for the next one. */
+/* Takes the cross certificate that the owner of the older root made for the next one. Or two
+ * certificates: a cross certificate for the root in use by another authority, and that authority's:
+ * devices that know only it accept the gateway from then on. It gets no right here. ERR_NOT_FOUND;
+ * ERR_CONFLICT: an older root of ours vouches for it now; ERR_INVALID: they do not fit. */
 int succession_cross(struct issuer *i, struct str certificates, struct issue_time now,
 		     struct why *why);
 /* next becomes active, active becomes retiring. ERR_NOT_FOUND: none is next; ERR_CONFLICT: without

@@ -4,6 +4,7 @@
  * is a dry run carries it out: gatehouse.conf into a file, everything else through the API. What is
  * there already is left as it is, so it may be repeated.
  */
+#include "ctl/cmd_migrate_ca.h"
 #include "ctl/ctl.h"
 #include "ctl/file.h"
 #include "ctl/migrate/migrate.h"
@@ -75,8 +76,10 @@ static void allow_all(struct migration *m)
 		      "remove them when there are better ones");
 }
 
-static bool plan(struct invocation *in, struct migration *m, struct buf *conf)
+static bool plan(struct invocation *in, struct migration *m, struct old_authority *old,
+		 struct buf *conf)
 {
+	const char *ca_key = invocation_local(in, "ca-key");
 	const char *mosquitto = invocation_local(in, "mosquitto");
 	const char *nginx = invocation_local(in, "nginx");
 	const char *certs = invocation_local(in, "certs");
@@ -93,6 +96,8 @@ static bool plan(struct invocation *in, struct migration *m, struct buf *conf)
 		certs_read(m, certs, &legacy);
 	allow_all(m);
 	listeners_judge(m, legacy);
+	if (ca_key)
+		old_authority_read(m, ca_key, old);
 	return conf_write(m, mosquitto, conf) && m->errors == 0;
 }
 
@@ -271,11 +276,11 @@ static void print_report(const struct invocation *in, const struct migration *m)
 		       count(m->report, "changed"), count(m->report, "refused"));
 }
 
-static int carry_out(struct invocation *in, struct migration *m, const char *out,
-		     const struct buf *conf)
+static int carry_out(struct invocation *in, struct migration *m, const struct old_authority *old,
+		     const char *out, const struct buf *conf)
 {
 	struct applying a = {.in = in, .m = m};
-	if (!apply(&a)) {
+	if (!apply(&a) || (old->key && !old_authority_vouch(in, m, old))) {
 		fprintf(stderr,
 			"gatehouse: %u changes were made; run it again when the gateway "
 			"answers, what is there is left as it is\n",
@@ -297,6 +302,7 @@ int run_migrate(struct invocation *in)
 	const char *out = invocation_local(in, "out");
 	const bool dry = invocation_switch(in, "dry-run");
 	struct migration m;
+	struct old_authority old = {0};
 	AUTO_BUF conf = {0};
 	int status = EXIT_USAGE;
 	if (!invocation_local(in, "mosquitto")) {
@@ -305,7 +311,7 @@ int run_migrate(struct invocation *in)
 	}
 	out = out ? out : OUT_DEFAULT;
 	migration_init(&m);
-	if (!plan(in, &m, &conf)) {
+	if (!plan(in, &m, &old, &conf)) {
 		fprintf(stderr, "gatehouse: nothing was changed\n");
 	} else if (dry) {
 		print_report(in, &m);
@@ -313,10 +319,11 @@ int run_migrate(struct invocation *in)
 			printf("\n%s", buf_cstr(&conf));
 		status = count(m.report, "refused") ? EXIT_REFUSED : EXIT_OK;
 	} else if (check_out(out, invocation_switch(in, "force"))) {
-		status = carry_out(in, &m, out, &conf);
+		status = carry_out(in, &m, &old, out, &conf);
 	} else {
 		status = EXIT_CONFLICT;
 	}
+	old_authority_fini(&old);
 	migration_fini(&m);
 	return status;
 }

@@ -61,6 +61,13 @@ static void insert_ca(struct store *s, const struct body_ca_cert *ca,
 		sql_int(cert->not_before), sql_int(cert->not_after), sql_int(ca->generation),
 		sql_text(key_word[ca->key]));
 	registry_put_ca(s->registry, sql_last_id(s->registry), entries);
+	/* A cross certificate that another one replaces. */
+	if (ca->kind == CA_CROSS)
+		SQL_RUN(s->registry,
+			"UPDATE ca SET state = 'retired' WHERE kind = 'cross' AND generation = ? "
+			"AND "
+			"fp <> ?",
+			sql_int(ca->generation), fingerprint_of(ca->der, fp));
 }
 
 /* Whoever has the key of an authority can make what it likes: nothing under it counts any more. */

@@ -324,6 +324,40 @@ def test_all_that_was_registered(migrated):
     assert [c["via"] for c in migrated.json("cert", "list") if c["device"]] == ["import"] * 3
 
 
+def accepted(gw, root):
+    """Whether a client that trusts this root alone takes what the gateway shows for its own."""
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{gw.mqtts}", "-CAfile", str(root),
+                           "-no-CApath", "-no-CAstore", "-verify_return_error", "-verify_hostname", "localhost",
+                           "-x509_strict", "-brief"], input="", capture_output=True, text=True, timeout=30)
+    return "Verification: OK" in done.stderr
+
+
+def test_the_old_authority_vouches_for_the_gateway(make_gateway, stack):
+    gw = make_gateway()
+    root = gw.root_ca
+    assert accepted(gw, root) and not accepted(gw, stack.ca.certificate)
+    foreign = gw.dir / "foreign.key"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out",
+                    str(foreign)], check=True, capture_output=True)
+    for key, says in [(foreign, "belongs to this key"), (stack.ca.certificate, "cannot be read"),
+                      (gw.dir / "none", "No such file")]:
+        with pytest.raises(CliError) as e:
+            gw.cli(*stack.words(), "--ca-key", key, "--out", gw.dir / "no.conf")
+        assert e.value.code == 2 and says in e.value.stderr, e.value
+    assert gw.json("device", "list") == [] and not accepted(gw, stack.ca.certificate)
+    for _ in range(2):
+        said = gw.cli(*stack.words(), "--ca-key", stack.ca.key, "--out", gw.dir / "new.conf", "--force").stdout
+        assert "it has certified the gateway's root" in said
+    wait_until(lambda: accepted(gw, stack.ca.certificate), what="the chain to the old authority")
+    assert accepted(gw, root)
+    assert gw.cli("ca", "check").stdout.endswith("0 problems\n")
+    gw.restart()
+    assert accepted(gw, stack.ca.certificate) and accepted(gw, root)
+    # It is no more than a word for the gateway: a device's certificate of it opens nothing there.
+    with pytest.raises((AssertionError, OSError)):
+        pki.open_mqtt(gw.mqtts, root, stack.ca.issue("sensor-1", {"extendedKeyUsage": "clientAuth"}))
+
+
 def write(folder, **files):
     for name, text in files.items():
         (folder / name.replace("_", ".")).write_text(text)

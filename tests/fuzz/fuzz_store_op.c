@@ -40,7 +40,7 @@ static void check_answer(const struct record *r, uint64_t last_id, uint64_t *ans
 {
 	struct body_op_done done;
 	CHECK(body_op_done_get(r->body, &done) == 0);
-	CHECK(done.status <= OP_FAILED && rec_valid(done.result));
+	CHECK(done.status <= OP_LOCKED && rec_valid(done.result));
 	CHECK(done.status == OP_OK || done.why.n > 0);
 	CHECK(r->id <= last_id && !(*answered & 1ull << r->id));
 	*answered |= 1ull << r->id;
