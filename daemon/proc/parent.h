@@ -9,6 +9,7 @@
 
 #include "daemon/conf/config.h"
 #include "daemon/ipc/report.h"
+#include "daemon/proc/accuse.h"
 #include "daemon/proc/dirs.h"
 #include "daemon/proc/options.h"
 #include "daemon/proc/sockets.h"
@@ -31,6 +32,7 @@ struct unit {
 	uint64_t ready_mono_ms;
 	uint32_t restarts;
 	uint32_t backoff_ms;
+	struct accusations accusations; /* that it has made */
 	char last_exit[96];
 	struct loop_timer timer; /* restart, or the bound on starting, stopping and ending */
 	struct link_call config_call;

@@ -77,19 +77,33 @@ static int on_ready(struct link *l, struct record *r)
 	return 0;
 }
 
+static void treat_as_taken_over(struct unit *u, struct str why)
+{
+	log_error("%s %.*s: treated as taken over, killed", process_name(u->self), STR_ARG(why));
+	report_event(&u->parent->report, EVENT_PROCESS_MISBEHAVED,
+		     &(struct body_event){.actor = str_of(process_name(u->self)), .reason = why});
+	if (u->pid > 0)
+		kill(u->pid, SIGKILL);
+}
+
 static int on_misbehaved(struct link *l, struct record *r)
 {
 	struct unit *u = link_owner(l);
 	struct body_misbehaved b;
 	if (body_misbehaved_get(r->body, &b) || b.peer >= PROCESS_COUNT)
 		return ERR_MALFORMED;
-	struct unit *peer = &u->parent->unit[b.peer];
-	log_error("%s says that %s %.*s: killed", process_name(u->self), process_name(b.peer),
+	log_error("%s says that %s %.*s", process_name(u->self), process_name(b.peer),
 		  STR_ARG(b.what));
-	report_event(&u->parent->report, EVENT_PROCESS_MISBEHAVED,
-		     &(struct body_event){.actor = str_of(process_name(b.peer)), .reason = b.what});
-	if (peer->pid > 0)
-		kill(peer->pid, SIGKILL);
+	switch (accuse_judge(&u->accusations, u->self, b.peer, clock_mono_ms())) {
+	case ACCUSE_BELIEVED:
+		treat_as_taken_over(&u->parent->unit[b.peer], b.what);
+		break;
+	case ACCUSE_NO_LINK:
+		treat_as_taken_over(u, STR("accused a process that it has no link to"));
+		break;
+	case ACCUSE_TOO_MANY:
+		treat_as_taken_over(u, STR("accused others too often"));
+	}
 	return 0;
 }
 
@@ -117,14 +131,8 @@ static const link_handler handlers[MSG_COUNT] = {
 static void link_broken(struct link *l, const char *why, bool misbehaved)
 {
 	struct unit *u = link_owner(l);
-	if (misbehaved) {
-		log_error("%s %s: treated as taken over, killed", process_name(u->self), why);
-		report_event(&u->parent->report, EVENT_PROCESS_MISBEHAVED,
-			     &(struct body_event){.actor = str_of(process_name(u->self)),
-						  .reason = str_of(why)});
-		if (u->pid > 0)
-			kill(u->pid, SIGKILL);
-	}
+	if (misbehaved)
+		treat_as_taken_over(u, str_of(why));
 	if (u->self == PROCESS_STORE)
 		report_set_link(&u->parent->report, NULL);
 	u->link = NULL;
