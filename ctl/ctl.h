@@ -92,6 +92,8 @@ void print_json_line(const json_t *value);
 void print_event(const json_t *event);
 /* "error: ..." with the field; exit status for that HTTP status. */
 int print_problem(unsigned status, const json_t *problem);
+/* The same about a line of a file of theirs; 0: none. */
+int print_problem_of_line(size_t line, unsigned status, const json_t *problem);
 
 /* bundle.c: everything a device needs to connect, in a directory. */
 struct bundle {
@@ -127,6 +129,7 @@ int run_device_set(struct invocation *in);
 int run_cert_add(struct invocation *in);
 int run_claim_add(struct invocation *in);
 int run_claim_allow(struct invocation *in);
+int run_enrol_csv(struct invocation *in);
 int run_code_add(struct invocation *in);
 int run_cert_import(struct invocation *in);
 int run_ca_crl(struct invocation *in);

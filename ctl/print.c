@@ -425,11 +425,19 @@ void print_event(const json_t *event)
 
 int print_problem(unsigned status, const json_t *problem)
 {
+	return print_problem_of_line(0, status, problem);
+}
+
+int print_problem_of_line(size_t line, unsigned status, const json_t *problem)
+{
 	AUTO_BUF detail = {0};
+	if (line)
+		buf_printf(&detail, "line %zu: ", line);
 	buf_puts(&detail, field(problem, "detail"));
 	make_printable(&detail);
-	fprintf(stderr, "gatehouse: %s\n",
-		detail.n ? buf_cstr(&detail) : "the gateway could not do it");
+	if (!field(problem, "detail")[0])
+		buf_puts(&detail, "the gateway could not do it");
+	fprintf(stderr, "gatehouse: %s\n", buf_cstr(&detail));
 	switch (status) {
 	case 400:
 		return EXIT_USAGE;

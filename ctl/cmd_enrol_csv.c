@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gatehouse enrol csv: many devices from a table. The whole file is read and checked before
+ * anything is asked for; then every line is one request that works or changes nothing, and a line
+ * that was refused does not stop the next ones.
+ */
+#include "certs/request.h"
+#include "ctl/csv.h"
+#include "ctl/ctl.h"
+#include "ctl/file.h"
+#include "daemon/base/check.h"
+#include "daemon/base/err.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILE_MAX = 64 * MiB, LINES_MAX = 1000000, BUSY = 429, BUSY_TRIES = 600, BUSY_US = 500000 };
+
+/* Columns by their titles; a list is written with blanks between its items. */
+static const struct column {
+	const char *title;
+	const char *field;
+	bool list;
+	bool codes_only;
+} columns[] = {
+	{"name", "name", false, false},      {"kind", "kind", false, false},
+	{"group", "groups", true, false},    {"groups", "groups", true, false},
+	{"role", "roles", true, false},      {"roles", "roles", true, false},
+	{"note", "note", false, false},      {"profile", "profile", false, true},
+	{"network", "network", false, true},
+};
+
+struct job {
+	struct invocation *in;
+	const char *bundles; /* NULL: codes are wanted */
+	json_t *lines;       /* list of {line, body} */
+	json_t *status;
+	FILE *out;
+	size_t done;
+	size_t failed;
+	int worst; /* EXIT_* of a line that failed */
+};
+
+static int complain(size_t line, const char *what)
+{
+	fprintf(stderr, "gatehouse: line %zu: %s\n", line, what);
+	return EXIT_USAGE;
+}
+
+static const struct column *find_column(const char *title)
+{
+	for (size_t i = 0; i < ARRAY_LEN(columns); i++)
+		if (strcmp(title, columns[i].title) == 0)
+			return &columns[i];
+	return NULL;
+}
+
+/* ---- reading ---- */
+
+static json_t *split_list(const char *text)
+{
+	json_t *list = json_array();
+	struct str rest = str_of(text);
+	while (rest.p) {
+		const struct str item = str_trim(str_split(&rest, ' '));
+		if (item.n)
+			json_array_append_new(list, json_stringn(item.p, item.n));
+	}
+	return list;
+}
+
+static void put_field(json_t *body, const struct column *column, json_t *value)
+{
+	if (json_string_length(value) == 0)
+		return;
+	if (column->list)
+		json_object_set_new(body, column->field, split_list(json_string_value(value)));
+	else
+		json_object_set(body, column->field, value);
+}
+
+static int check_titles(const struct job *j, const json_t *titles, size_t line)
+{
+	size_t i;
+	const json_t *title;
+	bool name = false;
+	json_array_foreach(titles, i, title)
+	{
+		const struct column *c = find_column(json_string_value(title));
+		AUTO_CHAR what = NULL;
+		if (!c)
+			what = mem_printf("there is no column \"%s\"; known are name, kind, group, "
+					  "role, note, profile and network",
+					  json_string_value(title));
+		else if (c->codes_only && j->bundles)
+			what = mem_printf("the column \"%s\" is for codes, not for --bundles",
+					  c->title);
+		if (what)
+			return complain(line, what);
+		name |= strcmp(c->title, "name") == 0;
+	}
+	return name ? EXIT_OK
+		    : complain(line,
+			       "the first line must have the titles of the columns, name among "
+			       "them: name,kind,group,role,profile");
+}
+
+static int take_row(struct job *j, const json_t *titles, const json_t *row, json_t *seen,
+		    size_t line)
+{
+	size_t i;
+	json_t *value;
+	json_t *body = json_object();
+	json_t *entry = json_pack("{s:I, s:o}", "line", (json_int_t)line, "body", body);
+	json_array_append_new(j->lines, entry);
+	if (json_array_size(row) > json_array_size(titles))
+		return complain(line, "it has more fields than the first line has titles");
+	json_array_foreach(row, i, value)
+		put_field(body, find_column(json_string_value(json_array_get(titles, i))), value);
+	const char *name = json_string_value(json_object_get(body, "name"));
+	if (!name)
+		return complain(line, "the name is missing");
+	const json_t *before = json_object_get(seen, name);
+	if (before) {
+		fprintf(stderr, "gatehouse: line %zu: \"%s\" is in line %lld already\n", line, name,
+			(long long)json_integer_value(before));
+		return EXIT_USAGE;
+	}
+	json_object_set_new(seen, name, json_integer((json_int_t)line));
+	return EXIT_OK;
+}
+
+static int read_rows(struct job *j, struct csv *csv, json_t *titles, json_t *seen)
+{
+	struct why why;
+	int status = EXIT_OK;
+	int err;
+	json_t *row;
+	while ((row = csv_row(csv, &err, &why))) {
+		const int bad =
+			json_array_size(j->lines) < LINES_MAX
+				? take_row(j, titles, row, seen, csv->line)
+				: complain(csv->line, "more than 1000000 lines: split the file");
+		json_decref(row);
+		status = bad ? bad : status;
+		if (json_array_size(j->lines) >= LINES_MAX)
+			break;
+	}
+	return err ? complain(csv->line, why.text) : status;
+}
+
+static int read_table(struct job *j, const char *path)
+{
+	struct csv csv;
+	struct why why;
+	int err = 0;
+	const char *problem = "";
+	AUTO_BUF text = {0};
+	if (file_read(path, FILE_MAX, &text, &problem)) {
+		fprintf(stderr, "gatehouse: %s: %s\n", path, problem);
+		return EXIT_USAGE;
+	}
+	csv_begin(&csv, buf_view(&text));
+	json_t *titles = csv_row(&csv, &err, &why);
+	json_t *seen = json_object();
+	int status = err      ? complain(csv.line, why.text)
+		     : titles ? check_titles(j, titles, csv.line)
+			      : complain(1, "the file is empty");
+	if (status == EXIT_OK)
+		status = read_rows(j, &csv, titles, seen);
+	if (status == EXIT_OK && json_array_size(j->lines) == 0)
+		status = complain(csv.line, "there is no device behind the titles");
+	json_decref(seen);
+	json_decref(titles);
+	return status;
+}
+
+/* ---- doing ---- */
+
+/* More than the gateway issues at once is a matter of patience. */
+static unsigned send_patiently(struct job *j, const char *path, json_t *body, json_t **answer)
+{
+	unsigned http = BUSY;
+	for (int i = 0; i < BUSY_TRIES && http == BUSY; i++) {
+		if (i)
+			usleep(BUSY_US);
+		json_decref(*answer);
+		*answer = NULL;
+		http = request_send(j->in, "POST", path, body, answer);
+	}
+	return http;
+}
+
+static int judge(unsigned http, size_t line, const json_t *answer)
+{
+	if (http == 0)
+		return EXIT_UNREACHABLE;
+	if (http < 300)
+		return EXIT_OK;
+	return print_problem_of_line(line, http, answer);
+}
+
+static int make_code(struct job *j, json_t *body, size_t line)
+{
+	static const char *const titles[] = {"name", "code", "expires", "profile"};
+	json_t *answer = NULL;
+	const unsigned http = send_patiently(j, "/api/v1/codes", body, &answer);
+	const int status = judge(http, line, answer);
+	if (status == EXIT_OK && j->in->json)
+		print_json_line(answer);
+	if (status == EXIT_OK && !j->in->json) {
+		AUTO_SECRET text = {0};
+		for (size_t i = 0; i < ARRAY_LEN(titles); i++) {
+			const char *value = json_string_value(json_object_get(answer, titles[i]));
+			buf_puts(&text, i ? "," : "");
+			csv_put(&text, value ? value : "");
+		}
+		fprintf(j->out, "%.*s\n", STR_ARG(buf_view(&text)));
+		fflush(j->out);
+	}
+	json_decref(answer);
+	return status;
+}
+
+static int write_bundle(struct job *j, const char *dir, const char *name, const json_t *answer)
+{
+	const struct bundle b = {
+		.dir = dir,
+		.device = name,
+		.host = invocation_local(j->in, "host"),
+		.certificate = json_object_get(answer, "certificate"),
+		.status = j->status,
+	};
+	const int status = bundle_write(&b);
+	if (status == EXIT_OK && j->in->json)
+		print_json_line(answer);
+	return status;
+}
+
+static int make_bundle(struct job *j, json_t *body, size_t line)
+{
+	const char *name = json_string_value(json_object_get(body, "name"));
+	json_t *answer = NULL;
+	AUTO_SECRET key = {0};
+	AUTO_BUF csr = {0};
+	bool made = false;
+	if (name[0] == '.' || strchr(name, '/') || request_make(name, &key, &csr))
+		return complain(line, "no key can be made for this name");
+	AUTO_CHAR dir = mem_printf("%s/%s", j->bundles, name);
+	int status = bundle_begin(dir, buf_view(&key), &made);
+	if (status != EXIT_OK)
+		return status;
+	json_object_set_new(body, "csr", json_stringn(csr.p, csr.n));
+	const unsigned http = send_patiently(j, "/api/v1/devices", body, &answer);
+	status = judge(http, line, answer);
+	if (status == EXIT_OK)
+		status = write_bundle(j, dir, name, answer);
+	else if (status != EXIT_UNREACHABLE) /* an answer that was lost may have been yes */
+		bundle_abandon(dir, made);
+	json_decref(answer);
+	return status;
+}
+
+static void show_progress(const struct job *j)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r%zu of %zu", j->done + j->failed, json_array_size(j->lines));
+}
+
+static int work(struct job *j)
+{
+	size_t i;
+	json_t *entry;
+	json_array_foreach(j->lines, i, entry)
+	{
+		json_t *body = json_object_get(entry, "body");
+		const size_t line = (size_t)json_integer_value(json_object_get(entry, "line"));
+		const int status =
+			j->bundles ? make_bundle(j, body, line) : make_code(j, body, line);
+		j->done += status == EXIT_OK;
+		j->failed += status != EXIT_OK;
+		j->worst = status != EXIT_OK ? status : j->worst;
+		show_progress(j);
+		if (status == EXIT_UNREACHABLE)
+			break;
+	}
+	fprintf(stderr, "%s%zu of %zu lines done%s\n", isatty(STDERR_FILENO) ? "\r" : "", j->done,
+		json_array_size(j->lines), j->failed ? "; the others changed nothing" : "");
+	return j->worst;
+}
+
+static int open_output(struct job *j)
+{
+	const char *path = invocation_local(j->in, "out");
+	j->out = stdout;
+	if (j->bundles && mkdir(j->bundles, 0700) && errno != EEXIST) {
+		fprintf(stderr, "gatehouse: cannot make %s: %s\n", j->bundles, strerror(errno));
+		return EXIT_FAILED;
+	}
+	if (j->bundles || !path)
+		return EXIT_OK;
+	/* It holds secrets, and must not take the place of others. */
+	const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		fprintf(stderr, "gatehouse: cannot make %s: %s\n", path, strerror(errno));
+		return errno == EEXIST ? EXIT_CONFLICT : EXIT_FAILED;
+	}
+	j->out = fdopen(fd, "w");
+	CHECK(j->out);
+	return EXIT_OK;
+}
+
+static int run(struct job *j)
+{
+	int status = open_output(j);
+	if (status != EXIT_OK)
+		return status;
+	if (j->bundles && request_send(j->in, "GET", "/api/v1/status", NULL, &j->status) != 200)
+		return EXIT_UNREACHABLE;
+	if (!j->bundles && !j->in->json)
+		fprintf(j->out, "name,code,expires,profile\n");
+	status = work(j);
+	if (j->out != stdout && fclose(j->out)) {
+		fprintf(stderr, "gatehouse: cannot write %s: %s\n", invocation_local(j->in, "out"),
+			strerror(errno));
+		return EXIT_FAILED;
+	}
+	return status;
+}
+
+/* Options that hold for every line. */
+static void put_options(struct job *j)
+{
+	static const char *const common[] = {"ttl", "network"};
+	size_t i;
+	json_t *entry;
+	json_array_foreach(j->lines, i, entry)
+	{
+		json_t *body = json_object_get(entry, "body");
+		for (size_t k = 0; k < ARRAY_LEN(common); k++) {
+			json_t *value = json_object_get(j->in->args, common[k]);
+			if (value && !json_object_get(body, common[k]))
+				json_object_set(body, common[k], value);
+		}
+	}
+}
+
+int run_enrol_csv(struct invocation *in)
+{
+	struct job j = {
+		.in = in, .bundles = invocation_local(in, "bundles"), .lines = json_array()};
+	const char *host = invocation_local(in, "host");
+	int status = EXIT_OK;
+	if (host && !bundle_is_host(host)) {
+		fprintf(stderr, "gatehouse: --host %s: not a host name or an address\n", host);
+		status = EXIT_USAGE;
+	} else if (j.bundles && (invocation_local(in, "out") || json_object_get(in->args, "ttl") ||
+				 json_object_get(in->args, "network"))) {
+		fprintf(stderr, "gatehouse: --ttl, --network and --out are for codes, not for "
+				"--bundles\n");
+		status = EXIT_USAGE;
+	}
+	if (status == EXIT_OK)
+		status = read_table(&j, json_string_value(json_object_get(in->args, "file")));
+	if (status == EXIT_OK) {
+		put_options(&j);
+		status = run(&j);
+	}
+	json_decref(j.status);
+	json_decref(j.lines);
+	return status;
+}
