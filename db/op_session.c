@@ -4,6 +4,8 @@
  *
  * session.add answers a session. A wrong name and a wrong password take as long and are told alike;
  * whether there is a second factor is told only to who has the password.
+ * session.show tells anybody who he is: the level is "nobody" for who has not logged in, so that a page
+ * can ask at its start.
  * session.list answers {items: [{id, name, source, agent, created, seen, expires, current}]}.
  */
 #include "db/op_session.h"
@@ -284,14 +286,10 @@ void op_session_show(struct op_call *c)
 {
 	struct person who;
 	int64_t expires = 0;
-	if (!c->administrator) {
+	if (!c->administrator || people_by_id(c->s->registry, c->administrator, &who)) {
 		rec_text(&c->result, "name", c->actor);
-		rec_text(&c->result, "level", op_level_name(c->level));
+		rec_text(&c->result, "level", op_level_name(c->denied ? NOBODY : c->level));
 		op_done(c);
-		return;
-	}
-	if (people_by_id(c->s->registry, c->administrator, &who)) {
-		op_refuse(c, OP_UNAUTHENTICATED, NULL, "the session has ended: log in again");
 		return;
 	}
 	SQL_GET_INT(c->s->registry, &expires, "SELECT expires FROM session WHERE id = ?",

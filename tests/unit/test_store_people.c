@@ -251,13 +251,15 @@ static void sessions_end(void **state)
 	rec_int(&none, "id", 0);
 	assert_int_equal(as(r, &one, OP_SESSION_REMOVE, &none)->status, OP_OK);
 	none = (struct buf){0};
-	is_refused(as(r, &one, OP_SESSION_SHOW, &none), OP_UNAUTHENTICATED, "", "log in");
+	assert_true(str_is(rig_str(as(r, &one, OP_SESSION_SHOW, &none), "level"), "nobody"));
+	none = (struct buf){0};
+	is_refused(as(r, &one, OP_STATUS, &none), OP_UNAUTHENTICATED, "", "log in");
 	none = (struct buf){0};
 	assert_true(str_is(rig_str(as(r, &two_, OP_SESSION_SHOW, &none), "name"), "ann"));
 	/* Without a request for an hour. */
 	sql_script(r->store.registry, "UPDATE session SET seen = seen - 3601");
 	none = (struct buf){0};
-	is_refused(as(r, &two_, OP_SESSION_SHOW, &none), OP_UNAUTHENTICATED, "", "log in");
+	is_refused(as(r, &two_, OP_STATUS, &none), OP_UNAUTHENTICATED, "", "log in");
 }
 
 static void only_an_admin_sees_the_sessions_of_others(void **state)

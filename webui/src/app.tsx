@@ -2,7 +2,8 @@
 // Which page to show: the first visit, logging in, or one of the table below, loaded when it is asked for.
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { onEnded, Problem } from "./api";
+import { onEnded } from "./api";
+import * as live from "./live";
 import { Login } from "./pages/login";
 import { SetupPage } from "./pages/setup";
 import { navigate, usePlace, type Place } from "./router";
@@ -25,7 +26,10 @@ interface Entry extends MenuEntry {
 }
 
 /** Pages by the first part of their path. */
-const entries: Entry[] = [{ href: "/", title: text.menu.overview, load: () => import("./pages/overview") }];
+const entries: Entry[] = [
+  { href: "/", title: text.menu.overview, load: () => import("./pages/overview") },
+  { href: "/devices", title: text.menu.devices, load: () => import("./pages/devices") },
+];
 const hidden: Entry[] = [];
 
 function entryOf(place: Place): Entry | undefined {
@@ -70,12 +74,9 @@ type State =
 
 async function begin(): Promise<State> {
   const setup = await setupState();
-  try {
-    return { at: "inside", setup, session: await current() };
-  } catch (e) {
-    if (!(e instanceof Problem) || e.status !== 401) throw e;
-    return setup.administrators ? { at: "login", setup, ended: false } : { at: "setup", setup };
-  }
+  const session = await current();
+  if (session) return { at: "inside", setup, session };
+  return setup.administrators ? { at: "login", setup, ended: false } : { at: "setup", setup };
 }
 
 export function App() {
@@ -86,10 +87,17 @@ export function App() {
       .then(set)
       .catch((error: unknown) => set({ at: "trouble", error }));
   };
+  const ended = () => set((s) => (s.at === "inside" ? { at: "login", setup: s.setup, ended: true } : s));
   useEffect(() => {
-    onEnded(() => set((s) => (s.at === "inside" ? { at: "login", setup: s.setup, ended: true } : s)));
+    onEnded(ended);
     start();
   }, []);
+  const inside = state.at === "inside";
+  useEffect(() => {
+    if (!inside) return;
+    live.start(ended);
+    return live.stop;
+  }, [inside]);
   const leave = () => {
     void logout()
       .catch(() => undefined)

@@ -20,6 +20,7 @@ test("durations name two units", () => {
   expect(duration(59)).toBe("59 s");
   expect(duration(3 * 86400 + 4 * 3600 + 5)).toBe("3 d 4 h");
   expect(duration(3600 + 5)).toBe("1 h");
+  expect(duration(10 * 365 * 86400 + 2 * 86400)).toBe("10 y 2 d");
 });
 
 test("how long ago", () => {

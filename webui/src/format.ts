@@ -19,6 +19,7 @@ export function count(n: number): string {
 }
 
 const steps: [number, string][] = [
+  [365 * 86400, "y"],
   [86400, "d"],
   [3600, "h"],
   [60, "min"],

@@ -31,7 +31,11 @@ function begin(s: Session): Session {
 }
 
 export const setupState = () => get<Setup>("/setup");
-export const current = async () => begin(await get<Session>("/session"));
+/** Undefined: nobody has logged in here. */
+export async function current(): Promise<Session | undefined> {
+  const s = await get<Omit<Session, "level"> & { level: Level | "nobody" }>("/session");
+  return s.level === "nobody" ? undefined : begin({ ...s, level: s.level });
+}
 
 export async function login(name: string, password: string, code: string): Promise<Session> {
   return begin(await post<Session>("/session", { name, password, ...(code ? { code } : {}) }));

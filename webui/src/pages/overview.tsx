@@ -1,5 +1,208 @@
 // SPDX-License-Identifier: Apache-2.0
-// Overview.
+// Overview: whether all is well, in one look.
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { get, type Page } from "../api";
+import { bytes, count, duration } from "../format";
+import { rate, useEvents, useLive, useReset } from "../live";
+import { text } from "../text";
+import type { GatewayEvent, Status } from "../types";
+import { Chart } from "../ui/chart";
+import { EventLine } from "../ui/event";
+import { Alert, Badge, Empty, Link, Spinner, Trouble, useLoad } from "../ui/kit";
+
+const t = text.overview;
+const SHOWN = 12;
+
+function Figure(props: { title: string; value: string; href?: string; children?: ComponentChildren }) {
+  return (
+    <div class="card stack">
+      <h2 class="small muted">{props.href ? <Link href={props.href}>{props.title}</Link> : props.title}</h2>
+      <div class="figure">{props.value}</div>
+      <div class="small muted">{props.children}</div>
+    </div>
+  );
+}
+
+function last(points: { value: number }[]): number {
+  return points[points.length - 1]?.value ?? 0;
+}
+
+function Traffic() {
+  const { samples } = useLive();
+  const messagesIn = rate(samples, "messages.received");
+  const messagesOut = rate(samples, "messages.sent");
+  const bytesIn = rate(samples, "bytes.received");
+  const bytesOut = rate(samples, "bytes.sent");
+  const perSecond = (n: number) => `${bytes(n)}/s`;
+  return (
+    <div class="columns">
+      <section class="card stack" aria-label={t.messages}>
+        <h2>{t.messages}</h2>
+        <Chart
+          label={t.messages}
+          format={count}
+          lines={[
+            { label: t.in, colour: "--accent", points: messagesIn },
+            { label: t.out, colour: "--warn", points: messagesOut },
+          ]}
+        />
+      </section>
+      <section class="card stack" aria-label={t.bytes}>
+        <h2>{t.bytes}</h2>
+        <Chart
+          label={t.bytes}
+          format={perSecond}
+          lines={[
+            { label: t.in, colour: "--accent", points: bytesIn },
+            { label: t.out, colour: "--warn", points: bytesOut },
+          ]}
+        />
+      </section>
+    </div>
+  );
+}
+
+function Health({ status }: { status: Status }) {
+  const down = status.processes.filter((p) => p.state !== "serving");
+  return (
+    <section class="card stack" aria-label={t.processes}>
+      <h2>{t.processes}</h2>
+      {down.length > 0 && <Alert tone="bad">{t.down(down.map((p) => p.name).join(", "))}</Alert>}
+      <ul class="events">
+        {status.processes.map((p) => (
+          <li key={p.name}>
+            <span>{p.name}</span>
+            <span>
+              <Badge tone={p.state === "serving" ? "good" : "bad"}>{p.state}</Badge>{" "}
+              {p.restarts > 0 && <span class="small muted">{t.restarts(p.restarts, p.last_exit)}</span>}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Listeners({ status }: { status: Status }) {
+  return (
+    <section class="card stack" aria-label={t.listeners}>
+      <h2>{t.listeners}</h2>
+      <ul class="events">
+        {status.listeners.map((l) => (
+          <li key={`${l.name} ${l.address}`}>
+            <span>{l.name}</span>
+            <span>
+              <span class="mono">{l.address}</span> <Badge>{l.protocol}</Badge>{" "}
+              {l.connections > 0 && <span class="small muted">{t.connections(l.connections)}</span>}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Recent() {
+  const list = useLoad(
+    (signal) => get<Page<GatewayEvent>>("/events", { last: SHOWN, severity: "notice" }, signal),
+    [],
+  );
+  const [fresh, set] = useState<GatewayEvent[]>([]);
+  useEvents((e) => {
+    if (e.severity !== "info" && e.severity !== "debug") set((l) => [...l, e].slice(-SHOWN));
+  });
+  useReset(() => {
+    set([]);
+    list.reload();
+  });
+  const known = list.data?.items ?? [];
+  const newest = known[known.length - 1]?.seq ?? 0;
+  const all = [...known, ...fresh.filter((e) => e.seq > newest)].slice(-SHOWN).reverse();
+  return (
+    <section class="card stack" aria-label={t.recent}>
+      <div class="row apart">
+        <h2>{t.recent}</h2>
+        <Link href="/events">{t.all}</Link>
+      </div>
+      <Trouble error={list.error} retry={list.reload} />
+      {list.loading && !list.data ? <Spinner /> : null}
+      {list.data && all.length === 0 && <Empty title={t.quiet} />}
+      <ul class="events">
+        {all.map((e) => (
+          <EventLine key={e.seq} event={e} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Figures({ status }: { status: Status }) {
+  const { samples } = useLive();
+  const c = status.counters;
+  return (
+    <div class="cards">
+      <Figure title={t.connected} value={count(status.devices.connected)} href="/devices">
+        {t.ofDevices(status.devices.total)}
+      </Figure>
+      <Figure title={t.messagesPerSecond} value={count(last(rate(samples, "messages.received")))}>
+        {t.outPerSecond(count(last(rate(samples, "messages.sent"))))}
+      </Figure>
+      <Figure title={t.certificates} value={count(status.certificates.good)} href="/certificates">
+        {status.certificates.expiring > 0 ? (
+          <Badge tone="warn">{t.expiring(status.certificates.expiring)}</Badge>
+        ) : (
+          t.noneExpiring
+        )}
+      </Figure>
+      <Figure title={t.denied} value={count(c["messages.denied"] ?? 0)} href="/events?name=acl.denied">
+        {t.refused(count((c["connects.refused"] ?? 0) + (c["handshakes.failed"] ?? 0)))}
+      </Figure>
+      <Figure title={t.retained} value={count(c["messages.retained"] ?? 0)}>
+        {bytes(c["messages.retained.bytes"] ?? 0)}
+      </Figure>
+      <Figure title={t.uptime} value={duration(status.uptime)}>
+        {`${text.product} ${status.version}`}
+      </Figure>
+    </div>
+  );
+}
+
 export default function Overview() {
-  return <h1>Overview</h1>;
+  const first = useLoad((signal) => get<Status>("/status", {}, signal), []);
+  const live = useLive();
+  const status = live.status ?? first.data;
+  return (
+    <>
+      <div class="row apart">
+        <h1>{t.title}</h1>
+        <span class="small muted">
+          <span class={`dot ${live.online ? "good" : ""}`} aria-hidden="true" />{" "}
+          {live.online ? t.live : t.connecting}
+        </span>
+      </div>
+      {!status && <Trouble error={first.error} retry={first.reload} />}
+      {!status && first.loading && <Spinner />}
+      {status && status.devices.total === 0 && (
+        <div class="card">
+          <Empty title={t.noDevices}>
+            <Link class="button primary" href="/add-device">
+              {text.devices.add}
+            </Link>
+          </Empty>
+        </div>
+      )}
+      {status && <Figures status={status} />}
+      <Traffic />
+      {status && (
+        <div class="columns">
+          <Recent />
+          <div class="stack">
+            <Health status={status} />
+            <Listeners status={status} />
+          </div>
+        </div>
+      )}
+    </>
+  );
 }

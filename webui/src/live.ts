@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the gateway tells as it happens: one stream for the whole page, status and events, and a short history of
+// the figures for charts.
+import { useEffect, useState } from "preact/hooks";
+import type { GatewayEvent, Status } from "./types";
+
+/** One look at the counters. */
+export interface Sample {
+  at: number;
+  status: Status;
+}
+
+const KEEP = 600; // samples: 20 minutes at one in 2 s
+type Listener = () => void;
+
+let source: EventSource | undefined;
+let online = false;
+const samples: Sample[] = [];
+const changed = new Set<Listener>();
+const eventListeners = new Set<(e: GatewayEvent) => void>();
+const resetListeners = new Set<Listener>();
+
+function tell(): void {
+  changed.forEach((f) => f());
+}
+
+function setOnline(v: boolean): void {
+  if (online === v) return;
+  online = v;
+  tell();
+}
+
+/** Keeps a status and tells who shows it. */
+export function take(status: Status, at = Date.now()): void {
+  samples.push({ at, status });
+  if (samples.length > KEEP) samples.shift();
+  tell();
+}
+
+export function start(ended: () => void): void {
+  stop();
+  source = new EventSource("/api/v1/stream");
+  source.onopen = () => setOnline(true);
+  source.onerror = () => setOnline(false);
+  source.addEventListener("status", (e: MessageEvent<string>) => {
+    setOnline(true);
+    take(JSON.parse(e.data) as Status);
+  });
+  source.addEventListener("event", (e: MessageEvent<string>) => {
+    const event = JSON.parse(e.data) as GatewayEvent;
+    eventListeners.forEach((f) => f(event));
+  });
+  source.addEventListener("reset", () => resetListeners.forEach((f) => f()));
+  source.addEventListener("ended", () => {
+    stop();
+    ended();
+  });
+}
+
+export function stop(): void {
+  source?.close();
+  source = undefined;
+  samples.length = 0;
+  online = false;
+}
+
+/** The newest status, whether the stream stands, and the samples of the last minutes. */
+export function useLive(): { status: Status | undefined; online: boolean; samples: readonly Sample[] } {
+  const [, again] = useState(0);
+  useEffect(() => {
+    const f = () => again((n) => n + 1);
+    changed.add(f);
+    f();
+    return () => void changed.delete(f);
+  }, []);
+  return { status: samples[samples.length - 1]?.status, online, samples };
+}
+
+/** Calls f for each event while the component stands. */
+export function useEvents(f: (e: GatewayEvent) => void): void {
+  useEffect(() => {
+    eventListeners.add(f);
+    return () => void eventListeners.delete(f);
+  });
+}
+
+/** Calls f when events were missed and lists must be loaded anew. */
+export function useReset(f: () => void): void {
+  useEffect(() => {
+    resetListeners.add(f);
+    return () => void resetListeners.delete(f);
+  });
+}
+
+/** How much a counter grew per second, between neighbouring samples; a restart of the broker counts as none. */
+export function rate(list: readonly Sample[], counter: string): { at: number; value: number }[] {
+  const out: { at: number; value: number }[] = [];
+  for (let i = 1; i < list.length; i++) {
+    const a = list[i - 1];
+    const b = list[i];
+    if (!a || !b) continue;
+    const seconds = (b.at - a.at) / 1000;
+    const grown = (b.status.counters[counter] ?? 0) - (a.status.counters[counter] ?? 0);
+    if (seconds > 0) out.push({ at: b.at, value: Math.max(0, grown) / seconds });
+  }
+  return out;
+}
