@@ -44,6 +44,11 @@ static inline struct str csr_spki(const struct csr *csr)
  * ERR_INVALID (name refused); why says which rule and what was found. */
 int csr_parse(struct str input, struct csr *out, struct why *why);
 
+/* Appends the DER of a request that came in any of the forms that clients send: DER, PEM, or base64
+ * in lines of any length or none, padded or not. Not judged further than that it begins like DER.
+ * 0 or ERR_MALFORMED. */
+int csr_der(struct str input, struct buf *der);
+
 /* A device's name: 1 to 64 of A-Z a-z 0-9 . _ : @ - , the first a letter or digit. It becomes a
  * common name, an MQTT user name and a level of a topic, so no blank, / + # $ or control can be in
  * it. 0, or ERR_INVALID with why. */

@@ -5,6 +5,7 @@
 #include "certs/csr_attributes.h"
 #include "certs/csr_parts.h"
 #include "certs/der.h"
+#include "certs/leaf.h"
 #include "daemon/base/err.h"
 
 #define OID_CHALLENGE_PASSWORD  "1.2.840.113549.1.9.7"
@@ -127,6 +128,23 @@ bool csr_same_subject(struct str a, struct str b)
 		if (!same_set(&name_a, &name_b))
 			return false;
 	return cur_done(&name_a) && cur_done(&name_b) && cur_done(&whole_a) && cur_done(&whole_b);
+}
+
+int csr_renews(const struct csr_attributes *request, struct str certificate, struct why *why)
+{
+	struct leaf leaf;
+	if (leaf_read(certificate, &leaf))
+		return why_set(why, ERR_MALFORMED, "the current certificate cannot be read");
+	if (request->change_name)
+		return why_set(why, ERR_INVALID, "a renewal cannot change the name of the device");
+	if (!csr_same_subject(request->subject, leaf.subject))
+		return why_set(why, ERR_INVALID,
+			       "the subject of the request is not that of the current certificate");
+	if (request->has_names && !str_eq(request->names, leaf.names))
+		return why_set(why, ERR_INVALID,
+			       "the subject alternative name of the request is not that of the "
+			       "current certificate");
+	return 0;
 }
 
 void csr_attributes_wanted(bool binding, struct buf *out)

@@ -28,6 +28,11 @@ int csr_attributes_read(struct str der, struct csr_attributes *out, struct why *
  * Clients write UTF8String where certificates have PrintableString. False when one is malformed. */
 bool csr_same_subject(struct str a, struct str b);
 
+/* Whether a request is for the same subject as a certificate, both DER (RFC 7030, 4.2.2). A name
+ * that the request leaves out is not changed by it: ours come from the registry in any case. 0,
+ * ERR_INVALID or ERR_MALFORMED with why. */
+int csr_renews(const struct csr_attributes *request, struct str certificate, struct why *why);
+
 /* Appends the DER of CsrAttrs (RFC 7030, 4.5.2): a P-256 key, signed with SHA-256, and with binding
  * a challengePassword that carries the channel binding (3.5). */
 void csr_attributes_wanted(bool binding, struct buf *out);

@@ -77,7 +77,8 @@ struct conn {
 	uint64_t messages_out;
 	uint64_t bytes_in;
 	uint64_t bytes_out;
-	uint64_t told; /* messages that the store knows of */
+	uint64_t told;       /* messages that the store knows of */
+	uint64_t renewal_ms; /* when it last asked for a new certificate (renew.h), 0 = never */
 };
 
 static inline struct conn *conn_find(const struct worker *w, uint64_t handle)

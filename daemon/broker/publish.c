@@ -4,6 +4,7 @@
  */
 #include "daemon/broker/publish.h"
 #include "daemon/broker/bound.h"
+#include "daemon/broker/renew.h"
 #include "daemon/broker/replay.h"
 #include "daemon/broker/route.h"
 #include "daemon/broker/session.h"
@@ -116,6 +117,11 @@ static struct answer route(struct conn *c, const struct packet *p, struct str to
 
 static struct answer take(struct conn *c, const struct packet *p, struct str topic)
 {
+	if (renew_topic(topic)) {
+		struct answer own;
+		own.reason = renew_received(c, p, &own.why);
+		return own;
+	}
 	const struct answer a = judge(c, &p->publish, topic);
 	return reason_is_error(a.reason) ? a : route(c, p, topic);
 }

@@ -265,7 +265,7 @@ static void take_json(struct web *w, struct http_request *r, json_t *json)
 	AUTO_BUF der = {0};
 	if (!json_is_object(json) || !take_fields(json, &body, &field, &why))
 		refuse(w, r, 400, field, why);
-	else if (est_body(body.csr, &der))
+	else if (csr_der(body.csr, &der))
 		refuse(w, r, 400, "csr", "it is no certificate signing request in PEM or base64");
 	else if (csr_parse(buf_view(&der), &csr, &text))
 		refuse(w, r, 400, "csr", text.text);

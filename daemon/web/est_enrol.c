@@ -7,7 +7,6 @@
 #include "daemon/web/est_enrol.h"
 #include "certs/csr.h"
 #include "certs/csr_attributes.h"
-#include "certs/leaf.h"
 #include "certs/pkcs7.h"
 #include "certs/request.h"
 #include "daemon/base/err.h"
@@ -88,7 +87,7 @@ static unsigned check_type(struct est_post *p, struct why *why)
 static unsigned read_body(struct est_post *p, struct why *why)
 {
 	(void)why;
-	p->body_err = est_body(http_body(p->request), &p->der);
+	p->body_err = csr_der(http_body(p->request), &p->der);
 	if (!p->body_err)
 		p->body_err = csr_attributes_read(buf_view(&p->der), &p->attributes, NULL);
 	return 0;
@@ -167,25 +166,11 @@ static unsigned check_request(struct est_post *p, struct why *why)
 	return csr_parse(buf_view(&p->der), &p->csr, why) ? 400 : 0;
 }
 
-/* A name that the request leaves out is not changed by it: the certificate's comes from the
- * registry in any case. */
 static unsigned check_same(struct est_post *p, struct why *why)
 {
-	struct leaf leaf;
 	if (p->op != EST_SIMPLE_AGAIN)
 		return 0;
-	if (leaf_read(p->certificate, &leaf))
-		return refuse(403, why, "the client certificate cannot be read");
-	if (p->attributes.change_name)
-		return refuse(400, why, "a renewal cannot change the name of the device");
-	if (!csr_same_subject(p->attributes.subject, leaf.subject))
-		return refuse(400, why,
-			      "the subject of the request is not that of the current certificate");
-	if (p->attributes.has_names && !str_eq(p->attributes.names, leaf.names))
-		return refuse(400, why,
-			      "the subject alternative name of the request is not that of the "
-			      "current certificate");
-	return 0;
+	return csr_renews(&p->attributes, p->certificate, why) ? 400 : 0;
 }
 
 /* The request's own key is proven and then not used. */

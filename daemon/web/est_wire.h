@@ -34,10 +34,6 @@ int est_path(struct str path, enum est_op *op, struct str *label);
 
 /* Whether a Content-Type is application/pkcs10, with any parameters. */
 bool est_is_pkcs10(struct str content_type);
-/* Appends the DER of the request in a body: base64, DER or PEM. 0 or ERR_MALFORMED. Not judged
- * further than that it begins like DER. */
-int est_body(struct str body, struct buf *der);
-
 /* Name and secret of an Authorization field (RFC 7617); they point into *bytes, whose content is
  * replaced: wipe it. 0; ERR_NOT_FOUND: of another scheme, or empty; ERR_MALFORMED: damaged, without
  * a colon, or longer than the limits above. */

@@ -3,6 +3,7 @@
  * Forms of EST on the wire: paths and labels, bodies as clients really send them, credentials,
  * channel bindings, and base64 that each client can read.
  */
+#include "certs/csr.h"
 #include "daemon/base/base64.h"
 #include "daemon/base/err.h"
 #include "daemon/base/secret.h"
@@ -87,7 +88,7 @@ static const char der[] = "\x30\x82\x01\x02 and so on";
 static void takes(struct str body)
 {
 	AUTO_BUF out = {0};
-	assert_int_equal(est_body(body, &out), 0);
+	assert_int_equal(csr_der(body, &out), 0);
 	assert_true(str_eq(buf_view(&out), DER));
 }
 
@@ -136,10 +137,10 @@ static void bodies_that_are_none(void **state)
 	AUTO_BUF out = {0};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		assert_int_equal(est_body(str_of(bad[i]), &out), ERR_MALFORMED);
+		assert_int_equal(csr_der(str_of(bad[i]), &out), ERR_MALFORMED);
 		assert_int_equal(out.n, 0);
 	}
-	assert_int_equal(est_body(STR("MI\0B"), &out), ERR_MALFORMED);
+	assert_int_equal(csr_der(STR("MI\0B"), &out), ERR_MALFORMED);
 }
 
 static int basic(const char *text, char user[300], char secret[2000])
