@@ -45,7 +45,7 @@ struct address {
 struct limit_identity {
 	struct list idle; /* linked while connections is 0 */
 	uint64_t key;
-	uint32_t connections;
+	_Atomic uint32_t connections; /* changes under the lock */
 	_Atomic uint64_t messages;
 	_Atomic uint64_t bytes;
 	_Atomic uint64_t told_ms;
@@ -430,11 +430,18 @@ static bool has_room(uint64_t full_at, uint64_t now_ns)
 	return full_at < now_ns + NS_PER_S;
 }
 
-static void charge(_Atomic uint64_t *full_at, uint64_t now_ns, uint64_t n, uint64_t per_second)
+/* alone: no other connection charges it. One that comes at this moment may lose a charge to the
+ * other; that is less than a locked instruction per message is worth. */
+static void charge(_Atomic uint64_t *full_at, uint64_t now_ns, uint64_t n, uint64_t per_second,
+		   bool alone)
 {
 	/* A packet has less than 2^28 bytes: no overflow. */
 	const uint64_t cost = n * NS_PER_S / per_second;
 	uint64_t was = atomic_load_explicit(full_at, memory_order_relaxed);
+	if (alone) {
+		atomic_store_explicit(full_at, MAX(was, now_ns) + cost, memory_order_relaxed);
+		return;
+	}
 	while (!atomic_compare_exchange_weak_explicit(full_at, &was, MAX(was, now_ns) + cost,
 						      memory_order_relaxed, memory_order_relaxed))
 		continue;
@@ -467,10 +474,11 @@ enum limit_refusal limit_publish(struct limit *l, const struct limit_hold *hold,
 		return pause_publisher(l, i, LIMIT_PUBLISH_MESSAGES, messages_at, now_ms, pause);
 	if (bytes && !has_room(bytes_at, now))
 		return pause_publisher(l, i, LIMIT_PUBLISH_BYTES, bytes_at, now_ms, pause);
+	const bool alone = atomic_load_explicit(&i->connections, memory_order_relaxed) == 1;
 	if (messages)
-		charge(&i->messages, now, 1, messages);
+		charge(&i->messages, now, 1, messages, alone);
 	if (bytes)
-		charge(&i->bytes, now, n, bytes);
+		charge(&i->bytes, now, n, bytes, alone);
 	return LIMIT_OK;
 }
 
