@@ -103,7 +103,7 @@ op_handler op_setup_show, op_setup_add, op_session_add, op_session_show, op_sess
 /* Enrolment. */
 op_handler op_code_add, op_code_list, op_code_remove, op_request_list, op_request_show,
 	op_request_approve, op_request_deny, op_claim_add, op_claim_list, op_claim_allow,
-	op_claim_remove;
+	op_claim_remove, op_profile_list, op_profile_set, op_profile_remove;
 /* The authority. */
 op_handler op_ca_lock, op_ca_unlock, op_ca_forget_root, op_ca_rollover, op_ca_csr, op_ca_import,
 	op_ca_cross, op_ca_compromise, op_ca_check, op_ca_copy;

@@ -116,3 +116,23 @@ def test_who_made_it_is_recorded(gateway):
     gateway.cli("code", "add", "noted")
     event = gateway.json("event", "list", "--name", "enrol.code-added", "--last", "1")[0]
     assert event["detail"]["name"] == "noted" and "uid" in event["actor"]
+
+
+def test_profiles(gateway):
+    text = gateway.cli("profile", "list").stdout
+    assert "device" in text and "7776000" in text and "manual" in text
+    done = gateway.cli("profile", "set", "short", "--lifetime", "2d", "--note", "for guests")
+    assert done.stdout == "short: changed\n"
+    short = [p for p in gateway.json("profile", "list") if p["name"] == "short"][0]
+    assert (short["lifetime"], short["grace"], short["overlap"]) == (172800, 2592000, 604800)
+    gateway.cli("profile", "set", "short", "--grace", "0")
+    short = [p for p in gateway.json("profile", "list") if p["name"] == "short"][0]
+    assert (short["lifetime"], short["grace"], short["note"]) == (172800, 0, "for guests")
+    assert gateway.json("code", "add", "guest-1", "--profile", "short")["profile"] == "short"
+    assert gateway.cli("profile", "remove", "short").stdout == "short: removed\n"
+    fails(gateway, "profile", "remove", "short", code=NOT_FOUND, says='there is no profile "short"')
+    fails(gateway, "profile", "remove", "device", code=REFUSED, says='the profile "device" is needed')
+    fails(gateway, "profile", "set", "none", code=USAGE, says="a new one needs a lifetime")
+    fails(gateway, "profile", "set", "device", "--lifetime", "60", code=USAGE, says="lifetime is 60 s; allowed are 0")
+    fails(gateway, "profile", "set", "cacerts", "--lifetime", "2d", code=USAGE, says="is an operation of EST")
+    fails(gateway, "profile", "set", "a b", "--lifetime", "2d", code=USAGE, says="no name of a profile")

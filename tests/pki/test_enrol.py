@@ -399,3 +399,20 @@ def test_errors_of_claims(gateway, tmp_path):
     bad.write_text("good-1\nbad name\n")
     fails("allow", "five", bad, code=2, says='"bad name" is no name of a device')
     assert [c["allowed"] for c in gateway.json("claim", "list") if c["name"] == "five"] == [0]
+
+
+def test_a_new_profile_is_a_label(gateway, tmp_path):
+    def status():
+        done = subprocess.run(["curl", "-s", "-o", tmp_path / "x", "-w", "%{http_code}", "--cacert", gateway.root_ca,
+                               f"https://127.0.0.1:{gateway.enrol}/.well-known/est/guest/cacerts"], capture_output=True)
+        return int(done.stdout)
+
+    def lives(seconds):
+        return subprocess.run(["openssl", "x509", "-noout", "-checkend", str(seconds)], capture_output=True,
+                              input=answer["certificate"]["pem"].encode()).returncode == 0
+    assert status() == 404
+    gateway.cli("profile", "set", "guest", "--lifetime", "1d")
+    wait_until(lambda: status() == 200, what="the label")
+    csr = make_csr(tmp_path / "a", "guest-1").decode()
+    answer = ask(gateway, {"csr": csr, "code": code(gateway, "guest-1", "--profile", "guest")})[2]
+    assert lives(80000) and not lives(86401)
