@@ -103,6 +103,17 @@ void issue_service_forget(struct issue_service *s, const struct link *l)
 	}
 }
 
+static void tell_ending(struct issue_service *s, const struct certificate *c)
+{
+	char end[CLOCK_TEXT];
+	struct why why;
+	why_text(&why,
+		 "certificates end with their authority at %s, before their time: start a rollover "
+		 "(gatehouse ca rollover start)",
+		 clock_format(c->not_after, end));
+	s->ending(s, why.text);
+}
+
 int issue_service_device(struct issue_service *s, struct link *l, struct record *r)
 {
 	struct body_issue_device b;
@@ -117,6 +128,8 @@ int issue_service_device(struct issue_service *s, struct link *l, struct record 
 		refuse(s, l, r->id, err, &why);
 		return 0;
 	}
+	if (order.not_after > made.not_after)
+		tell_ending(s, &made);
 	struct answer *a = mem_new(struct answer);
 	a->link = l;
 	a->id = r->id;

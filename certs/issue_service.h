@@ -14,6 +14,8 @@ struct issue_service {
 	struct loop *loop;
 	/* Something an operator should hear about: ERR_DENIED (clock), ERR_IO (disk), ERR_LIMIT. */
 	void (*trouble)(struct issue_service *s, int err, const char *why);
+	/* A certificate ends with its authority, earlier than it was to: what to do about it. */
+	void (*ending)(struct issue_service *s, const char *why);
 	struct list waiting; /* issued, not yet committed */
 	struct loop_task commit;
 };

@@ -26,7 +26,8 @@ enum {
 	LINKS_MAX = 512, /* that may come before START */
 	KEYS_MAX = CONFIG_LISTENERS_MAX,
 	RENEW_MS = 60 * 60 * 1000,
-	TROUBLE_MS = 60 * 1000 /* the same trouble is an event once in this time */
+	TROUBLE_MS = 60 * 1000, /* the same trouble is an event once in this time */
+	ENDING_MS = 24 * 60 * 60 * 1000
 };
 
 struct early_link {
@@ -59,6 +60,8 @@ struct vault {
 	struct loop_timer renew;
 	int last_trouble;
 	uint64_t last_trouble_ms;
+	bool told_ending;
+	uint64_t told_ending_ms;
 	size_t links;
 	struct early_link link[LINKS_MAX];
 	size_t keys;
@@ -96,6 +99,18 @@ static void trouble(struct issue_service *s, int err, const char *why)
 		tell(EVENT_DISK_FULL, why);
 	else if (err == ERR_LIMIT)
 		tell(EVENT_LIMIT_REACHED, why);
+}
+
+static void ending(struct issue_service *s, const char *why)
+{
+	(void)s;
+	const uint64_t ms = clock_mono_ms();
+	if (vault.told_ending && ms - vault.told_ending_ms < ENDING_MS)
+		return;
+	vault.told_ending = true;
+	vault.told_ending_ms = ms;
+	log_warning("%s", why);
+	tell(EVENT_CA_ENDING, why);
 }
 
 /* ---- server certificates ----------------------------------------------------------------------
@@ -412,6 +427,7 @@ static int open_all(const struct config *c, struct why *why)
 		.issuer = vault.issuer,
 		.loop = child_loop(vault.child),
 		.trouble = trouble,
+		.ending = ending,
 	};
 	vault.ca = (struct ca_service){
 		.issuer = vault.issuer,

@@ -53,6 +53,12 @@ static void trouble(struct issue_service *s, int err, const char *why)
 	(void)why;
 }
 
+static void ending(struct issue_service *s, const char *why)
+{
+	(void)s;
+	CHECK(why[0]);
+}
+
 static void broken(struct link *l, const char *why, bool misbehaved)
 {
 	(void)l;
@@ -105,7 +111,8 @@ static void open_vault(struct vault *v)
 	v->loop = loop_new();
 	v->far = pair[1];
 	v->link = link_new(v->loop, pair[0], &config);
-	v->issue = (struct issue_service){.issuer = v->issuer, .loop = v->loop, .trouble = trouble};
+	v->issue = (struct issue_service){
+		.issuer = v->issuer, .loop = v->loop, .trouble = trouble, .ending = ending};
 	issue_service_init(&v->issue);
 	v->ca = (struct ca_service){.issuer = v->issuer, .servers = servers, .changed = changed};
 }

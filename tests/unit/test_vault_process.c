@@ -570,6 +570,36 @@ static void the_store_has_no_handshakes(void **state)
 	stop();
 }
 
+/* Takes events until one has that name; fails when the vault closes the link. */
+static void hear_event(enum event wanted)
+{
+	struct record r;
+	for (;;) {
+		assert_true(hear(store_end, MSG_EVENTS, &r));
+		struct body_events events;
+		struct body_event e;
+		struct str entry;
+		assert_int_equal(body_events_get(r.body, &events), 0);
+		struct cur c = cur_of(events.events);
+		while (entries_next(&c, &entry)) {
+			assert_int_equal(body_event_get(entry, &e), 0);
+			if (e.event == wanted)
+				return;
+		}
+	}
+}
+
+/* A life beyond the authority's is cut to its end, and the operator is told. */
+static void a_life_beyond_the_authority_is_told(void **state)
+{
+	(void)state;
+	start();
+	SAY(store_end, ISSUE_DEVICE, issue_device, 1, -1,
+	    {STR("pump-1"), uuid, key_spki(device_key), 4102444800u /* 2100 */});
+	hear_event(EVENT_CA_ENDING);
+	stop();
+}
+
 static void malformed_requests_are_reported(void **state)
 {
 	(void)state;
@@ -628,6 +658,7 @@ int main(void)
 		TEST(what_was_answered_survives_kill),
 		TEST(only_the_store_has_certificates_issued),
 		TEST(the_store_has_no_handshakes),
+		TEST(a_life_beyond_the_authority_is_told),
 		TEST(malformed_requests_are_reported),
 		TEST(an_open_directory_stops_the_start),
 	};
