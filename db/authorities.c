@@ -315,6 +315,7 @@ static void answered(struct store *s, struct record *reply)
 		s->on_ready(s);
 	}
 	lists_start(s);
+	expiry_start(s);
 }
 
 static void ca_done(struct link_call *call, int err, struct record *reply)

@@ -108,6 +108,12 @@ static void nudge(struct loop_timer *t)
 		loop_timer_start(s->loop, t, "nudge", NUDGE_MS, nudge);
 }
 
+void change_missed(struct store *s)
+{
+	if (s->broker_synced && !loop_timer_running(&s->nudge_timer))
+		loop_timer_start(s->loop, &s->nudge_timer, "nudge", 0, nudge);
+}
+
 static void delta_done(struct link_call *call, int err, struct record *reply)
 {
 	struct delta_ask *ask = container_of(call, struct delta_ask, call);

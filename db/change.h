@@ -50,5 +50,7 @@ struct store;
 /* For changes that no operation made: sends the entries as deltas and waits for nothing. The caller
  * has counted them in the registry's number: change_parts. */
 void change_tell(struct store *s, struct str entries);
+/* The broker's picture of the registry is not whole: it asks for a new one. */
+void change_missed(struct store *s);
 /* Deltas that these entries take. */
 int64_t change_parts(struct str entries);

@@ -44,11 +44,24 @@ static void on_failed(struct store *s)
 	child_fail(s->child);
 }
 
+static int64_t expiry_grace(const struct config_broker *b)
+{
+	switch (b->on_expiry) {
+	case CONFIG_ON_EXPIRY_GRACE:
+		return (int64_t)(b->expiry_grace / 1000);
+	case CONFIG_ON_EXPIRY_KEEP:
+		return INT64_MAX;
+	default:
+		return 0;
+	}
+}
+
 static void settings_of(const struct config *c, struct store_settings *out)
 {
 	out->password_threads = c->store.password_threads;
 	out->scram_iterations = c->store.scram_iterations;
 	out->approval = c->enrol.approval;
+	out->expiry_grace = expiry_grace(&c->broker);
 	out->spool_max_size = c->store.spool_max_size;
 	out->password_rate = c->store.password_rate_per_address;
 	out->password_tries = c->store.password_tries;

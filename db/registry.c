@@ -7,8 +7,6 @@
 
 #include <stdio.h>
 
-enum { EXPIRED_KEEP = 30 * 24 * 3600 };
-
 static int find(struct sql *db, const char *text, struct str name, int64_t *id)
 {
 	const struct sql_value value = sql_str(name.p ? name : STR(""));
@@ -199,7 +197,7 @@ void registry_put_rule_gone(int64_t id, struct buf *entries)
 
 /* ---- snapshot ---- */
 
-int registry_snapshot(struct sql *db, int64_t now, struct buf *entries)
+int registry_snapshot(struct sql *db, int64_t ended_after, struct buf *entries)
 {
 	AUTO_QUERY ca = SQL_QUERY(db, "SELECT id, kind, der, state FROM ca "
 				      "WHERE state IN ('active', 'retiring')");
@@ -214,7 +212,7 @@ int registry_snapshot(struct sql *db, int64_t now, struct buf *entries)
 	AUTO_QUERY cert = SQL_QUERY(db,
 				    CERT_COLUMNS "FROM cert "
 						 "WHERE profile = 'device' AND not_after > ?",
-				    sql_int(now - EXPIRED_KEEP));
+				    sql_int(ended_after));
 	while (sql_next(&cert))
 		put_cert_row(&cert, entries);
 	return ca.error       ? ca.error

@@ -27,6 +27,6 @@ void registry_put_ca(struct sql *db, int64_t id, struct buf *entries);
 void registry_put_device_gone(int64_t id, struct buf *entries);
 void registry_put_rule_gone(int64_t id, struct buf *entries);
 
-/* Everything: active authorities, devices, rules, and the certificates of devices that ended no
- * longer than a month ago. 0, or the error of sql.h. */
-int registry_snapshot(struct sql *db, int64_t now, struct buf *entries);
+/* Everything: active authorities, devices, rules, and the certificates of devices that end or ended
+ * after this time. 0, or the error of sql.h. */
+int registry_snapshot(struct sql *db, int64_t ended_after, struct buf *entries);

@@ -96,7 +96,7 @@ static int on_snapshot_get(struct link *l, struct record *r)
 {
 	struct store *s = of(l);
 	AUTO_BUF entries = {0};
-	int err = registry_snapshot(s->registry, timefloor_now(&s->floor), &entries);
+	int err = registry_snapshot(s->registry, expiry_forgotten(s), &entries);
 	AUTO_FD fd = err ? -1 : memfd_make("registry", buf_view(&entries));
 	if (fd < 0) {
 		/* Without an answer the broker asks again after its time-out. */
@@ -376,6 +376,7 @@ static void tell_set_aside(struct store *s, const char *name)
 void store_use_settings(struct store *s, const struct store_settings *settings)
 {
 	logins_set_rate(s->logins, settings->password_rate ? settings->password_rate : LOGINS_RATE);
+	expiry_set(s, settings->expiry_grace);
 	guard_set_tries(s->guard,
 			settings->password_tries ? settings->password_tries : GUARD_TRIES);
 	if (s->events)
@@ -422,6 +423,7 @@ void store_close(struct store *s)
 	ops_cancel_all(s);
 	op_ca_check_reset(s);
 	lists_stop(s);
+	expiry_stop(s);
 	ocsp_stop(s);
 	for (enum process p = 0; p < PROCESS_COUNT; p++) {
 		struct link *l = s->peer[p].link;

@@ -13,6 +13,7 @@
 #include "daemon/ipc/child.h"
 #include "db/backoff.h"
 #include "db/events.h"
+#include "db/expiry.h"
 #include "db/guard.h"
 #include "db/lists.h"
 #include "db/logins.h"
@@ -51,7 +52,8 @@ struct store_settings {
 	struct events_settings events;
 	unsigned password_threads;
 	uint32_t scram_iterations;
-	int approval; /* enum config_approval */
+	int approval;         /* enum config_approval */
+	int64_t expiry_grace; /* struct expiry */
 	uint64_t spool_max_size;
 	uint32_t password_rate;  /* per second and source; 0: that of logins.h */
 	uint32_t password_tries; /* 0: those of guard.h */
@@ -81,6 +83,7 @@ struct store {
 	struct loop_timer nudge_timer; /* a delta did not get through */
 	struct link_call ca_call;
 	struct lists lists;
+	struct expiry expiry;
 	struct staples staples;
 	struct list calls; /* struct op_call in progress */
 	unsigned calls_n;

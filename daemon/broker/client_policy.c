@@ -158,7 +158,7 @@ enum handshake_verdict client_policy_judge(const struct client_policy *policy, s
 			return first;
 	}
 	const enum handshake_verdict known =
-		registry_certificate(r, c->fingerprint, c->now, device_id, not_after);
+		registry_certificate(r, c->fingerprint, c->now, !policy, device_id, not_after);
 	if (known != VERDICT_UNKNOWN_DEVICE || !policy)
 		return known;
 	uint64_t id = 0;

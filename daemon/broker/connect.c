@@ -21,7 +21,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CLAIM_TRIES = 8, ASSIGNED_RANDOM = 10, ASSIGNED_TEXT = 3 + 2 * ASSIGNED_RANDOM + 1 };
+enum {
+	RENEW_PERCENT = 66,
+	CLAIM_TRIES = 8,
+	ASSIGNED_RANDOM = 10,
+	ASSIGNED_TEXT = 3 + 2 * ASSIGNED_RANDOM + 1
+};
 
 /* One CONNECT on its way to CONNACK. */
 struct connecting {
@@ -416,6 +421,27 @@ static void set_response_information(const struct connecting *k, const struct id
 	props_mark(props, PROPERTY_RESPONSE_INFORMATION);
 }
 
+/* From two thirds of its life on the client is told when its certificate ends: by then it should
+ * have renewed. */
+struct expiry_notice {
+	struct user_property property;
+	char text[CLOCK_TEXT];
+};
+
+static void set_certificate_expiry(const struct conn *c, struct expiry_notice *notice,
+				   struct props *props)
+{
+	int64_t begin, end;
+	if (!c->has_certificate ||
+	    !registry_life(c->worker->broker->registry, c->fingerprint, &begin, &end) ||
+	    MAX(clock_wall(), build_time()) < begin + (end - begin) * RENEW_PERCENT / 100)
+		return;
+	notice->property = (struct user_property){STR("cert-expires"),
+						  str_of(clock_format(end, notice->text))};
+	props->user_properties = (struct user_properties){&notice->property, 1};
+	props_mark(props, PROPERTY_USER_PROPERTY);
+}
+
 static bool send_connack(struct conn *c, struct packet *p)
 {
 	if (conn_send(c, p))
@@ -443,6 +469,7 @@ static void open_session(struct connecting *k, struct session *s, struct identit
 {
 	struct conn *c = k->conn;
 	AUTO_BUF response = {0};
+	struct expiry_notice notice;
 	struct packet connack = {
 		.type = PACKET_CONNACK,
 		.props = props_none,
@@ -464,6 +491,7 @@ static void open_session(struct connecting *k, struct session *s, struct identit
 	set_capabilities(k, &connack.props);
 	auth_finish(c, &connack.props);
 	set_response_information(k, id, &response, &connack.props);
+	set_certificate_expiry(c, &notice, &connack.props);
 	if (k->k->has_will)
 		will_set(s, &k->k->will);
 	tell_connected(k);

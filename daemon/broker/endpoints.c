@@ -263,7 +263,8 @@ static void unref_policy(void *policy)
 	client_policy_unref(policy);
 }
 
-static int build_credentials(struct control *k, struct endpoint *e, char **error)
+/* grace: of settings_grace. */
+static int build_credentials(struct control *k, struct endpoint *e, int64_t grace, char **error)
 {
 	const struct config_listener *l = e->config;
 	const struct chain_ask *a = map_get(&k->chains, str_of(chain_name(l)));
@@ -284,6 +285,8 @@ static int build_credentials(struct control *k, struct endpoint *e, char **error
 		free(lists);
 		return ERR_CONFLICT;
 	}
+	if (!l->client_ca[0])
+		set.grace = grace;
 	if (!l->client_ca[0])
 		registry_authorities(k->broker.registry, &authorities);
 	else if (files)
@@ -336,12 +339,12 @@ static bool keep_credentials(struct control *k, struct endpoint *e, const char *
 	return true;
 }
 
-static int build_endpoint(struct control *k, struct endpoint *e, struct buf *why)
+static int build_endpoint(struct control *k, struct endpoint *e, int64_t grace, struct buf *why)
 {
 	AUTO_CHAR error = NULL;
 	if (!e->config->tls || e->credentials)
 		return 0;
-	const int err = build_credentials(k, e, &error);
+	const int err = build_credentials(k, e, grace, &error);
 	if (err == 0 || (err == ERR_CONFLICT && keep_credentials(k, e, error)))
 		return 0;
 	log_error("%s", error);
@@ -355,7 +358,7 @@ int endpoints_build(struct control *k, struct settings *s, struct buf *why)
 	k->unfit = false;
 	for (size_t i = 0; i < s->endpoints; i++) {
 		struct endpoint *e = &s->endpoint[i];
-		if (build_endpoint(k, e, why))
+		if (build_endpoint(k, e, settings_grace(s), why))
 			return ERR_INVALID;
 		e->limit = own_limit(k, e->config);
 	}

@@ -199,6 +199,7 @@ static int on_reload(struct child *p, struct str text, struct buf *why)
 	const struct limit_settings limits = settings_limits(s);
 	limit_configure(k->broker.limit, &limits);
 	log_set_level((enum log_level)config->log.level);
+	registry_set_grace(k->broker.registry, settings_grace(s));
 	publish_settings(k, TAKE(s), true);
 	/* The parent keeps this text from now on; the vault may have other certificates. */
 	endpoints_ask(k);
@@ -365,6 +366,7 @@ static int on_start(struct child *p)
 	log_set_level((enum log_level)config->log.level);
 	k->settings = settings_new(config);
 	make_shared(k);
+	registry_set_grace(k->broker.registry, settings_grace(k->settings));
 	if (start_pool(k) || start_workers(k)) {
 		log_error("threads cannot be started");
 		return ERR_IO;

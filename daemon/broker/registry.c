@@ -94,6 +94,7 @@ struct registry {
 	pthread_rwlock_t lock;
 	pthread_mutex_t cache;
 	_Atomic uint64_t generation;
+	_Atomic int64_t grace;
 	uint64_t seq;
 	uint64_t version; /* last one given to a subject */
 	struct state state;
@@ -684,11 +685,17 @@ void registry_name_of(struct registry *r, uint64_t device_id, char out[REGISTRY_
 	pthread_rwlock_unlock(&r->lock);
 }
 
-static enum handshake_verdict judge(const struct state *s, const struct certificate *c, int64_t now)
+void registry_set_grace(struct registry *r, int64_t seconds)
+{
+	atomic_store_explicit(&r->grace, seconds, memory_order_relaxed);
+}
+
+static enum handshake_verdict judge(const struct state *s, const struct certificate *c, int64_t end,
+				    int64_t now)
 {
 	if (c->status != CERT_GOOD)
 		return VERDICT_REVOKED;
-	if (c->not_after <= now)
+	if (end <= now)
 		return VERDICT_EXPIRED;
 	/* A certificate that we know and whose device is gone is no forgery. */
 	const struct device *d = map_get(&s->devices, MAP_KEY(c->device_id));
@@ -697,19 +704,37 @@ static enum handshake_verdict judge(const struct state *s, const struct certific
 
 enum handshake_verdict registry_certificate(struct registry *r,
 					    const unsigned char fingerprint[STREAM_FINGERPRINT],
-					    int64_t now, uint64_t *device_id, int64_t *not_after)
+					    int64_t now, bool graced, uint64_t *device_id,
+					    int64_t *until)
 {
+	const int64_t grace = graced ? atomic_load_explicit(&r->grace, memory_order_relaxed) : 0;
 	enum handshake_verdict verdict = VERDICT_UNKNOWN_DEVICE;
 	pthread_rwlock_rdlock(&r->lock);
 	const struct certificate *c =
 		map_get(&r->state.certificates, str_make(fingerprint, STREAM_FINGERPRINT));
 	if (c) {
-		verdict = judge(&r->state, c, now);
+		const int64_t end = MIN(c->not_after, INT64_MAX - REGISTRY_FOR_EVER) + grace;
+		verdict = judge(&r->state, c, end, now);
 		*device_id = c->device_id;
-		*not_after = c->not_after;
+		*until = end;
 	}
 	pthread_rwlock_unlock(&r->lock);
 	return verdict;
+}
+
+bool registry_life(struct registry *r, const unsigned char fingerprint[STREAM_FINGERPRINT],
+		   int64_t *not_before, int64_t *not_after)
+{
+	pthread_rwlock_rdlock(&r->lock);
+	const struct certificate *c =
+		map_get(&r->state.certificates, str_make(fingerprint, STREAM_FINGERPRINT));
+	const bool known = c != NULL;
+	if (known) {
+		*not_before = c->not_before;
+		*not_after = c->not_after;
+	}
+	pthread_rwlock_unlock(&r->lock);
+	return known;
 }
 
 const char *registry_lost(struct registry *r, const unsigned char fingerprint[STREAM_FINGERPRINT],

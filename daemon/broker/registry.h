@@ -57,11 +57,18 @@ uint64_t registry_generation(const struct registry *r);
  * as long as nothing of it has changed. device_id 0: the anonymous identity, never NULL. The caller
  * owns a reference. */
 struct identity *registry_identity(struct registry *r, uint64_t device_id);
+/* How long certificates count beyond their end, in seconds; 0 at first. Any thread. */
+enum { REGISTRY_FOR_EVER = 0x7fffffff };
+void registry_set_grace(struct registry *r, int64_t seconds);
 /* Whether a certificate opens a device now (seconds since 1970), and which. Outputs are written
- * when it is known; not_after in seconds. */
+ * when it is known; *until: when it no longer does, in seconds. graced: its end and the grace. */
 enum handshake_verdict registry_certificate(struct registry *r,
 					    const unsigned char fingerprint[STREAM_FINGERPRINT],
-					    int64_t now, uint64_t *device_id, int64_t *not_after);
+					    int64_t now, bool graced, uint64_t *device_id,
+					    int64_t *until);
+/* The life of a certificate that is known, in seconds since 1970; else false. */
+bool registry_life(struct registry *r, const unsigned char fingerprint[STREAM_FINGERPRINT],
+		   int64_t *not_before, int64_t *not_after);
 /* Of a certificate that was judged REVOKED: what happened to it, in words. *compromised: others may
  * have its key. */
 const char *registry_lost(struct registry *r, const unsigned char fingerprint[STREAM_FINGERPRINT],

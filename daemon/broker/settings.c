@@ -49,6 +49,19 @@ const struct endpoint *settings_endpoint(const struct settings *s, struct str na
 	return NULL;
 }
 
+int64_t settings_grace(const struct settings *s)
+{
+	const struct config_broker *b = &s->config->broker;
+	switch (b->on_expiry) {
+	case CONFIG_ON_EXPIRY_GRACE:
+		return (int64_t)(b->expiry_grace / 1000);
+	case CONFIG_ON_EXPIRY_KEEP:
+		return REGISTRY_FOR_EVER;
+	default:
+		return 0;
+	}
+}
+
 struct limit_settings settings_limits(const struct settings *s)
 {
 	const struct config_broker *b = &s->config->broker;

@@ -34,5 +34,7 @@ void settings_unref(struct settings *s);
 DEFINE_AUTO(settings, settings_unref)
 /* The listener of that name; NULL when the configuration has none. */
 const struct endpoint *settings_endpoint(const struct settings *s, struct str name);
+/* How long certificates of our own count beyond their end: see registry_set_grace. */
+int64_t settings_grace(const struct settings *s);
 /* The bounds of limit.h as the configuration states them. */
 struct limit_settings settings_limits(const struct settings *s);

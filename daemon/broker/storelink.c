@@ -6,6 +6,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/broker/inspect.h"
+#include "daemon/broker/notice.h"
 #include "daemon/broker/presence.h"
 #include "daemon/broker/revoke.h"
 #include "daemon/ipc/rec.h"
@@ -369,6 +370,7 @@ static void broken(struct link *l, const char *why, bool misbehaved)
 
 static const link_handler handlers[MSG_COUNT] = {
 	[MSG_DELTA] = on_delta,
+	[MSG_NOTICE] = notice_received,
 	[MSG_STAPLES] = staples_received,
 	[MSG_KICK] = on_kick,
 	[MSG_CLIENT_GET] = inspect_asked,

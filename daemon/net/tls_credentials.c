@@ -266,6 +266,7 @@ int tls_credentials_new(const struct tls_settings *set, char **error, struct tls
 	ref_init(&c->ref);
 	c->name = mem_strdup(set->name);
 	c->client_certificate = set->client_certificate;
+	c->grace = set->grace;
 	c->record_max = set->record_max ? set->record_max : TLS_RECORD_MAX;
 	c->ticket_life = set->ticket_life;
 	c->alpn_http = set->alpn_http;

@@ -41,6 +41,7 @@ struct tls_settings {
 	const struct str *trust; /* DER of roots and intermediates that may issue clients */
 	size_t trust_n;
 	enum tls_client_certificate client_certificate;
+	int64_t grace; /* seconds that a client's own certificate counts beyond its end */
 	bool no_tls12; /* at most one of the two */
 	bool no_tls13;
 	uint32_t record_max;      /* bytes per record we send; 0 = TLS_RECORD_MAX */

@@ -32,6 +32,7 @@ struct tls_credentials {
 	unsigned char trust_id[SHA256_SIZE]; /* of the anchors: equal sets are equal trust */
 	int64_t trust_until;                 /* first expiry among the anchors that are valid now */
 	enum tls_client_certificate client_certificate;
+	int64_t grace; /* of expired leaves */
 	uint32_t record_max;
 	uint32_t ticket_life;
 	unsigned char ticket_key[TICKET_KEY];

@@ -60,6 +60,32 @@ static enum handshake_outcome judge_status(unsigned status, char detail[128])
 						     : HANDSHAKE_BAD_CERTIFICATE;
 }
 
+/* Has the leaf ended, and nothing else of the chain, within the grace of this listener? Only then
+ * is the rest judged without the clock: whether it opens a device is the registry's to say. */
+static bool is_late(const struct tls_credentials *c, gnutls_x509_crt_t *crt, size_t n)
+{
+	const int64_t now = tls_now();
+	if (n == 0 || c->grace == 0)
+		return false;
+	const int64_t end = gnutls_x509_crt_get_expiration_time(crt[0]);
+	if (end >= now || end + c->grace < now)
+		return false;
+	for (size_t i = 1; i < n; i++)
+		if (gnutls_x509_crt_get_expiration_time(crt[i]) < now ||
+		    gnutls_x509_crt_get_activation_time(crt[i]) > now)
+			return false;
+	return true;
+}
+
+static int64_t end_of(const struct tls_credentials *c, gnutls_x509_crt_t *crt, size_t n, bool late)
+{
+	int64_t until = c->trust_until;
+	for (size_t i = 0; i < n; i++)
+		until = MIN(until, (int64_t)gnutls_x509_crt_get_expiration_time(crt[i]) +
+					   (late && i == 0 ? c->grace : 0));
+	return until;
+}
+
 enum handshake_outcome tls_verify_chain(const struct tls_credentials *c, const struct str *chain,
 					size_t n, int64_t *until, char detail[128])
 {
@@ -71,17 +97,15 @@ enum handshake_outcome tls_verify_chain(const struct tls_credentials *c, const s
 	 * stop at such a certificate, with signatures unchecked, so its time checks go as a whole.
 	 */
 	const bool low = tls_clock_is_low();
-	const unsigned flags = VERIFY_FLAGS | (low ? GNUTLS_VERIFY_DISABLE_TIME_CHECKS : 0);
 	if (n == 0 || n > TLS_CHAIN_MAX) {
 		snprintf(detail, 128, "a chain of %zu certificates; allowed are 1 to %d", n,
 			 TLS_CHAIN_MAX);
 		return HANDSHAKE_BAD_CERTIFICATE;
 	}
 	const size_t got = import_chain(chain, n, crt);
-	int64_t valid_until = c->trust_until;
-	for (size_t i = 0; i < got; i++)
-		valid_until =
-			MIN(valid_until, (int64_t)gnutls_x509_crt_get_expiration_time(crt[i]));
+	const bool late = is_late(c, crt, got);
+	const int64_t valid_until = end_of(c, crt, got, late);
+	const unsigned flags = VERIFY_FLAGS | (low || late ? GNUTLS_VERIFY_DISABLE_TIME_CHECKS : 0);
 	const int e =
 		got == n ? gnutls_x509_trust_list_verify_crt2(c->trust, crt, (unsigned)n, &purpose,
 							      1, flags, &status, NULL)

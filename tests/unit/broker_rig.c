@@ -449,6 +449,14 @@ uint32_t rig_kick(struct rig *r, const char *client_id)
 	return closed;
 }
 
+void rig_notice(struct rig *r, uint64_t device_id, const char *topic, const char *payload)
+{
+	pthread_mutex_lock(&r->lock);
+	const struct body_notice b = {device_id, str_of(topic), str_of(payload)};
+	SEND(r->store, NOTICE, notice, 0, -1, &b);
+	pthread_mutex_unlock(&r->lock);
+}
+
 size_t rig_count(struct rig *r, enum event event)
 {
 	size_t n = 0;

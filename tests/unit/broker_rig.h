@@ -59,6 +59,7 @@ void rig_stop(struct rig *r); /* orderly; checks that it ends with status 0 */
 /* Sends a change and waits for the answer; returns how many connections it closed. */
 uint32_t rig_delta(struct rig *r, const struct buf *entries);
 uint32_t rig_kick(struct rig *r, const char *client_id);
+void rig_notice(struct rig *r, uint64_t device_id, const char *topic, const char *payload);
 /* Waits until an event of that kind whose reason contains the text has come; takes it. */
 struct rig_event rig_event(struct rig *r, enum event event, const char *reason);
 

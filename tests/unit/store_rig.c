@@ -278,7 +278,16 @@ static int listener_staples(struct link *l, struct record *r)
 	return 0;
 }
 
+static int broker_notice(struct link *l, struct record *r)
+{
+	of(l)->notices++;
+	of(l)->notice.n = 0;
+	buf_str(&of(l)->notice, r->body);
+	return 0;
+}
+
 static const link_handler handlers[MSG_COUNT] = {
+	[MSG_NOTICE] = broker_notice,
 	[MSG_SIGN_CRL] = vault_sign_crl,
 	[MSG_SIGN_OCSP] = vault_sign_ocsp,
 	[MSG_STAPLES] = listener_staples,
@@ -465,6 +474,7 @@ void rig_free(struct rig *r)
 	buf_fini(&r->list);
 	buf_fini(&r->asked_ocsp);
 	buf_fini(&r->staples);
+	buf_fini(&r->notice);
 	buf_fini(&enrolled.der);
 	free(r);
 }

@@ -31,6 +31,8 @@ struct rig {
 	uint32_t closes;    /* sessions that each DELTA and KICK closes */
 	uint64_t seq;       /* of the last delta or snapshot */
 	struct buf entries; /* of the last snapshot and the deltas since */
+	unsigned notices;
+	struct buf notice; /* the last NOTICE */
 	unsigned deltas;
 	bool gap; /* a delta was not the next one */
 	/* fake vault */

@@ -465,6 +465,27 @@ static void test_rules_bite(void **state)
 	client_close(&b);
 }
 
+/* A message of the gateway's own reaches the sessions of one device, and of those only the ones
+ * that asked for it and may have it. */
+static void test_notice(void **state)
+{
+	(void)state;
+	struct client a, b;
+	client_join(&a, &rig, V5, &pump);
+	client_join(&b, &rig, V5, &panel);
+	assert_int_equal(client_subscribe(&a, "plant/notice", 1), 1);
+	assert_int_equal(client_subscribe(&b, "plant/#", 1), 1);
+	rig_notice(&rig, 1, "plant/notice", "renew");
+	rig_notice(&rig, 1, "plant/other", "not asked for");
+	rig_notice(&rig, 1, "elsewhere", "not allowed");
+	rig_notice(&rig, 77, "plant/notice", "nobody");
+	client_expect(&a, "plant/notice", "renew", 1);
+	assert_true(client_quiet(&b));
+	assert_true(client_quiet(&a));
+	client_close(&a);
+	client_close(&b);
+}
+
 static void test_kick(void **state)
 {
 	(void)state;
@@ -795,6 +816,7 @@ int main(void)
 		ON(start_one, test_malformed),
 		ON(start_one, test_disabling_bites),
 		ON(start_one, test_rules_bite),
+		ON(start_one, test_notice),
 		ON(start_one, test_kick),
 		ON(start_one, test_gap_asks_for_snapshot),
 		ON(start_one, test_store_away),

@@ -69,7 +69,7 @@ static enum handshake_verdict verdict(struct registry *r, unsigned char first, i
 	const unsigned char fp[32] = {first};
 	uint64_t id;
 	int64_t not_after;
-	return registry_certificate(r, fp, now, &id, &not_after);
+	return registry_certificate(r, fp, now, true, &id, &not_after);
 }
 
 static bool may(struct registry *r, uint64_t id, const char *topic)
@@ -244,6 +244,24 @@ static void test_conditions(void **state)
 	assert_int_equal(registry_apply(f->r, f->seq + 1, buf_view(&b), &change), ERR_MALFORMED);
 }
 
+static void test_grace(void **state)
+{
+	struct fixture *f = *state;
+	int64_t begin, end;
+	const unsigned char fp[32] = {'a'};
+	assert_int_equal(verdict(f->r, 'a', 1000), VERDICT_EXPIRED);
+	registry_set_grace(f->r, 50);
+	assert_int_equal(verdict(f->r, 'a', 1049), VERDICT_ALLOW);
+	assert_int_equal(verdict(f->r, 'a', 1050), VERDICT_EXPIRED);
+	registry_set_grace(f->r, REGISTRY_FOR_EVER);
+	assert_int_equal(verdict(f->r, 'a', 1900000000), VERDICT_ALLOW);
+	uint64_t id;
+	int64_t until;
+	assert_int_equal(registry_certificate(f->r, fp, 1000, false, &id, &until), VERDICT_EXPIRED);
+	assert_true(registry_life(f->r, fp, &begin, &end));
+	assert_int_equal(end, 1000);
+}
+
 static void test_certificate_names(void **state)
 {
 	struct fixture *f = *state;
@@ -274,9 +292,15 @@ static void test_generation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_rules),        TEST(test_sharing),           TEST(test_roles_move),
-		TEST(test_certificates), TEST(test_gaps_and_garbage),  TEST(test_generation),
-		TEST(test_conditions),   TEST(test_certificate_names),
+		TEST(test_rules),
+		TEST(test_sharing),
+		TEST(test_roles_move),
+		TEST(test_certificates),
+		TEST(test_gaps_and_garbage),
+		TEST(test_generation),
+		TEST(test_conditions),
+		TEST(test_grace),
+		TEST(test_certificate_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

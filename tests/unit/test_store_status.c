@@ -281,6 +281,105 @@ static void listeners_are_told_of_staples(void **state)
 	assert_int_equal(cur_left(&c), 0);
 }
 
+/* ---- certificates that end ---- */
+
+/* The life of pump-1's certificate: so many days ago it began, in so many it ends. */
+static void live(struct rig *r, int64_t ago, int64_t left)
+{
+	SQL_RUN(r->store.registry,
+		"UPDATE cert SET not_before = ?, not_after = ? WHERE name = 'pump-1'",
+		sql_int(clock_wall() - ago * DAY), sql_int(clock_wall() + left * DAY));
+}
+
+static size_t events_of(struct rig *r, const char *name)
+{
+	return rig_count(rig_op1(r, OP_EVENT_LIST, "name", name), "items");
+}
+
+/* One look, and how many notices and events of that name came of it. */
+static void look(struct rig *r, const char *name, unsigned notices, size_t events)
+{
+	const unsigned before = r->notices;
+	const size_t had = events_of(r, name);
+	expiry_look(&r->store);
+	rig_turns(r, 4);
+	assert_int_equal(r->notices - before, notices);
+	assert_int_equal(events_of(r, name) - had, events);
+}
+
+static void a_day_passes(struct rig *r)
+{
+	SQL_RUN(r->store.registry, "UPDATE notice SET at = at - ?", sql_int(DAY));
+}
+
+static void events_at_three_stages(void **state)
+{
+	struct rig *r = *state;
+	struct body_notice n;
+	char text[512];
+	rig_add_with_key(r, "pump-1", "key one");
+	live(r, 60, 40);
+	look(r, "certificate.expiring", 0, 0);
+	live(r, 66, 34);
+	look(r, "certificate.expiring", 1, 1);
+	assert_int_equal(body_notice_get(buf_view(&r->notice), &n), 0);
+	assert_true(str_is(n.topic, "$gw/pki/renew"));
+	snprintf(text, sizeof(text), "%.*s", STR_ARG(n.payload));
+	assert_non_null(strstr(text, "\"percent\":66"));
+	look(r, "certificate.expiring", 0, 0);
+	a_day_passes(r); /* the device is reminded, people are not */
+	look(r, "certificate.expiring", 1, 0);
+	live(r, 80, 20);
+	look(r, "certificate.expiring", 1, 1);
+	live(r, 99, 1);
+	look(r, "certificate.expiring", 1, 1);
+	look(r, "certificate.expiring", 0, 0);
+}
+
+static void an_event_a_day_after_the_end(void **state)
+{
+	struct rig *r = *state;
+	r->store.expiry.grace = 30 * DAY;
+	rig_add_with_key(r, "pump-1", "key one");
+	live(r, 100, -1);
+	look(r, "certificate.expired", 1, 1);
+	look(r, "certificate.expired", 0, 0);
+	a_day_passes(r);
+	look(r, "certificate.expired", 1, 1);
+	live(r, 100, -31);
+	a_day_passes(r);
+	look(r, "certificate.expired", 0, 0);
+	r->store.expiry.grace = INT64_MAX; /* on-expiry = keep */
+	look(r, "certificate.expired", 1, 1);
+}
+
+static void an_end_is_told_once_where_it_is_final(void **state)
+{
+	struct rig *r = *state;
+	r->store.expiry.grace = 0; /* on-expiry = disconnect */
+	rig_add_with_key(r, "pump-1", "key one");
+	live(r, 100, -1);
+	look(r, "certificate.expired", 1, 1);
+	a_day_passes(r);
+	look(r, "certificate.expired", 0, 0);
+}
+
+static void who_has_renewed_hears_nothing(void **state)
+{
+	struct rig *r = *state;
+	rig_add_with_key(r, "pump-1", "key one");
+	live(r, 90, 10);
+	SQL_RUN(r->store.registry,
+		"INSERT INTO cert(fp, serial, ca_id, device_id, name, spki, der, profile, "
+		"not_before, not_after, issued_at, issued_by, via, status) SELECT x'aa', x'bb', "
+		"ca_id, device_id, 'newer', x'cc', x'dd', profile, not_after - 864000, "
+		"not_after + 8640000, issued_at, issued_by, via, 0 FROM cert WHERE name = "
+		"'pump-1'");
+	look(r, "certificate.expiring", 0, 0);
+	SQL_RUN(r->store.registry, "UPDATE cert SET status = 1 WHERE name = 'newer'");
+	look(r, "certificate.expiring", 1, 1);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -293,6 +392,10 @@ int main(void)
 		TEST(ocsp_answers_for_nobody_else),
 		TEST(ocsp_without_a_vault),
 		TEST(listeners_are_told_of_staples),
+		TEST(events_at_three_stages),
+		TEST(an_event_a_day_after_the_end),
+		TEST(an_end_is_told_once_where_it_is_final),
+		TEST(who_has_renewed_hears_nothing),
 	};
 	const int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	buf_fini(&answer_bytes);

@@ -54,6 +54,7 @@ struct server_plan {
 	const struct cert *trust;
 	bool no_tls12;
 	bool no_tls13;
+	int64_t grace;
 };
 
 static struct tls_credentials *credentials(const struct server_plan *plan)
@@ -68,6 +69,7 @@ static struct tls_credentials *credentials(const struct server_plan *plan)
 		.identity = {{chain_ec, 2, KEY_EC}, {chain_rsa, 2, KEY_RSA}},
 		.identity_n = 2,
 		.sign = signer_tls_sign,
+		.grace = plan->grace,
 		.trust = &trust,
 		.trust_n = 1,
 		.client_certificate = plan->client,
@@ -370,6 +372,71 @@ static void check_refusal(const struct cert *leaf, const struct cert *chain, con
 		assert_true(run.result->certificate.not_after > run.result->certificate.not_before);
 	}
 	run_end(&run);
+}
+
+static void with_grace(const struct cert *leaf, const struct cert *chain, int64_t grace,
+		       enum handshake_outcome want)
+{
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+		AUTO(tls_credentials)
+		c = credentials(
+			&(struct server_plan){.client = TLS_CLIENT_REQUIRE, .grace = grace});
+		const struct client_plan plan = {
+			.priority = versions[i], .leaf = leaf, .issuing = chain};
+		struct run run;
+		connect_to(&run, c, &plan);
+		must_be(&run, want);
+		run_end(&run);
+	}
+}
+
+/* An ended leaf counts so long, if nothing else is wrong with it; the registry has the last word.
+ */
+static void ended_certificates_with_grace(void **state)
+{
+	(void)state;
+	struct cert ended = cert_make(&(struct cert_plan){.cn = "old",
+							  .issuer = &issuing,
+							  .purpose = CLIENT_EKU,
+							  .from_s = -9999,
+							  .for_s = 5000});
+	struct cert server = cert_make(&(struct cert_plan){.cn = "server",
+							   .issuer = &issuing,
+							   .purpose = SERVER_EKU,
+							   .from_s = -9999,
+							   .for_s = 5000});
+	struct cert fake_issuing = cert_make(
+		&(struct cert_plan){.cn = "issuing", .issuer = &stranger_root, .ca = true});
+	struct cert fake = cert_make(&(struct cert_plan){.cn = "fake",
+							 .issuer = &fake_issuing,
+							 .purpose = CLIENT_EKU,
+							 .from_s = -9999,
+							 .for_s = 5000});
+	struct cert ended_issuing = cert_make(&(struct cert_plan){
+		.cn = "issuing", .issuer = &root, .ca = true, .from_s = -9999, .for_s = 5000});
+	struct cert below = cert_make(&(struct cert_plan){.cn = "below",
+							  .issuer = &ended_issuing,
+							  .purpose = CLIENT_EKU,
+							  .from_s = -9999,
+							  .for_s = 5000});
+	with_grace(&ended, &issuing, 6000, HANDSHAKE_DONE);
+	with_grace(&server, &issuing, 6000, HANDSHAKE_BAD_PURPOSE);
+	with_grace(&fake, &fake_issuing, 6000, HANDSHAKE_UNKNOWN_CA);
+	with_grace(&below, &ended_issuing, 6000, HANDSHAKE_EXPIRED);
+	struct cert late = cert_make(&(struct cert_plan){.cn = "late",
+							 .issuer = &issuing,
+							 .purpose = CLIENT_EKU,
+							 .from_s = -9999,
+							 .for_s = 999});
+	with_grace(&late, &issuing, 6000, HANDSHAKE_EXPIRED);
+	with_grace(&late, &issuing, 0, HANDSHAKE_EXPIRED);
+	cert_free(&ended);
+	cert_free(&server);
+	cert_free(&fake);
+	cert_free(&fake_issuing);
+	cert_free(&ended_issuing);
+	cert_free(&below);
+	cert_free(&late);
 }
 
 static void refuses_certificates(void **state)
@@ -1066,6 +1133,7 @@ int main(void)
 		cmocka_unit_test(half_a_record_waits),
 		cmocka_unit_test(data_around_a_key_update),
 		cmocka_unit_test(large_data_against_a_full_socket),
+		cmocka_unit_test(ended_certificates_with_grace),
 		cmocka_unit_test(refuses_certificates),
 		cmocka_unit_test(refuses_by_verdict),
 		cmocka_unit_test(certificate_may_be_optional),
