@@ -137,8 +137,10 @@ int sql_script(struct sql *db, const char *text)
 	return fault(db, sqlite3_exec(db->handle, text, NULL, NULL, NULL));
 }
 
-static void bind(struct sql_statement *s, const struct sql_value *value, size_t n)
+/* kept: the bytes stay where they are until the statement has run. */
+static void bind(struct sql_statement *s, const struct sql_value *value, size_t n, bool kept)
 {
+	void (*const life)(void *) = kept ? SQLITE_STATIC : SQLITE_TRANSIENT;
 	CHECK((size_t)sqlite3_bind_parameter_count(s->stmt) == n);
 	for (size_t i = 0; i < n; i++) {
 		const struct sql_value *v = &value[i];
@@ -148,10 +150,9 @@ static void bind(struct sql_statement *s, const struct sql_value *value, size_t 
 		else if (v->kind == SQL_INT_)
 			sqlite3_bind_int64(s->stmt, at, v->number);
 		else if (v->kind == SQL_TEXT_)
-			sqlite3_bind_text64(s->stmt, at, v->bytes.p, v->bytes.n, SQLITE_TRANSIENT,
-					    SQLITE_UTF8);
+			sqlite3_bind_text64(s->stmt, at, v->bytes.p, v->bytes.n, life, SQLITE_UTF8);
 		else
-			sqlite3_bind_blob64(s->stmt, at, v->bytes.p, v->bytes.n, SQLITE_TRANSIENT);
+			sqlite3_bind_blob64(s->stmt, at, v->bytes.p, v->bytes.n, life);
 	}
 }
 
@@ -186,8 +187,8 @@ static void give_back(struct sql_statement *s)
 	free(s);
 }
 
-struct sql_query sql_query(struct sql *db, const char *text, const struct sql_value *value,
-			   size_t n)
+static struct sql_query begin_query(struct sql *db, const char *text, const struct sql_value *value,
+				    size_t n, bool kept)
 {
 	/* After an error SQLite may have rolled back by itself (disk full): what follows would be
 	 * committed one by one. */
@@ -196,9 +197,15 @@ struct sql_query sql_query(struct sql *db, const char *text, const struct sql_va
 	struct sql_statement *s = take(db, text);
 	if (!s)
 		return (struct sql_query){.db = db, .error = ERR_IO};
-	bind(s, value, n);
+	bind(s, value, n, kept);
 	s->busy = true;
 	return (struct sql_query){.db = db, .statement = s};
+}
+
+struct sql_query sql_query(struct sql *db, const char *text, const struct sql_value *value,
+			   size_t n)
+{
+	return begin_query(db, text, value, n, false);
 }
 
 bool sql_next(struct sql_query *q)
@@ -248,7 +255,7 @@ bool sql_get_int(struct sql *db, int64_t *out, const char *text, const struct sq
 
 int sql_run(struct sql *db, const char *text, const struct sql_value *value, size_t n)
 {
-	AUTO_QUERY q = sql_query(db, text, value, n);
+	AUTO_QUERY q = begin_query(db, text, value, n, true);
 	while (sql_next(&q))
 		;
 	return q.error;
