@@ -146,29 +146,32 @@ int key_parse_encrypted(struct str bytes, const char *name, struct str passphras
 	return err;
 }
 
-static void write_pem(const struct key *k, const char *passphrase, unsigned flags, struct buf *out)
+static int write_pem(const struct key *k, const char *passphrase, unsigned flags, struct buf *out)
 {
 	gnutls_datum_t pem;
-	CHECK(gnutls_x509_privkey_export2_pkcs8(k->x509, GNUTLS_X509_FMT_PEM, passphrase, flags,
-						&pem) == 0);
+	if (gnutls_x509_privkey_export2_pkcs8(k->x509, GNUTLS_X509_FMT_PEM, passphrase, flags,
+					      &pem) < 0)
+		return ERR_INVALID;
 	/* Room first: a buf that grows would leave a copy of the key behind. */
 	buf_reserve(out, pem.size);
 	buf_put(out, pem.data, pem.size);
 	secret_wipe(pem.data, pem.size);
 	gnutls_free(pem.data);
+	return 0;
 }
 
-void key_write_encrypted(const struct key *k, struct str passphrase, struct buf *out)
+int key_write_encrypted(const struct key *k, struct str passphrase, struct buf *out)
 {
 	char *text = str_dup(passphrase);
-	write_pem(k, text, GNUTLS_PKCS_PBES2_AES_256, out);
+	const int err = write_pem(k, text, GNUTLS_PKCS_PBES2_AES_256, out);
 	secret_wipe(text, passphrase.n);
 	free(text);
+	return err;
 }
 
 void key_write(const struct key *k, struct buf *out)
 {
-	write_pem(k, NULL, GNUTLS_PKCS_PLAIN, out);
+	CHECK(write_pem(k, NULL, GNUTLS_PKCS_PLAIN, out) == 0);
 }
 
 struct key *key_ref(struct key *k)

@@ -35,8 +35,9 @@ bool key_is_encrypted(struct str bytes);
 int key_parse_encrypted(struct str bytes, const char *name, struct str passphrase, struct key **out,
 			struct why *why);
 /* Appends the key as PKCS#8 in PEM, encrypted with PBES2 (PBKDF2-HMAC-SHA-256, 600,000 rounds;
- * AES-256-CBC), which openssl reads. Takes 0.3 s. */
-void key_write_encrypted(const struct key *k, struct str passphrase, struct buf *out);
+ * AES-256-CBC), which openssl reads. Takes 0.3 s. ERR_INVALID: the passphrase has characters that
+ * nobody can type alike everywhere, such as controls (RFC 8265, 4.2). */
+int key_write_encrypted(const struct key *k, struct str passphrase, struct buf *out);
 
 struct key *key_ref(struct key *k);
 void key_unref(struct key *k);

@@ -310,7 +310,10 @@ int keystore_lock_key(struct keystore *ks, const char *name, const struct key *k
 {
 	AUTO_SECRET pem = {0};
 	AUTO_CHAR file = mem_printf("%s.key", name);
-	key_write_encrypted(key, passphrase, &pem);
+	if (key_write_encrypted(key, passphrase, &pem))
+		return why_set(why, ERR_INVALID,
+			       "the passphrase has characters that cannot be used: no controls, "
+			       "please");
 	return save_sealed(ks, file, buf_view(&pem), why);
 }
 

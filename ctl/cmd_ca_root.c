@@ -94,7 +94,11 @@ static int write_root(const char *path, const struct key *key)
 	if (!passphrase_ask("Passphrase for the file", true, PASSPHRASE_MIN, PASSPHRASE_MAX,
 			    &passphrase))
 		return EXIT_USAGE;
-	key_write_encrypted(key, buf_view(&passphrase), &pem);
+	if (key_write_encrypted(key, buf_view(&passphrase), &pem)) {
+		fprintf(stderr, "gatehouse: the passphrase has characters that cannot be used: no "
+				"controls, please\n");
+		return EXIT_USAGE;
+	}
 	if (!host_write_secret(path, buf_view(&pem)))
 		return EXIT_FAILED;
 	if (opens(path, buf_view(&passphrase), key))

@@ -69,6 +69,13 @@ def test_a_passphrase_has_bounds(gw, typed):
     assert gw.json("ca", "show")["locked"] is False
 
 
+def test_a_passphrase_that_cannot_be_typed(gw):
+    for words in (["ca", "lock"], ["ca", "export-root", gw.dir / "root.p8"]):
+        refuses(gw, *words, code=2, says="no controls", input="long \x7f enough\n")
+    assert gw.json("ca", "show")["locked"] is False and not (gw.dir / "root.p8").exists()
+    gw.bundle("pump-1")
+
+
 def test_renewed_names_wait_for_the_lock(gw):
     """Server certificates stay usable while the authority is locked, and follow when it is not."""
     gw.cli("ca", "lock", input=PASSPHRASE)
