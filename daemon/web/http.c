@@ -10,7 +10,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
-#include "daemon/net/addr.h"
+#include "daemon/net/limit.h"
 #include "daemon/web/http_tls.h"
 
 #include <microhttpd.h>
@@ -27,6 +27,7 @@ struct http_server {
 	struct MHD_Daemon *daemon;
 	bool local;
 	struct loop_timer sweep;
+	struct limit *limit;  /* connections; NULL: local */
 	pthread_mutex_t lock; /* of what is below */
 	bool refuses;
 	struct list connections; /* struct http_connection */
@@ -38,6 +39,10 @@ struct http_connection {
 	int fd;
 	bool ours;         /* its request waits for the handler: the peer is not to blame */
 	uint64_t since_ms; /* when the peer's turn began */
+	struct addr address;
+	struct limit_hold hold;
+	bool established; /* its TLS handshake ended well */
+	bool refused;
 };
 
 struct http_request {
@@ -62,18 +67,25 @@ struct http_request {
 	char source[ADDR_TEXT];
 };
 
-static void fill_source(struct http_request *r)
+static struct addr address_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	struct addr a;
-	strcpy(r->source, "control socket");
-	if (r->server->local || !info || !info->client_addr)
-		return;
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct addr a = {.len = 0};
+	if (!info || !info->client_addr)
+		return a;
 	const socklen_t len = info->client_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
 								      : sizeof(struct sockaddr_in6);
-	if (addr_from_sockaddr(info->client_addr, len, &a) == 0)
-		addr_format_ip(&a, r->source);
+	if (addr_from_sockaddr(info->client_addr, len, &a))
+		a.len = 0;
+	return a;
+}
+
+static void fill_source(struct http_request *r)
+{
+	strcpy(r->source, "control socket");
+	if (!r->server->local && r->peer->address.len)
+		addr_format_ip(&r->peer->address, r->source);
 }
 
 static void run_handler(struct loop_note *note)
@@ -272,25 +284,76 @@ static void PRINTF_LIKE(2, 0) log_library(void *cls, const char *fmt, va_list ap
 	log_debug("http: %s", line);
 }
 
+/* Tells the main loop of a connection that was refused. */
+struct refusal_note {
+	struct loop_note note;
+	struct http_server *server;
+	enum event event;
+	const char *why;
+	char source[ADDR_TEXT];
+};
+
+static void tell_refusal(struct loop_note *note)
+{
+	struct refusal_note *n = container_of(note, struct refusal_note, note);
+	n->server->config.refused(n->server->config.owner, n->event, n->source, n->why);
+	free(n);
+}
+
+static void refused(struct http_server *s, const struct http_connection *c, enum event event,
+		    const char *why)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->config.refused && !s->refuses) {
+		struct refusal_note *n = mem_new(struct refusal_note);
+		n->server = s;
+		n->event = event;
+		n->why = why;
+		addr_format(&c->address, n->source);
+		loop_post(s->config.loop, &n->note, tell_refusal);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* The library would count single addresses, and of IPv6 one peer has a whole network. */
+static void count_in(struct http_server *s, struct http_connection *c)
+{
+	const enum limit_refusal r = s->limit && c->address.len
+					     ? limit_accept(s->limit, &c->address, &c->hold)
+					     : LIMIT_OK;
+	if (r == LIMIT_OK)
+		return;
+	c->refused = true;
+	shutdown(c->fd, SHUT_RDWR);
+	refused(s, c, EVENT_LIMIT_REACHED, "connections of one address");
+}
+
 static void begin_connection(struct http_server *s, struct MHD_Connection *connection,
 			     void **context)
 {
 	struct http_connection *c = mem_new(struct http_connection);
 	c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	c->address = address_of(connection);
 	pthread_mutex_lock(&s->lock);
 	list_append(&s->connections, &c->node);
 	pthread_mutex_unlock(&s->lock);
 	set_turn(s, c, false);
 	*context = c;
+	count_in(s, c);
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	if (info)
-		http_tls_use(info->tls_session, s->config.client_certificates);
+		http_tls_use(info->tls_session, s->config.client_certificates, &c->established);
 }
 
 /* Told before the library closes the socket. */
 static void end_connection(struct http_server *s, struct http_connection *c)
 {
+	if (s->config.tls && !c->established && !c->refused)
+		refused(s, c, EVENT_HANDSHAKE_REFUSED,
+			"no TLS, or the client did not go on: it may not trust the certificate");
+	if (s->limit)
+		limit_release(s->limit, &c->hold);
 	pthread_mutex_lock(&s->lock);
 	list_remove(&c->node);
 	pthread_mutex_unlock(&s->lock);
@@ -349,18 +412,23 @@ struct http_server *http_start(const struct http_config *config, int fd)
 	s->local = is_local(fd);
 	pthread_mutex_init(&s->lock, NULL);
 	list_init(&s->connections);
+	if (!s->local)
+		s->limit = limit_new(&(struct limit_settings){
+			.connections_per_address = HTTP_PER_ADDRESS_MAX,
+		});
 	s->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, access_handler, s, MHD_OPTION_EXTERNAL_LOGGER, log_library,
 		NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, begin, s,
 		MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_NOTIFY_CONNECTION,
 		connection_notice, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT, s->local ? 0u : (unsigned)HTTP_PER_ADDRESS_MAX,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MAX, MHD_OPTION_ARRAY,
 		config->tls ? tls : none, MHD_OPTION_END);
 	if (!s->daemon) {
 		log_error("the HTTP server could not start");
+		if (s->limit)
+			limit_free(s->limit);
 		free(s);
 		return NULL;
 	}
@@ -380,6 +448,8 @@ void http_stop(struct http_server *s)
 	loop_timer_stop(s->config.loop, &s->sweep);
 	MHD_stop_daemon(s->daemon);
 	pthread_mutex_destroy(&s->lock);
+	if (s->limit)
+		limit_free(s->limit);
 	free(s);
 }
 

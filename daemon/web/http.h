@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "daemon/base/events.h"
 #include "daemon/base/str.h"
 #include "daemon/net/loop.h"
 
@@ -16,7 +17,7 @@ enum {
 	 * writes would not see the answer; then the connection just ends. */
 	HTTP_DRAIN_MAX = 1 * MiB,
 	HTTP_CONNECTIONS_MAX = 256, /* per listening socket */
-	HTTP_PER_ADDRESS_MAX = 32,
+	HTTP_PER_ADDRESS_MAX = 32,  /* IPv6: per /64 */
 	HTTP_IDLE_S = 60,
 	/* From the end of one answer to the end of the next request, and from there to the end of
 	 * the answer: idleness alone would let one byte a minute go on for ever. */
@@ -40,6 +41,10 @@ struct http_config {
 	/* A body was too large and was refused with 413; in the loop. NULL: nobody wants to know.
 	 */
 	void (*too_large)(void *owner, const char *source);
+	/* A connection ended before its first request: its TLS handshake failed
+	 * (EVENT_HANDSHAKE_REFUSED), or its address had too many (EVENT_LIMIT_REACHED); in the
+	 * loop. NULL: nobody wants to know. */
+	void (*refused)(void *owner, enum event event, const char *source, const char *why);
 	void (*handle)(void *owner, struct http_request *r);
 	void *owner;
 };

@@ -113,10 +113,27 @@ const char *http_tls_priority(void)
 
 /* No authorities are named: a client would leave out a certificate of any other, and a person
  * would not be told why. */
-void http_tls_use(gnutls_session_t session, bool ask)
+/* The client's Finished is the last message of a handshake that it may fail. The pointer for a
+ * session cache, which there is none of, leads to the flag. */
+static int finished(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+		    const gnutls_datum_t *message)
+{
+	bool *established = gnutls_db_get_ptr(session);
+	(void)type;
+	(void)when;
+	(void)message;
+	if (incoming)
+		*established = true;
+	return 0;
+}
+
+void http_tls_use(gnutls_session_t session, bool ask, bool *established)
 {
 	const struct identities *set = atomic_load(&current);
 	gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, set->credentials);
+	gnutls_db_set_ptr(session, established);
+	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_FINISHED, GNUTLS_HOOK_POST,
+					   finished);
 	if (ask)
 		gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
 }

@@ -79,6 +79,17 @@ static void too_large(void *owner, const char *source)
 	est_too_large(&w->est, source);
 }
 
+static void refused(void *owner, enum event event, const char *source, const char *why)
+{
+	struct web *w = owner;
+	const struct body_event e = {
+		.address = str_of(source),
+		.listener = str_of(process_name(child_self(w->child))),
+		.reason = str_of(why),
+	};
+	report_event(&w->report, event, &e);
+}
+
 static void anchors_changed(struct anchors *a);
 
 static struct web *context(struct child *child)
@@ -173,6 +184,7 @@ static bool serve(struct web *w)
 		.plain_text = is_enrol(w),
 		.handle = handle,
 		.too_large = is_enrol(w) ? too_large : NULL,
+		.refused = refused,
 		.owner = w,
 	};
 	while (w->waiting) {
