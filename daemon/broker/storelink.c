@@ -369,11 +369,8 @@ static void broken(struct link *l, const char *why, bool misbehaved)
 }
 
 static const link_handler handlers[MSG_COUNT] = {
-	[MSG_DELTA] = on_delta,
-	[MSG_NOTICE] = notice_received,
-	[MSG_STAPLES] = staples_received,
-	[MSG_KICK] = on_kick,
-	[MSG_CLIENT_GET] = inspect_asked,
+	[MSG_DELTA] = on_delta, [MSG_NOTICE] = notice_received,   [MSG_STAPLES] = staples_received,
+	[MSG_KICK] = on_kick,   [MSG_CLIENT_GET] = inspect_asked,
 };
 
 void storelink_use(struct control *k, int fd)
