@@ -4,9 +4,9 @@
  *
  * session.add answers a session. A wrong name and a wrong password take as long and are told alike;
  * whether there is a second factor is told only to who has the password.
- * session.show tells anybody who he is: the level is "nobody" for who has not logged in, so that a page
- * can ask at its start.
- * session.list answers {items: [{id, name, source, agent, created, seen, expires, current}]}.
+ * session.show tells anybody who he is: the level is "nobody" for who has not logged in, so that a
+ * page can ask at its start. session.list answers {items: [{id, name, source, agent, created, seen,
+ * expires, current}]}.
  */
 #include "db/op_session.h"
 #include "daemon/base/check.h"

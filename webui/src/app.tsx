@@ -30,7 +30,9 @@ const entries: Entry[] = [
   { href: "/", title: text.menu.overview, load: () => import("./pages/overview") },
   { href: "/devices", title: text.menu.devices, load: () => import("./pages/devices") },
 ];
-const hidden: Entry[] = [];
+const hidden: Entry[] = [
+  { href: "/add-device", title: text.devices.add, load: () => import("./pages/add-device") },
+];
 
 function entryOf(place: Place): Entry | undefined {
   const first = `/${place.parts[0] ?? ""}`;

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect, test } from "vitest";
+import { colons, enrolCommands, placeOf, qrText } from "./kit";
+
+const place = placeOf(
+  [
+    { name: "mqtts", address: "0.0.0.0:8883", protocol: "mqtts", connections: 0 },
+    { name: "enrol", address: "[::]:8444", protocol: "https", connections: 0 },
+  ],
+  "gw.example",
+);
+
+test("ports come from the listeners, the host from the browser", () => {
+  expect(place).toEqual({ host: "gw.example", mqtts: "8883", enrol: "8444" });
+});
+
+test("the code stands in the fragment, which reaches no log", () => {
+  expect(new URL(qrText(place, "ABCD", "ff00").replace("gatehouse-enrol:", "")).hash).toBe(
+    "#t=ABCD&fp=sha256:ff00",
+  );
+});
+
+test("fingerprints as openssl prints them", () => {
+  expect(colons("ab12ff")).toBe("AB:12:FF");
+  expect(enrolCommands(place, "pump-1", "CODE", "ab12")).toContain("grep -q 'AB:12'");
+});

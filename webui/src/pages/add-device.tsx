@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+// Adding a device in three steps: what it may do, how it proves itself, what it needs for that. It ends with the
+// device seen, or with why not.
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { get, post, segment, type Page } from "../api";
+import { makeRequest } from "../csr";
+import {
+  enrolCommands,
+  placeOf,
+  qrText,
+  snippets,
+  templates,
+  type Place,
+  type Snippet,
+  type Template,
+} from "../kit";
+import { useEvents } from "../live";
+import { text } from "../text";
+import type { DeviceDetail, GatewayEvent, Status } from "../types";
+import { Alert, Badge, Copy, Input, Link, Trouble, useAction, useLoad, wrong } from "../ui/kit";
+import { Qr } from "../ui/qr";
+import { words } from "./device";
+
+const t = text.add;
+
+type Proof = "code" | "browser" | "password";
+
+interface Made {
+  name: string;
+  proof: Proof;
+  place: Place;
+  code?: string;
+  root?: string;
+  files?: { name: string; content: string }[];
+  password?: string;
+}
+
+interface Role {
+  name: string;
+  note: string;
+}
+
+/** The role of a template, made with its rules when it is not there yet. */
+async function ensureTemplate(template: Template): Promise<void> {
+  const roles = await get<Page<Role>>("/roles");
+  if (roles.items.some((r) => r.name === template.role)) return;
+  await post("/roles", { name: template.role, note: template.title });
+  for (const [action, filter] of template.rules)
+    await post("/acl", { effect: "allow", subject: `role:${template.role}`, action, filter });
+}
+
+function randomPassword(): string {
+  const letters = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+  const random = crypto.getRandomValues(new Uint32Array(20));
+  return Array.from(random, (n) => letters[n % letters.length] ?? "").join("");
+}
+
+interface Certified extends DeviceDetail {
+  certificate: { pem: string; roots_pem: string };
+}
+
+interface Code {
+  code: string;
+  root_fingerprint: string;
+}
+
+interface Wish {
+  name: string;
+  kind: string;
+  groups: string[];
+  roles: string[];
+}
+
+async function make(wish: Wish, proof: Proof): Promise<Made> {
+  const status = await get<Status>("/status");
+  const place = placeOf(status.listeners, location.hostname);
+  const args = { name: wish.name, kind: wish.kind, groups: wish.groups, roles: wish.roles };
+  if (proof === "password") {
+    const password = randomPassword();
+    await post("/devices", { ...args, password });
+    return { name: wish.name, proof, place, password };
+  }
+  if (proof === "code") {
+    const made = await post<Code>("/codes", args);
+    return { name: wish.name, proof, place, code: made.code, root: made.root_fingerprint };
+  }
+  const own = await makeRequest(wish.name);
+  const made = await post<Certified>("/devices", { ...args, csr: own.request });
+  return {
+    name: wish.name,
+    proof,
+    place,
+    files: [
+      { name: "device.key", content: own.key },
+      { name: "device.crt", content: made.certificate.pem },
+      { name: "ca.crt", content: made.certificate.roots_pem },
+    ],
+  };
+}
+
+function Choice(props: {
+  group: string;
+  value: string;
+  chosen: string;
+  set: (v: string) => void;
+  title: string;
+  children?: ComponentChildren;
+}) {
+  return (
+    <label class="choice">
+      <input
+        type="radio"
+        name={props.group}
+        checked={props.chosen === props.value}
+        onChange={() => props.set(props.value)}
+      />
+      <span>
+        <strong>{props.title}</strong>
+        <span class="small muted">{props.children}</span>
+      </span>
+    </label>
+  );
+}
+
+const KIT = "kit:";
+
+function RoleChoice({ chosen, set }: { chosen: string; set: (v: string) => void }) {
+  const roles = useLoad((signal) => get<Page<Role>>("/roles", {}, signal), []);
+  const own = (roles.data?.items ?? []).filter((r) => !templates.some((x) => x.role === r.name));
+  return (
+    <fieldset class="choices">
+      <legend>{t.may}</legend>
+      {templates.map((x) => (
+        <Choice key={x.role} group="role" value={KIT + x.role} chosen={chosen} set={set} title={x.title}>
+          {x.rules.map(([action, filter]) => (
+            <span key={action + filter} class="rule">
+              {action} <code>{filter}</code>
+            </span>
+          ))}
+        </Choice>
+      ))}
+      {own.map((r) => (
+        <Choice key={r.name} group="role" value={r.name} chosen={chosen} set={set} title={t.role(r.name)}>
+          {r.note}
+        </Choice>
+      ))}
+      <Choice group="role" value="" chosen={chosen} set={set} title={t.noRole}>
+        {t.noRoleHint}
+      </Choice>
+      <Trouble error={roles.error} retry={roles.reload} />
+    </fieldset>
+  );
+}
+
+function ProofChoice({ chosen, set }: { chosen: Proof; set: (v: Proof) => void }) {
+  const pick = (v: string) => set(v as Proof);
+  return (
+    <fieldset class="choices">
+      <legend>{t.proof}</legend>
+      <Choice group="proof" value="code" chosen={chosen} set={pick} title={t.code}>
+        {t.codeHint}
+      </Choice>
+      <Choice group="proof" value="browser" chosen={chosen} set={pick} title={t.browser}>
+        {t.browserHint}
+      </Choice>
+      <Choice group="proof" value="password" chosen={chosen} set={pick} title={t.password}>
+        {t.passwordHint}
+      </Choice>
+    </fieldset>
+  );
+}
+
+function Form({ done }: { done: (m: Made) => void }) {
+  const [name, setName] = useState("");
+  const [kind, setKind] = useState("");
+  const [groups, setGroups] = useState("");
+  const [role, setRole] = useState(KIT + (templates[0]?.role ?? ""));
+  const [proof, setProof] = useState<Proof>("code");
+  const action = useAction();
+  const submit = (e: Event) => {
+    e.preventDefault();
+    action.run(async () => {
+      const template = templates.find((x) => KIT + x.role === role);
+      if (template) await ensureTemplate(template);
+      const roles = template ? [template.role] : role ? [role] : [];
+      done(await make({ name, kind: kind || "device", groups: words(groups), roles }, proof));
+    });
+  };
+  const known = ["name", "kind", "groups"].some((f) => wrong(action.error, f) !== "");
+  return (
+    <form class="stack" onSubmit={submit}>
+      <section class="card form" aria-label={t.what}>
+        <Input
+          label={t.name}
+          hint={t.nameHint}
+          value={name}
+          set={setName}
+          error={wrong(action.error, "name")}
+          maxLength={64}
+          required
+          autofocus
+          autocomplete="off"
+        />
+        <Input
+          label={t.kind}
+          hint={t.kindHint}
+          value={kind}
+          set={setKind}
+          error={wrong(action.error, "kind")}
+        />
+        <Input
+          label={t.groups}
+          hint={t.groupsHint}
+          value={groups}
+          set={setGroups}
+          error={wrong(action.error, "groups")}
+        />
+      </section>
+      <section class="card">
+        <RoleChoice chosen={role} set={setRole} />
+      </section>
+      <section class="card">
+        <ProofChoice chosen={proof} set={setProof} />
+      </section>
+      {!known && <Trouble error={action.error} />}
+      <div class="row">
+        <button class="primary" disabled={action.busy}>
+          {t.submit}
+        </button>
+        <Link class="button" href="/devices">
+          {text.cancel}
+        </Link>
+      </div>
+    </form>
+  );
+}
+
+function download(name: string, content: string): void {
+  const url = URL.createObjectURL(new Blob([content], { type: "application/x-pem-file" }));
+  const a = document.createElement("a");
+  a.href = url;
+  a.download = name;
+  a.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+function Snippets({ list }: { list: Snippet[] }) {
+  return (
+    <section class="card stack" aria-label={t.programs}>
+      <h2>{t.programs}</h2>
+      {list.map((s) => (
+        <details key={s.title}>
+          <summary>
+            {s.title} {s.untried && <span class="small muted">({t.untried})</span>}
+          </summary>
+          <Copy value={s.text} label={s.title} />
+        </details>
+      ))}
+    </section>
+  );
+}
+
+function CodeKit({ made }: { made: Made }) {
+  const code = made.code ?? "";
+  const root = made.root ?? "";
+  return (
+    <section class="card stack" aria-label={t.kit}>
+      <h2>{t.kit}</h2>
+      <p>{t.codeOnce}</p>
+      <div class="row">
+        <Qr value={qrText(made.place, code, root)} label={t.qr} />
+        <div class="stack grow">
+          <Copy value={code} label={t.enrolmentCode} />
+          <p class="small muted">{t.codeUse}</p>
+        </div>
+      </div>
+      <h3>{t.commands}</h3>
+      <Copy value={enrolCommands(made.place, made.name, code, root)} label={t.commands} />
+    </section>
+  );
+}
+
+function FilesKit({ files }: { files: { name: string; content: string }[] }) {
+  return (
+    <section class="card stack" aria-label={t.kit}>
+      <h2>{t.kit}</h2>
+      <Alert tone="warn">{t.filesOnce}</Alert>
+      <div class="row">
+        {files.map((f) => (
+          <button key={f.name} onClick={() => download(f.name, f.content)}>
+            {t.download(f.name)}
+          </button>
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function PasswordKit({ made }: { made: Made }) {
+  const { host, mqtts } = made.place;
+  const command = `mosquitto_pub -h ${host} -p ${mqtts} --cafile ca.crt -u '${made.name}' -P '${made.password ?? ""}' -V 5 -q 1 -t 'devices/${made.name}/state' -m hello`;
+  return (
+    <section class="card stack" aria-label={t.kit}>
+      <h2>{t.kit}</h2>
+      <Alert tone="warn">{t.passwordOnce}</Alert>
+      <dl class="facts">
+        <dt>{t.server}</dt>
+        <dd class="mono">{`${host}:${mqtts} (TLS)`}</dd>
+        <dt>{t.user}</dt>
+        <dd class="mono">{made.name}</dd>
+      </dl>
+      <Copy value={made.password ?? ""} label={t.password} />
+      <Copy value={command} label="mosquitto_pub" />
+      <p class="small muted">{t.rootHint}</p>
+    </section>
+  );
+}
+
+/** The last denial of the device, with one click to allow it. */
+function Denial({ event, name }: { event: GatewayEvent; name: string }) {
+  const [allowed, set] = useState(false);
+  const action = useAction();
+  const topic = String(event.detail.topic ?? event.detail.filter ?? "");
+  const what = String(event.detail.action ?? "");
+  const allow = () =>
+    action.run(async () => {
+      await post("/acl", { effect: "allow", subject: `device:${name}`, action: what, filter: topic });
+      set(true);
+    });
+  return (
+    <Alert tone={allowed ? "good" : "warn"}>
+      <div class="row apart">
+        <span>
+          {allowed ? t.allowed : t.denied} {what} <code>{topic}</code>
+        </span>
+        {!allowed && topic !== "" && (
+          <button disabled={action.busy} onClick={allow}>
+            {t.allow}
+          </button>
+        )}
+      </div>
+      <Trouble error={action.error} />
+    </Alert>
+  );
+}
+
+const LOOK_MS = 2000;
+
+function Watch({ name }: { name: string }) {
+  const [seen, setSeen] = useState<GatewayEvent>();
+  const [refused, setRefused] = useState<GatewayEvent>();
+  const [denied, setDenied] = useState<GatewayEvent>();
+  const [messages, setMessages] = useState(0);
+  useEvents((e) => {
+    if (e.device !== name && e.actor !== name) return;
+    if (e.event === "client.connected") {
+      setSeen(e);
+      setRefused(undefined);
+    }
+    if (e.event === "login.refused" || e.event === "enrol.refused") setRefused(e);
+    if (e.event === "acl.denied") setDenied(e);
+  });
+  const here = seen !== undefined;
+  useEffect(() => {
+    if (!here) return;
+    const timer = setInterval(() => {
+      get<DeviceDetail>(`/devices/${segment(name)}`)
+        .then((d) => setMessages((n) => Math.max(n, ...d.clients.map((c) => c.messages_in))))
+        .catch(() => undefined);
+    }, LOOK_MS);
+    return () => clearInterval(timer);
+  }, [name, here]);
+  return (
+    <section class="card stack" aria-label={t.watch} aria-live="polite">
+      <h2>{t.watch}</h2>
+      <div class="row">
+        <Badge tone={seen ? "good" : ""}>{seen ? `✔ ${t.seen}` : t.waiting}</Badge>
+        <Badge tone={messages > 0 ? "good" : ""}>{messages > 0 ? `✔ ${t.published}` : t.notPublished}</Badge>
+      </div>
+      {seen && (
+        <p class="small muted">{`${seen.address ?? ""} ${String(seen.detail.protocol ?? "")} ${String(seen.detail.tls ?? "")}`}</p>
+      )}
+      {refused && (
+        <Alert tone="bad">
+          {t.refused} {refused.reason}
+        </Alert>
+      )}
+      {denied && <Denial key={denied.seq} event={denied} name={name} />}
+    </section>
+  );
+}
+
+export default function AddDevice() {
+  const [made, set] = useState<Made>();
+  useEffect(() => scrollTo(0, 0), [made]);
+  if (!made)
+    return (
+      <>
+        <h1>{text.devices.add}</h1>
+        <Form done={set} />
+      </>
+    );
+  return (
+    <>
+      <h1>{t.done(made.name)}</h1>
+      {made.proof === "code" && <CodeKit made={made} />}
+      {made.files && <FilesKit files={made.files} />}
+      {made.proof === "password" && <PasswordKit made={made} />}
+      <Watch name={made.name} />
+      {made.proof !== "password" && <Snippets list={snippets(made.place, made.name)} />}
+      <div class="row">
+        <Link class="button" href={`/devices/${segment(made.name)}`}>
+          {t.toDevice}
+        </Link>
+        <button onClick={() => set(undefined)}>{t.another}</button>
+      </div>
+    </>
+  );
+}
