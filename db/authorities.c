@@ -70,12 +70,15 @@ static void insert_ca(struct store *s, const struct body_ca_cert *ca,
 			sql_int(ca->generation), fingerprint_of(ca->der, fp));
 }
 
-/* Whoever has the key of an authority can make what it likes: nothing under it counts any more. */
-static void revoke_all(struct store *s, int64_t ca_id, struct buf *entries)
+/* Certificates of an authority whose time is over: nothing under it counts any more. */
+static void end_all(struct store *s, int64_t ca_id, enum cert_status status,
+		    enum revocation_reason reason, struct buf *entries)
 {
-	AUTO_QUERY q = SQL_QUERY(s->registry,
-				 "SELECT id FROM cert WHERE ca_id = ? AND status IN (0, 2, 3, 4)",
-				 sql_int(ca_id));
+	AUTO_QUERY q =
+		SQL_QUERY(s->registry,
+			  "SELECT id FROM cert WHERE ca_id = ? AND status IN (0, 2, 3, 4) AND "
+			  "status <> ?",
+			  sql_int(ca_id), sql_int(status));
 	AUTO_BUF ids = {0};
 	while (sql_next(&q)) {
 		const int64_t id = sql_at_int(&q, 0);
@@ -83,9 +86,10 @@ static void revoke_all(struct store *s, int64_t ca_id, struct buf *entries)
 	}
 	sql_query_end(&q);
 	SQL_RUN(s->registry,
-		"UPDATE cert SET status = 1, reason = ?, revoked_at = ? WHERE ca_id = ? AND "
-		"status IN (0, 2, 3, 4)",
-		sql_int(REASON_CA_COMPROMISE), sql_int(timefloor_now(&s->floor)), sql_int(ca_id));
+		"UPDATE cert SET status = ?1, reason = ?2, revoked_at = coalesce(revoked_at, ?3) "
+		"WHERE ca_id = ?4 AND status IN (0, 2, 3, 4) AND status <> ?1",
+		sql_int(status), sql_int(reason), sql_int(timefloor_now(&s->floor)),
+		sql_int(ca_id));
 	for (size_t i = 0; i < ids.n; i += sizeof(int64_t)) {
 		int64_t id;
 		memcpy(&id, ids.p + i, sizeof(id));
@@ -108,15 +112,17 @@ static void register_ca(struct store *s, const struct body_ca_cert *ca,
 	const int64_t id = sql_at_int(&q, 0);
 	const bool same = str_is(sql_at_str(&q, 1), state_word[ca->state]) &&
 			  str_is(sql_at_str(&q, 2), key_word[ca->key]);
-	const bool was = str_is(sql_at_str(&q, 1), state_word[CA_COMPROMISED]);
 	sql_query_end(&q);
 	if (same)
 		return;
 	SQL_RUN(s->registry, "UPDATE ca SET state = ?, key = ? WHERE id = ?",
 		sql_text(state_word[ca->state]), sql_text(key_word[ca->key]), sql_int(id));
 	registry_put_ca(s->registry, id, entries);
-	if (ca->state == CA_COMPROMISED && !was)
-		revoke_all(s, id, entries);
+	/* Whoever has the key of a compromised one can make what it likes. */
+	if (ca->state == CA_COMPROMISED)
+		end_all(s, id, CERT_REVOKED, REASON_CA_COMPROMISE, entries);
+	if (ca->state == CA_RETIRED)
+		end_all(s, id, CERT_SUPERSEDED, REASON_SUPERSEDED, entries);
 }
 
 /* One that was made anew is not shown any more. */

@@ -13,7 +13,8 @@
 enum { AUTHORITIES_MS = 10000 };
 
 /* Within a transaction: makes the tables say what the vault says (records of struct body_ca_cert).
- * Appends entries for the broker. Certificates of an authority that is compromised are revoked. 0
+ * Appends entries for the broker. Certificates of an authority that is compromised are revoked, of
+ * one that is retired superseded. 0
  * or ERR_MALFORMED. */
 int authorities_take(struct store *s, struct str list, struct buf *entries);
 

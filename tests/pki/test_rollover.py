@@ -86,11 +86,13 @@ def test_devices_with_both_roots_stay_connected(gw):
         gw.cli("device", "remove", "between")
         live.ping()
         gw.cli("ca", "rollover", "finish")
+        live.expect_disconnect(0x98)
     connect(gw, renewed, ca=new, client_id="r").close()
     with pytest.raises((AssertionError, OSError)):
         connect(gw, old_device, ca=new)
     wait_until(lambda: not shown(gw, old), what="chains without the old root")
     assert shown(gw, new)
+    assert {c["status"] for c in gw.json("cert", "list", "--device", "old")} == {"superseded", "good"}
     assert roots(gw)["retired"]["key"] == "away"
     gw.restart()
     connect(gw, renewed, ca=new, client_id="r").close()
