@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Revocation lists: see lists.h. And the operation ca.crl:
+ * Revocation lists: see lists.h. And the operation crl.show:
  *   items   list of {authority: str, name: str, number, entries: int, this_update, next_update:
  *           time, pem: str}; name is the last part of its address on the enrolment port
  */

@@ -35,6 +35,7 @@ static void run(struct worker *w, struct round *r)
 {
 	const struct notice *n = container_of(r, struct notice, round);
 	uint32_t at = 0;
+	w->encoded.msg = NULL; /* of a message that was perhaps at the same address */
 	for (struct session *s; (s = slab_next(&w->sessions, &at));) {
 		if (!s->conn || s->identity->device_id != n->device_id)
 			continue;

@@ -1008,8 +1008,9 @@ static void websocket_over_tls(void **state)
 	assert_true(str_is(got, "hi"));
 	assert_true(client_recv(&run.client, answer, sizeof(answer) - 1) > 0);
 	assert_int_equal(strncmp(answer, "HTTP/1.1 101 ", 13), 0);
-	say(&run, "ok");
-	client_hears(&run, "\x82\x02ok");
+	say(&run, "0\1k"); /* one whole packet of MQTT: one frame */
+	client_hears(&run, "\x82\x03"
+			   "0\1k");
 	stream_info(run.result->stream, &info);
 	assert_string_equal(info.transport, "wss");
 	stream_close(TAKE(run.result->stream), loop, scratch, 1001);
