@@ -69,7 +69,8 @@ static int read_field(struct csv *c, struct buf *field)
 static int append(json_t *row, const struct buf *field)
 {
 	const struct str text = str_trim(buf_view(field));
-	json_t *s = field->n <= FIELD_MAX ? json_stringn(text.p ? text.p : "", text.n) : NULL;
+	const bool good = field->n <= FIELD_MAX && (!text.n || !memchr(text.p, 0, text.n));
+	json_t *s = good ? json_stringn(text.p ? text.p : "", text.n) : NULL;
 	return s ? json_array_append_new(row, s) : ERR_MALFORMED;
 }
 

@@ -198,10 +198,42 @@ static size_t width(struct str s)
 	return n;
 }
 
+/* "3 d 4 h", "2 h 5 min", "17 s": the two largest units. */
+static void put_duration(struct buf *out, json_int_t s)
+{
+	if (s >= 86400)
+		buf_printf(out, "%lld d %lld h", (long long)(s / 86400),
+			   (long long)(s % 86400 / 3600));
+	else if (s >= 3600)
+		buf_printf(out, "%lld h %lld min", (long long)(s / 3600),
+			   (long long)(s % 3600 / 60));
+	else if (s >= 60)
+		buf_printf(out, "%lld min %lld s", (long long)(s / 60), (long long)(s % 60));
+	else
+		buf_printf(out, "%lld s", (long long)s);
+}
+
+/* Seconds of a profile. */
+static bool put_span(struct buf *out, const char *field, const json_t *v)
+{
+	static const char *const spans[] = {"lifetime", "grace", "overlap"};
+	for (size_t i = 0; i < ARRAY_LEN(spans); i++) {
+		if (strcmp(field, spans[i]) != 0 || !json_is_integer(v))
+			continue;
+		if (i == 0 && json_integer_value(v) == 0)
+			buf_puts(out, "as the authority");
+		else
+			put_duration(out, json_integer_value(v));
+		return true;
+	}
+	return false;
+}
+
 static char *cell(const json_t *row, const char *field)
 {
 	AUTO_BUF text = {0};
-	cell_text(&text, json_object_get(row, field));
+	if (!put_span(&text, field, json_object_get(row, field)))
+		cell_text(&text, json_object_get(row, field));
 	make_printable(&text);
 	if (strcmp(field, "fingerprint") == 0 && text.n > 16)
 		text.n = 16; /* enough to name it; --json and show give all of it */
@@ -316,21 +348,6 @@ static void print_value(const char *key, const json_t *value, int indent)
 void print_object(const json_t *object)
 {
 	print_fields(object, 0);
-}
-
-/* "3 d 4 h", "2 h 5 min", "17 s": the two largest units. */
-static void put_duration(struct buf *out, json_int_t s)
-{
-	if (s >= 86400)
-		buf_printf(out, "%lld d %lld h", (long long)(s / 86400),
-			   (long long)(s % 86400 / 3600));
-	else if (s >= 3600)
-		buf_printf(out, "%lld h %lld min", (long long)(s / 3600),
-			   (long long)(s % 3600 / 60));
-	else if (s >= 60)
-		buf_printf(out, "%lld min %lld s", (long long)(s / 60), (long long)(s % 60));
-	else
-		buf_printf(out, "%lld s", (long long)s);
 }
 
 static json_t *disk_text(const json_t *disk)

@@ -120,7 +120,7 @@ def test_who_made_it_is_recorded(gateway):
 
 def test_profiles(gateway):
     text = gateway.cli("profile", "list").stdout
-    assert "device" in text and "7776000" in text and "manual" in text
+    assert "device" in text and "90 d 0 h" in text and "as the authority" in text
     done = gateway.cli("profile", "set", "short", "--lifetime", "2d", "--note", "for guests")
     assert done.stdout == "short: changed\n"
     short = [p for p in gateway.json("profile", "list") if p["name"] == "short"][0]

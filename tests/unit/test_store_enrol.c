@@ -301,6 +301,18 @@ static void a_failing_vault_costs_no_code(void **state)
 	assert_string_equal(done->device, "pump-1"); /* the CSR carried no name */
 }
 
+static void without_a_clock_nothing_is_issued(void **state)
+{
+	struct rig *r = *state;
+	AUTO_CHAR code = mem_strdup(make_code(r, "name", "pump-1", NULL, NULL));
+	const struct ask a = {.secret = code, .name = "pump-1"};
+	run(r, "UPDATE meta SET value = unixepoch() + 10 * 86400 WHERE name = 'time-floor'");
+	rig_restart(r);
+	const struct rig_enrolled *done = expect(r, &a, ENROL_LOCKED, "the clock of the gateway");
+	assert_true(done->retry_after_s > 0);
+	assert_int_equal(r->issued, 0);
+}
+
 static void a_blocked_key_is_refused(void **state)
 {
 	struct rig *r = *state;
@@ -759,6 +771,7 @@ int main(void)
 		CASE(a_pattern_is_for_new_names),
 		CASE(a_code_for_a_device_goes_with_it),
 		CASE(a_failing_vault_costs_no_code),
+		CASE(without_a_clock_nothing_is_issued),
 		CASE(a_blocked_key_is_refused),
 		CASE(a_flood_is_slowed_down),
 		CASE(bad_arguments_are_refused),
