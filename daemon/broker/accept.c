@@ -20,6 +20,7 @@ static struct conn *conn_new(struct worker *w, const struct addr *peer)
 	}
 	c->worker = w;
 	c->io.fd = -1;
+	list_init(&c->owed);
 	c->settings = settings_ref(w->settings);
 	c->peer = *peer;
 	c->packet_max = UINT32_MAX;

@@ -20,14 +20,8 @@ static size_t find_names(const struct leaf *leaf, struct str name[ACL_SAN_MAX], 
 	return n;
 }
 
-static void read_sans(struct str der, struct certnames *out)
+static void keep_sans(const struct str *name, size_t n, size_t bytes, struct certnames *out)
 {
-	struct leaf leaf;
-	struct str name[ACL_SAN_MAX];
-	size_t bytes;
-	if (leaf_read(der, &leaf))
-		return;
-	const size_t n = find_names(&leaf, name, &bytes);
 	if (n == 0)
 		return;
 	out->san = mem_alloc(n * sizeof(*out->san) + bytes);
@@ -38,6 +32,30 @@ static void read_sans(struct str der, struct certnames *out)
 		text += name[i].n;
 	}
 	out->san_n = n;
+}
+
+static void read_sans(struct str der, struct certnames *out)
+{
+	struct leaf leaf;
+	struct str name[ACL_SAN_MAX];
+	size_t bytes;
+	if (leaf_read(der, &leaf))
+		return;
+	const size_t n = find_names(&leaf, name, &bytes);
+	keep_sans(name, n, bytes, out);
+}
+
+void certnames_restore(struct certnames *out, struct str cn, struct str sans)
+{
+	struct str name[ACL_SAN_MAX];
+	struct cur c = cur_of(sans);
+	size_t n = 0, bytes = 0;
+	*out = (struct certnames){.cn = cn.n ? str_dup(cn) : NULL};
+	while (n < ACL_SAN_MAX && cur_left(&c)) {
+		name[n] = cur_str16(&c);
+		bytes += name[n++].n;
+	}
+	keep_sans(name, n, bytes, out);
 }
 
 void certnames_read(const struct conn *c, struct certnames *out)

@@ -19,5 +19,7 @@ struct certnames {
 /* The names in the certificate of this connection, into a fresh value; none without a certificate
  * or for one that cannot be read. */
 void certnames_read(const struct conn *c, struct certnames *out);
+/* The same from where they were kept: sans, each behind a 16-bit length. */
+void certnames_restore(struct certnames *out, struct str cn, struct str sans);
 bool certnames_equal(const struct certnames *a, const struct certnames *b);
 void certnames_fini(struct certnames *names);

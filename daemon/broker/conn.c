@@ -16,6 +16,7 @@
 #include "daemon/broker/publish.h"
 #include "daemon/broker/route.h"
 #include "daemon/broker/session.h"
+#include "daemon/broker/spool_promise.h"
 #include "daemon/broker/subscribe.h"
 #include "daemon/broker/takeover.h"
 #include "daemon/broker/throttle.h"
@@ -67,10 +68,18 @@ static void tell_end(struct conn *c, enum reason reason, const char *why, struct
 /* ---- input ------------------------------------------------------------------------------------
  */
 
+/* A publisher whose messages are not stored yet. MQTT 5 tells it how many may be under way; others
+ * stop here, and all of them once the store holds back too much. */
+static bool owes_much(const struct conn *c)
+{
+	return c->owed_n && (c->owed_n >= c->settings->config->broker.max_inflight ||
+			     spool_is_full(c->worker->broker));
+}
+
 static bool wants_input(const struct conn *c)
 {
 	return (c->state == CONN_WAITING || c->state == CONN_AUTH || c->state == CONN_OPEN) &&
-	       !list_linked(&c->paused) && !throttle_active(c) &&
+	       !list_linked(&c->paused) && !throttle_active(c) && !owes_much(c) &&
 	       conn_backlog(c) < c->settings->config->broker.max_output_bytes;
 }
 
@@ -172,7 +181,8 @@ static bool one_packet(struct conn *c, const unsigned char *p, size_t n)
 		connect_received(c, p, n);
 		arena_reset(&w->arena);
 		/* An exchange keeps its own copy. */
-		return c->state == CONN_OPEN || (c->state == CONN_LOGIN && c->auth);
+		return c->state == CONN_OPEN || c->state == CONN_STORING ||
+		       (c->state == CONN_LOGIN && c->auth);
 	}
 	struct packet packet;
 	enum reason reason = packet_decode(c->version, SENDER_CLIENT, p, n, &w->arena, &packet);
@@ -226,8 +236,9 @@ static size_t packets(struct conn *c, const unsigned char *p, size_t n)
 static bool keep(struct conn *c, const unsigned char *p, size_t n)
 {
 	const enum limit_refusal r =
-		c->state == CONN_OPEN ? LIMIT_OK
-				      : limit_pre_connect(c->worker->broker->limit, &c->hold, n);
+		c->state == CONN_OPEN || c->state == CONN_STORING
+			? LIMIT_OK
+			: limit_pre_connect(c->worker->broker->limit, &c->hold, n);
 	if (r != LIMIT_OK) {
 		bound_limited(c, c->worker->broker->limit, r);
 		conn_close(c, REASON_QUOTA_EXCEEDED, limit_refusal_name(r));
@@ -354,9 +365,14 @@ size_t conn_backlog(const struct conn *c)
 	return c->out.bytes + (c->stream ? stream_pending(c->stream) : 0);
 }
 
+void conn_paid(struct conn *c)
+{
+	update_events(c);
+}
+
 void conn_wrote(struct conn *c)
 {
-	if (list_linked(&c->dirty) || c->state == CONN_CLOSED)
+	if (list_linked(&c->dirty) || c->state == CONN_CLOSED || c->state == CONN_STORING)
 		return;
 	list_append(&c->worker->dirty, &c->dirty);
 	worker_schedule_flush(c->worker);
@@ -491,9 +507,13 @@ static uint64_t silence_left(const struct conn *c)
 static void late(struct loop_timer *t)
 {
 	struct conn *c = container_of(t, struct conn, timer);
+	if (!list_empty(&c->owed))
+		c->heard_ms = loop_now_ms(c->worker->loop); /* it may be us who do not listen */
 	if (c->state == CONN_LOGIN)
 		return; /* the client did its part; the question to the store has its own limit */
-	if (c->state == CONN_PROXY) {
+	if (c->state == CONN_STORING) {
+		connect_not_stored(c, REASON_SERVER_UNAVAILABLE, "the store is away");
+	} else if (c->state == CONN_PROXY) {
 		proxied_late(c);
 	} else if (c->state != CONN_OPEN) {
 		bound_count(c->worker, BOUND_CONNECT_TIMEOUT);
@@ -517,7 +537,9 @@ void conn_watch(struct conn *c)
 	uint64_t wait = UINT64_MAX;
 	if (c->state == CONN_HANDSHAKE)
 		return; /* the pool keeps the time, and tells more of what it saw */
-	if (c->state != CONN_OPEN) {
+	if (c->state == CONN_STORING) {
+		wait = c->settings->config->broker.connect_timeout;
+	} else if (c->state != CONN_OPEN) {
 		const uint64_t age = loop_now_ms(l) - c->accepted_ms;
 		const uint64_t max = c->settings->config->broker.connect_timeout;
 		wait = age < max ? max - age : 0;
@@ -583,6 +605,7 @@ static void leave_worker(struct conn *c)
 	list_remove(&c->dirty);
 	list_remove(&c->blocked);
 	list_remove(&c->paused);
+	promise_orphan(c);
 	sendq_clear(&c->out, &w->store);
 	secret_buf_fini(&c->in); /* may hold a password */
 	free_aliases(c);
@@ -600,6 +623,8 @@ static void say_goodbye(struct conn *c, enum reason reason, const char *why)
 {
 	if (!c->stream)
 		return;
+	if (c->state == CONN_STORING)
+		sendq_clear(&c->out, &c->worker->store); /* a CONNACK that does not hold */
 	if (reason_is_error(reason) && c->state == CONN_OPEN && c->version == MQTT_5) {
 		struct packet p = {
 			.type = PACKET_DISCONNECT, .props = props_none, .disconnect = {reason}};

@@ -22,6 +22,7 @@ enum conn_state {
 	CONN_LOGIN,     /* CONNECT came; the store judges the password */
 	CONN_AUTH,      /* CONNECT came; the client is to answer an AUTH */
 	CONN_MOVING,    /* CONNECT came; its session is on another worker */
+	CONN_STORING,   /* CONNECT came; CONNACK is encoded and waits for the store */
 	CONN_OPEN,
 	CONN_CLOSED,
 };
@@ -39,6 +40,8 @@ struct conn {
 	struct list dirty;
 	struct list blocked;
 	struct list paused;
+	struct list owed; /* acknowledgements that wait, see spool_promise.h */
+	uint32_t owed_n;
 	struct settings *settings; /* under which it was accepted */
 	const struct endpoint *endpoint;
 	struct session *session;
@@ -102,6 +105,8 @@ void conn_send_ack_why(struct conn *c, enum packet_type type, uint16_t packet_id
 		       enum reason reason, const char *why);
 /* Adds a reason string. */
 void packet_explain(struct packet *p, const char *why);
+/* What is owed to it has become less, or too much: whether it is read. */
+void conn_paid(struct conn *c);
 /* Something was appended to c->out: it will be written at the end of the turn. */
 void conn_wrote(struct conn *c);
 /* accept.c: from now on it reads from this stream, which it takes, and waits for CONNECT. False:

@@ -12,6 +12,7 @@
 #include "daemon/broker/describe.h"
 #include "daemon/broker/login.h"
 #include "daemon/broker/session.h"
+#include "daemon/broker/spool_session.h"
 #include "daemon/broker/will.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/mqtt/decode.h"
@@ -284,8 +285,8 @@ static struct session *take_session(struct connecting *k, const struct owner *ow
 {
 	struct worker *w = k->conn->worker;
 	struct session *s = session_find(w, owner->session);
-	if (s && s->conn) {
-		throw_out(s->conn, k->conn);
+	if (s && (s->conn || s->joining)) {
+		throw_out(s->conn ? s->conn : s->joining, k->conn);
 		s = session_find(w, owner->session);
 	}
 	if (s && k->k->clean_start) {
@@ -293,6 +294,16 @@ static struct session *take_session(struct connecting *k, const struct owner *ow
 		s = NULL;
 	}
 	return s;
+}
+
+/* A durable session is not begun without the store. */
+static bool store_is_needed(const struct connecting *k)
+{
+	const struct conn *c = k->conn;
+	const enum config_durability d = c->endpoint->config->durability;
+	const bool lasts = k->k->version == MQTT_5 ? k->packet->props.session_expiry_interval > 0
+						   : !k->k->clean_start;
+	return lasts && d == CONFIG_DURABILITY_FULL && !c->worker->spool.link;
 }
 
 static enum reason claim(struct connecting *k, struct identity *id, struct session **out)
@@ -454,18 +465,92 @@ static bool send_connack(struct conn *c, struct packet *p)
 	return conn_send(c, p);
 }
 
-static void tell_connected(struct connecting *k)
+static void tell_connected(struct conn *c, bool clean_start, bool present)
 {
-	struct conn *c = k->conn;
 	AUTO_BUF detail = {0};
 	describe_way(c, &detail);
 	rec_int(&detail, "keep_alive", c->keep_alive);
-	rec_bool(&detail, "clean_start", k->k->clean_start);
-	rec_bool(&detail, "session_present", k->present);
+	rec_bool(&detail, "clean_start", clean_start);
+	rec_bool(&detail, "session_present", present);
 	conn_event(c, EVENT_CLIENT_CONNECTED, "", &detail);
 }
 
-static void open_session(struct connecting *k, struct session *s, struct identity *id)
+/* ---- its session is there ---------------------------------------------------------------------
+ */
+
+/* CONNACK is on its way. */
+static void open_session(struct conn *c, struct session *s, bool clean_start, bool present)
+{
+	c->state = CONN_OPEN;
+	s->conn = c;
+	s->is_new = false;
+	tell_connected(c, clean_start, present);
+	c->worker->stats.connects++;
+	c->worker->stats.clients++;
+	conn_wrote(c);
+	if (c->has_certificate)
+		tls_send_ticket(c->stream, c->certificate_until - MAX(clock_wall(), build_time()));
+	conn_watch(c);
+	session_attach(s, c);
+}
+
+/* A CONNACK that waits until the session is stored. */
+struct joining {
+	struct spool_wait wait;
+	struct worker *worker;
+	uint64_t conn;
+	bool clean_start;
+	bool present;
+};
+
+void connect_not_stored(struct conn *c, enum reason reason, const char *why)
+{
+	struct session *s = c->session;
+	AUTO_BUF detail = {0};
+	sendq_clear(&c->out, &c->worker->store);
+	c->state = CONN_WAITING;
+	rec_text(&detail, "reason_code", reason_text(reason));
+	conn_event(c, EVENT_LOGIN_REFUSED, why, &detail);
+	will_drop(s);
+	if (s->is_new)
+		s->expiry_s = 0; /* it ends with its connection */
+	answer_refusal(c, reason, why);
+	conn_close(c, REASON_NORMAL_DISCONNECTION, why);
+}
+
+static void joined(struct spool_wait *wait, enum spool_status status)
+{
+	struct joining *j = container_of(wait, struct joining, wait);
+	struct conn *c = conn_find(j->worker, j->conn);
+	if (c && c->state == CONN_STORING) {
+		if (status == SPOOL_STORED) {
+			open_session(c, c->session, j->clean_start, j->present);
+			conn_resume(c);
+		} else if (status == SPOOL_FULL) {
+			connect_not_stored(c, REASON_QUOTA_EXCEEDED,
+					   "no room to store the session");
+		} else {
+			connect_not_stored(c, REASON_SERVER_UNAVAILABLE,
+					   "the session cannot be stored");
+		}
+	}
+	free(j);
+}
+
+static void join(struct connecting *k, struct session *s)
+{
+	struct conn *c = k->conn;
+	struct joining *j = mem_new(struct joining);
+	j->worker = c->worker;
+	j->conn = c->handle;
+	j->clean_start = k->k->clean_start;
+	j->present = k->present;
+	s->joining = c;
+	conn_watch(c);
+	spool_wait(&c->worker->spool, &j->wait, joined);
+}
+
+static void begin_session(struct connecting *k, struct session *s, struct identity *id)
 {
 	struct conn *c = k->conn;
 	AUTO_BUF response = {0};
@@ -475,16 +560,19 @@ static void open_session(struct connecting *k, struct session *s, struct identit
 		.props = props_none,
 		.connack = {k->present, REASON_SUCCESS},
 	};
-	c->state = CONN_OPEN;
+	c->state = CONN_STORING; /* output gathers */
 	c->device_id = id->device_id;
 	c->connected_ms = clock_wall_ms();
 	c->receive_maximum = k->packet->props.receive_maximum;
 	alias_offer(c, k->packet->props.topic_alias_maximum);
+	loop_timer_stop(c->worker->loop, &s->expiry);
 	s->address = c->peer;
-	s->conn = c;
 	s->names_known = false;
 	c->session = s;
+	s->disconnected_ms = 0;
+	s->conn = c;
 	session_use_identity(s, identity_ref(id));
+	s->conn = NULL;
 	will_drop(s); /* one that waits for its delay: its client is back [MQTT-3.1.3-9] */
 	set_keep_alive(k, &connack.props);
 	set_expiry(k, s, &connack.props);
@@ -494,17 +582,13 @@ static void open_session(struct connecting *k, struct session *s, struct identit
 	set_certificate_expiry(c, &notice, &connack.props);
 	if (k->k->has_will)
 		will_set(s, &k->k->will);
-	tell_connected(k);
-	c->worker->stats.connects++;
-	c->worker->stats.clients++;
-	if (!send_connack(c, &connack)) {
+	spool_session_begin(s, c->endpoint->config->durability);
+	if (!send_connack(c, &connack))
 		conn_close(c, REASON_NORMAL_DISCONNECTION, "CONNACK does not fit the client");
-		return;
-	}
-	if (c->has_certificate)
-		tls_send_ticket(c->stream, c->certificate_until - MAX(clock_wall(), build_time()));
-	conn_watch(c);
-	session_attach(s, c);
+	else if (s->sid && s->durability == CONFIG_DURABILITY_FULL)
+		join(k, s);
+	else
+		open_session(c, s, k->k->clean_start, k->present);
 }
 
 /* By what the bounds of one identity count: its device, or the address of those who have none. */
@@ -522,6 +606,8 @@ static enum reason admit(struct connecting *k)
 	if (!id)
 		return because(k, REASON_NOT_AUTHORIZED, "the device is disabled or unknown");
 	enum reason r = choose_client_id(k, id);
+	if (r == REASON_SUCCESS && store_is_needed(k))
+		r = because(k, REASON_SERVER_UNAVAILABLE, "the store is away");
 	if (r == REASON_SUCCESS)
 		r = claim(k, id, &s);
 	if (r != REASON_SUCCESS || !s)
@@ -533,7 +619,7 @@ static enum reason admit(struct connecting *k)
 		return because(k, REASON_QUOTA_EXCEEDED, "max-connections-per-device");
 	}
 	limit_connected(b->limit, &c->hold);
-	open_session(k, s, id);
+	begin_session(k, s, id);
 	return REASON_SUCCESS;
 }
 

@@ -18,6 +18,8 @@ void connect_received(struct conn *c, const void *p, size_t n);
 /* Ends an exchange of AUTH packets before CONNACK: with what the store said, or with a reason,
  * after which the caller closes. */
 void connect_refuse_login(struct conn *c, enum login_result result);
+/* In CONN_STORING: the session cannot be stored. */
+void connect_not_stored(struct conn *c, enum reason reason, const char *why);
 void connect_refuse_reason(struct conn *c, enum reason reason);
 /* Refuses a first packet that could not be decoded or is too large (p: as much as is there). */
 void connect_refuse_bytes(struct conn *c, const void *p, size_t n, enum reason reason);

@@ -36,6 +36,8 @@ struct listener_files {
 	struct crl_set *crl; /* NULL: none, or not parsed yet */
 };
 
+struct restored;
+
 struct socket_given {
 	struct list node;
 	struct child_listener listener;
@@ -66,12 +68,16 @@ struct control {
 	struct loop_timer retry; /* what was asked for in vain is asked for again */
 	struct loop_timer second;
 	uint64_t seconds;
+	uint64_t settled_ms;
 	struct loop_timer settle; /* between the last goodbye and the end */
 	struct sys sys;
 	struct stats told; /* figures as last sent */
 	bool collecting;
 	bool presence_anew; /* the store knows of no client */
 	bool registry_loaded;
+	struct restored *restored; /* sessions that wait for the registry */
+	bool sessions_restored;
+	int spool_fd[WORKERS_MAX]; /* given before start(), -1 = none */
 	bool started;
 	bool serving;
 	bool stopping;
@@ -79,5 +85,7 @@ struct control {
 
 /* process.c: something that serving waits for has arrived. */
 void control_progress(struct control *k);
+/* Any thread: a link of a worker has ended. */
+void control_link_broken(struct control *k, enum process peer, const char *why, bool misbehaved);
 /* process.c: asks again, soon, for the snapshot or the chains that are still missing. */
 void control_retry(struct control *k);

@@ -6,6 +6,7 @@
  * a client leaves a very old one unanswered: then that one is stepped over.
  */
 #include "daemon/broker/inflight.h"
+#include "daemon/broker/spool_session.h"
 
 #include <stdlib.h>
 
@@ -23,8 +24,10 @@ static struct delivery *first(struct list *head)
 	return list_empty(head) ? NULL : list_entry(head->next, struct delivery, node);
 }
 
-static void delivery_free(struct delivery *d)
+static void delivery_free(struct inflight *f, struct delivery *d)
 {
+	if (d->row && f->gone)
+		f->gone(f, d);
 	list_remove(&d->node);
 	msg_unref(d->msg);
 	free(d);
@@ -34,17 +37,24 @@ void inflight_fini(struct inflight *f)
 {
 	struct delivery *d;
 	while ((d = first(&f->waiting)) || (d = first(&f->under_way)))
-		delivery_free(d);
+		delivery_free(f, d);
 	free(f->slot);
 	inflight_init(f);
 }
 
 struct delivery *inflight_push(struct inflight *f, struct msg *m, uint8_t qos, bool retain,
-			       struct subscription_ids ids)
+			       struct subscription_ids ids, bool with_row)
 {
-	struct delivery *d = mem_grow(NULL, sizeof(*d) + ids.n * sizeof(ids.p[0]));
+	const size_t n = sizeof(struct delivery) + ids.n * sizeof(ids.p[0]);
+	const size_t row_at =
+		(n + _Alignof(struct spool_row) - 1) & ~(_Alignof(struct spool_row) - 1);
+	struct delivery *d = mem_grow(NULL, with_row ? row_at + sizeof(struct spool_row) : n);
 	*d = (struct delivery){
 		.msg = msg_ref(m), .qos = qos, .retain = retain, .ids_n = (uint32_t)ids.n};
+	if (with_row) {
+		d->row = (struct spool_row *)((unsigned char *)d + row_at);
+		*d->row = (struct spool_row){0};
+	}
 	if (ids.n)
 		memcpy(d->ids, ids.p, ids.n * sizeof(ids.p[0]));
 	list_append(&f->waiting, &d->node);
@@ -78,18 +88,45 @@ static void grow(struct inflight *f)
 	free(old);
 }
 
+static void make_room(struct inflight *f)
+{
+	if (f->taken * 2 >= f->size && f->size < SLOTS_MAX)
+		grow(f);
+}
+
+static void take_slot(struct inflight *f, struct delivery *d, uint16_t packet_id)
+{
+	d->packet_id = packet_id;
+	*slot_of(f, packet_id) = d;
+	f->taken++;
+}
+
 static bool give_id(struct inflight *f, struct delivery *d)
 {
 	if (f->taken >= UINT16_MAX)
 		return false;
-	if (f->taken * 2 >= f->size && f->size < SLOTS_MAX)
-		grow(f);
+	make_room(f);
 	do
 		f->last_id++;
 	while (f->last_id == 0 || *slot_of(f, f->last_id));
-	d->packet_id = f->last_id;
-	*slot_of(f, d->packet_id) = d;
-	f->taken++;
+	take_slot(f, d, f->last_id);
+	return true;
+}
+
+bool inflight_resume(struct inflight *f, struct delivery *d, uint16_t packet_id)
+{
+	if (packet_id == 0)
+		return false;
+	make_room(f);
+	/* Those of an earlier life need not lie in sequence. */
+	while (*slot_of(f, packet_id)) {
+		if ((*slot_of(f, packet_id))->packet_id == packet_id)
+			return false;
+		grow(f);
+	}
+	take_slot(f, d, packet_id);
+	f->last_id = packet_id;
+	d->dup = true;
 	return true;
 }
 
@@ -99,7 +136,7 @@ static void drop_expired(struct inflight *f, uint64_t now_ms, uint64_t *expired)
 	struct delivery *d;
 	while ((d = first(&f->waiting)) && !d->packet_id && msg_expired(d->msg, now_ms)) {
 		leave_waiting(f, d);
-		delivery_free(d);
+		delivery_free(f, d);
 		++*expired;
 	}
 }
@@ -133,7 +170,31 @@ void inflight_done(struct inflight *f, struct delivery *d)
 	*slot_of(f, d->packet_id) = NULL;
 	f->taken--;
 	f->under_way_n--;
-	delivery_free(d);
+	delivery_free(f, d);
+}
+
+struct delivery *inflight_oldest(const struct inflight *f)
+{
+	list_each (it, &f->waiting) {
+		struct delivery *d = list_entry(it, struct delivery, node);
+		if (!d->packet_id)
+			return d;
+	}
+	return NULL;
+}
+
+void inflight_drop(struct inflight *f, struct delivery *d)
+{
+	if (d->state != DELIVERY_WAITING) {
+		inflight_done(f, d);
+		return;
+	}
+	if (d->packet_id) {
+		*slot_of(f, d->packet_id) = NULL;
+		f->taken--;
+	}
+	leave_waiting(f, d);
+	delivery_free(f, d);
 }
 
 void inflight_restart(struct inflight *f)
@@ -142,8 +203,8 @@ void inflight_restart(struct inflight *f)
 		struct delivery *d = list_entry(f->under_way.prev, struct delivery, node);
 		list_remove(&d->node);
 		list_prepend(&f->waiting, &d->node);
+		d->dup |= d->state != DELIVERY_HELD;
 		d->state = DELIVERY_WAITING;
-		d->dup = true;
 		f->waiting_n++;
 		f->waiting_bytes += msg_size(d->msg);
 	}
@@ -159,7 +220,7 @@ size_t inflight_filter(struct inflight *f, bool (*keep)(void *arg, const struct 
 		if (d->packet_id || keep(arg, d))
 			continue;
 		leave_waiting(f, d);
-		delivery_free(d);
+		delivery_free(f, d);
 		dropped++;
 	}
 	return dropped;

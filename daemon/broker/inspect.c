@@ -94,6 +94,8 @@ static void put_session(const struct session *s, struct buf *rec)
 	rec_int(rec, "received", (int64_t)s->received_n);
 	rec_int(rec, "dropped", (int64_t)s->dropped);
 	rec_bool(rec, "will", s->will != NULL);
+	rec_text(rec, "durability",
+		 !s->sid ? "none" : (s->durability == CONFIG_DURABILITY_FULL ? "full" : "relaxed"));
 	if (s->conn)
 		put_connection(s->conn, rec);
 	put_subscriptions(s, rec);

@@ -15,7 +15,8 @@ static uint64_t expiry_of(const struct msg_parts *parts)
 
 struct msg *msg_new(const struct msg_parts *parts)
 {
-	const size_t shared = publish_shared_size(parts->props);
+	const size_t shared =
+		parts->properties.n ? parts->properties.n : publish_shared_size(parts->props);
 	const size_t n = parts->topic.n + shared + parts->payload.n;
 	struct msg *m = mem_try(sizeof(*m) + n);
 	if (!m)
@@ -23,13 +24,16 @@ struct msg *msg_new(const struct msg_parts *parts)
 	unsigned char *properties = m->bytes + parts->topic.n;
 	unsigned char *payload = properties + shared;
 	ref_init(&m->ref);
+	atomic_init(&m->mid, 0);
 	m->qos = parts->qos;
 	m->retain = parts->retain;
 	m->origin = parts->origin;
 	m->expires_ms = expiry_of(parts);
 	if (parts->topic.n)
 		memcpy(m->bytes, parts->topic.p, parts->topic.n);
-	if (shared) {
+	if (parts->properties.n) {
+		memcpy(properties, parts->properties.p, shared);
+	} else if (shared) {
 		struct out o = out_make(properties, shared);
 		publish_shared_encode(parts->props, &o);
 	}

@@ -11,10 +11,11 @@
 
 struct msg {
 	struct ref ref;
-	uint8_t qos;         /* as published */
-	bool retain;         /* as published; for retain-as-published */
-	uint64_t expires_ms; /* monotonic; 0 = never [MQTT-3.3.2-5] */
-	uint64_t origin;     /* session that published it, for no-local; 0 = none */
+	_Atomic uint64_t mid; /* number in the spool; 0 = none yet */
+	uint8_t qos;          /* as published */
+	bool retain;          /* as published; for retain-as-published */
+	uint64_t expires_ms;  /* monotonic; 0 = never [MQTT-3.3.2-5] */
+	uint64_t origin;      /* session that published it, for no-local; 0 = none */
 	struct publish_shared shared;
 	unsigned char bytes[]; /* topic, shared properties, payload */
 };
@@ -24,6 +25,7 @@ struct msg_parts {
 	struct str topic;
 	struct str payload;
 	const struct props *props; /* of the PUBLISH or the will */
+	struct str properties;     /* or encoded already, as the shared ones of another message */
 	uint8_t qos;
 	bool retain;
 	uint64_t origin;

@@ -9,6 +9,7 @@
 #include "daemon/base/log.h"
 #include "daemon/broker/endpoints.h"
 #include "daemon/broker/revoke.h"
+#include "daemon/broker/spool_restore.h"
 #include "daemon/broker/storelink.h"
 
 #include <stdlib.h>
@@ -18,6 +19,7 @@ enum {
 	SECOND_MS = 1000,
 	RETRY_MS = 1000,
 	SETTLE_MS = 300,
+	SETTLE_MAX_MS = 6000, /* the parent kills after 10 s */
 	VERIFIED_MAX = 4096,
 	CHAINS_S =
 		600, /* the vault tells when it has renewed a certificate, and is asked as well */
@@ -33,6 +35,8 @@ static struct control *control_of(struct child *p)
 	k->child = p;
 	k->store_fd = -1;
 	k->vault_fd = -1;
+	for (size_t i = 0; i < WORKERS_MAX; i++)
+		k->spool_fd[i] = -1;
 	list_init(&k->sockets);
 	list_init(&k->owed);
 	k->broker.control = k;
@@ -85,19 +89,47 @@ static void keep_fd(int *place, int fd)
 	*place = fd;
 }
 
+static void give_spool(struct control *k, unsigned worker, int fd)
+{
+	if (!k->started)
+		keep_fd(&k->spool_fd[worker], fd);
+	else if (worker < k->broker.workers)
+		spool_give(k->broker.worker[worker], fd);
+	else
+		close(fd);
+}
+
+static void vault_came(struct control *k, unsigned index, int fd)
+{
+	if (index > 0 && index <= CONTROL_VAULTLINKS_MAX)
+		vaultlink_give(&k->vaultlink[index - 1], fd);
+	else if (index > 0)
+		close(fd);
+	else if (k->started)
+		use_vault(k, fd);
+	else
+		keep_fd(&k->vault_fd, fd);
+}
+
+static void store_came(struct control *k, unsigned index, int fd)
+{
+	if (index > 0 && index <= WORKERS_MAX)
+		give_spool(k, index - 1, fd);
+	else if (index > 0)
+		close(fd);
+	else if (k->started)
+		storelink_use(k, fd);
+	else
+		keep_fd(&k->store_fd, fd);
+}
+
 static void on_link(struct child *p, enum process peer, unsigned index, int fd)
 {
 	struct control *k = control_of(p);
-	if (peer == PROCESS_VAULT && index > 0 && index <= CONTROL_VAULTLINKS_MAX)
-		vaultlink_give(&k->vaultlink[index - 1], fd);
-	else if (peer == PROCESS_VAULT && index == 0 && k->started)
-		use_vault(k, fd);
-	else if (peer == PROCESS_VAULT && index == 0)
-		keep_fd(&k->vault_fd, fd);
-	else if (peer == PROCESS_STORE && index == 0 && k->started)
-		storelink_use(k, fd);
-	else if (peer == PROCESS_STORE && index == 0)
-		keep_fd(&k->store_fd, fd);
+	if (peer == PROCESS_VAULT)
+		vault_came(k, index, fd);
+	else if (peer == PROCESS_STORE)
+		store_came(k, index, fd);
 	else
 		close(fd);
 }
@@ -290,7 +322,10 @@ static bool chains_failed(const struct control *k)
 
 void control_progress(struct control *k)
 {
-	if (k->stopping || !k->registry_loaded || !endpoints_known(k))
+	if (k->stopping || !k->registry_loaded)
+		return;
+	spool_restore_begin(k);
+	if (!k->sessions_restored || !endpoints_known(k))
 		return;
 	if (k->serving) {
 		renew_credentials(k);
@@ -352,6 +387,8 @@ static void make_shared(struct control *k)
 	epoch_init(&b->epoch);
 	b->trie = trie_new(&b->epoch);
 	b->retain = retain_new();
+	secret_random(&b->spool_epoch, sizeof(b->spool_epoch));
+	b->spool_epoch = MAX(b->spool_epoch >> 1, UINT64_C(1));
 }
 
 static int on_start(struct child *p)
@@ -376,6 +413,9 @@ static int on_start(struct child *p)
 		storelink_use(k, TAKE_FD(k->store_fd));
 	if (k->vault_fd >= 0)
 		use_vault(k, TAKE_FD(k->vault_fd));
+	for (unsigned i = 0; i < k->broker.workers; i++)
+		if (k->spool_fd[i] >= 0)
+			spool_give(k->broker.worker[i], TAKE_FD(k->spool_fd[i]));
 	return 0;
 }
 
@@ -404,6 +444,36 @@ static int on_message(struct child *p, struct record *r)
 	}
 }
 
+/* ---- links of workers -------------------------------------------------------------------------
+ */
+
+struct ended {
+	struct loop_note note;
+	struct control *control;
+	enum process peer;
+	bool misbehaved;
+	char why[];
+};
+
+static void link_ended(struct loop_note *note)
+{
+	struct ended *e = container_of(note, struct ended, note);
+	if (e->misbehaved)
+		child_misbehaved(e->control->child, e->peer, e->why);
+	free(e);
+}
+
+void control_link_broken(struct control *k, enum process peer, const char *why, bool misbehaved)
+{
+	const size_t n = strlen(why) + 1;
+	struct ended *e = mem_alloc(sizeof(*e) + n);
+	e->control = k;
+	e->peer = peer;
+	e->misbehaved = misbehaved;
+	memcpy(e->why, why, n);
+	loop_post(k->broker.loop, &e->note, link_ended);
+}
+
 /* ---- stop -------------------------------------------------------------------------------------
  */
 
@@ -427,6 +497,12 @@ static void end_done(struct round *r)
 static void settled(struct loop_timer *t)
 {
 	struct control *k = container_of(t, struct control, settle);
+	/* What is kept of sessions is on its way to the store, which stops after us. */
+	k->settled_ms += SETTLE_MS;
+	if (!spool_is_idle(&k->broker) && k->settled_ms < SETTLE_MAX_MS) {
+		loop_timer_start(k->broker.loop, t, "settle", SETTLE_MS, settled);
+		return;
+	}
 	round_start(mem_new(struct round), &k->broker, end_run, end_done);
 }
 

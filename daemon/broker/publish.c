@@ -8,6 +8,7 @@
 #include "daemon/broker/replay.h"
 #include "daemon/broker/route.h"
 #include "daemon/broker/session.h"
+#include "daemon/broker/spool_session.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/mqtt/topic.h"
 
@@ -83,12 +84,12 @@ static enum bound retained_bound(const struct conn *c)
  * goes to those who are there, and an older one does not stay in its place [MQTT-3.3.1-5]. */
 static bool keep(struct conn *c, struct msg *m)
 {
-	if (replay_keep(c->worker, m))
+	if (replay_keep(c->worker, m, c->endpoint->config->durability))
 		return true;
 	bound_reached(c, retained_bound(c));
 	if (c->version == MQTT_5 && m->qos)
 		return false;
-	retain_drop(c->worker->broker->retain, m->shared.topic);
+	replay_forget(c->worker, m);
 	return true;
 }
 
@@ -126,15 +127,6 @@ static struct answer take(struct conn *c, const struct packet *p, struct str top
 	return reason_is_error(a.reason) ? a : route(c, p, topic);
 }
 
-/* MQTT 3 cannot say no to a message: what is refused is acknowledged, dropped and logged. */
-static void send_answer(struct conn *c, const struct packet_publish *p, struct answer a)
-{
-	if (p->qos == 1)
-		conn_send_ack_why(c, PACKET_PUBACK, p->packet_id, a.reason, a.why);
-	else if (p->qos == 2)
-		conn_send_ack_why(c, PACKET_PUBREC, p->packet_id, a.reason, a.why);
-}
-
 static bool offers_retain(const struct conn *c)
 {
 	return c->settings->config->broker.max_retained_messages > 0;
@@ -147,23 +139,60 @@ static bool topic_too_large(const struct conn *c, struct str topic, enum bound *
 	return *which == BOUND_TOPIC_LENGTH || topic_levels(topic) > b->max_topic_levels;
 }
 
+static void received_again(struct conn *c, const struct received *r)
+{
+	if (r->pending)
+		promise_follow(c, r->packet_id);
+	else
+		promise_owe(c, NULL, PACKET_PUBREC, r->packet_id, REASON_SUCCESS, NULL);
+}
+
+/* From now on the same identifier means the same message, also after the broker's end. */
+static void store_received(struct session *s, struct received *r)
+{
+	r->workers = 0;
+	if (!s->sid)
+		return;
+	/* Rows of a receiver on this worker have said so already; saying it twice is harmless. */
+	const bool waits = s->durability == CONFIG_DURABILITY_FULL;
+	spool_received(s->worker, s->sid, r->packet_id, !waits || !promise_row(s->worker));
+}
+
 /* A QoS 2 message counts from PUBLISH to PUBREL against the receive maximum that we announced;
  * clients of MQTT 3 were told none, but are held to it as well. */
 static enum reason take_exactly_once(struct conn *c, const struct packet *p, struct str topic)
 {
 	struct session *s = c->session;
+	struct worker *w = c->worker;
 	const uint16_t id = p->publish.packet_id;
-	if (session_received(s, id)) {
-		conn_send_ack(c, PACKET_PUBREC, id, REASON_SUCCESS);
+	struct received *r = session_received(s, id);
+	if (r && !r->workers) {
+		received_again(c, r);
 		return REASON_SUCCESS;
 	}
-	if (s->received_n >= c->settings->config->broker.max_inflight)
+	if (!r && s->received_n >= c->settings->config->broker.max_inflight)
 		return REASON_RECEIVE_MAXIMUM_EXCEEDED;
+	promise_begin(w, s->sid, id);
+	w->promising.skip = r ? r->workers : 0;
 	const struct answer a = take(c, p, topic);
-	if (!reason_is_error(a.reason) || c->version != MQTT_5)
-		session_receive(s, id);
-	send_answer(c, &p->publish, a);
+	if (!r && (!reason_is_error(a.reason) || c->version != MQTT_5))
+		r = session_receive(s, id);
+	if (r)
+		store_received(s, r);
+	struct promise *promise = promise_end(w);
+	if (r)
+		r->pending = promise != NULL;
+	promise_owe(c, promise, PACKET_PUBREC, id, a.reason, a.why);
 	return REASON_SUCCESS;
+}
+
+/* MQTT 3 cannot say no to a message: what is refused is acknowledged, dropped and logged. */
+static void take_at_least_once(struct conn *c, const struct packet *p, struct str topic)
+{
+	promise_begin(c->worker, 0, 0);
+	const struct answer a = take(c, p, topic);
+	struct promise *promise = promise_end(c->worker);
+	promise_owe(c, promise, PACKET_PUBACK, p->publish.packet_id, a.reason, a.why);
 }
 
 enum reason publish_received(struct conn *c, const struct packet *p)
@@ -185,7 +214,10 @@ enum reason publish_received(struct conn *c, const struct packet *p)
 		return REASON_RETAIN_NOT_SUPPORTED;
 	if (p->publish.qos == 2)
 		return take_exactly_once(c, p, topic);
-	send_answer(c, &p->publish, take(c, p, topic));
+	if (p->publish.qos == 1)
+		take_at_least_once(c, p, topic);
+	else
+		take(c, p, topic);
 	return REASON_SUCCESS;
 }
 
@@ -196,8 +228,16 @@ enum reason acknowledge_received(struct conn *c, const struct packet *p)
 
 enum reason release_received(struct conn *c, const struct packet *p)
 {
-	const bool known = session_release(c->session, p->ack.packet_id);
-	conn_send_ack(c, PACKET_PUBCOMP, p->ack.packet_id,
-		      known ? REASON_SUCCESS : REASON_PACKET_IDENTIFIER_NOT_FOUND);
+	struct session *s = c->session;
+	const uint16_t id = p->ack.packet_id;
+	promise_begin(c->worker, 0, 0);
+	const bool known = session_release(s, id);
+	/* The client may use the identifier for another message now: an end of ours must not bring
+	 * this one back. */
+	if (known && s->sid && s->durability == CONFIG_DURABILITY_FULL)
+		promise_row(c->worker);
+	struct promise *promise = promise_end(c->worker);
+	promise_owe(c, promise, PACKET_PUBCOMP, id,
+		    known ? REASON_SUCCESS : REASON_PACKET_IDENTIFIER_NOT_FOUND, NULL);
 	return REASON_SUCCESS;
 }

@@ -5,6 +5,7 @@
 #include "daemon/broker/replay.h"
 #include "daemon/broker/conn.h"
 #include "daemon/broker/retain.h"
+#include "daemon/broker/spool_session.h"
 #include "daemon/broker/subscribe.h"
 
 #include <stdlib.h>
@@ -149,12 +150,23 @@ void replay_run(struct session *s)
 		put_off(s);
 }
 
-bool replay_keep(struct worker *w, struct msg *m)
+bool replay_keep(struct worker *w, struct msg *m, enum config_durability durability)
 {
 	const struct config_broker *b = &w->settings->config->broker;
 	const struct retain_limits limits = {b->max_retained_messages, b->max_retained_bytes};
-	if (retain_set(w->broker->retain, m, &limits) == 0)
-		return true;
-	w->stats.dropped_retained++;
-	return false;
+	const bool stored = durability != CONFIG_DURABILITY_NONE;
+	struct retain_change change;
+	if (retain_set(w->broker->retain, m, &limits, stored, &change)) {
+		w->stats.dropped_retained++;
+		return false;
+	}
+	spool_retain(w, m, &change, durability);
+	return true;
+}
+
+void replay_forget(struct worker *w, struct msg *m)
+{
+	struct retain_change change;
+	retain_drop(w->broker->retain, m->shared.topic, &change);
+	spool_retain(w, m, &change, CONFIG_DURABILITY_FULL);
 }

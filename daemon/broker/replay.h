@@ -20,4 +20,6 @@ void replay_run(struct session *s);
 
 /* Keeps a message with the retain flag as the bounds of the settings allow; false: they do not, and
  * the message is not kept. */
-bool replay_keep(struct worker *w, struct msg *m);
+bool replay_keep(struct worker *w, struct msg *m, enum config_durability durability);
+/* The one before it does not stay in its place. */
+void replay_forget(struct worker *w, struct msg *m);

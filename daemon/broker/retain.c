@@ -19,7 +19,9 @@ enum { STEP_NODES = 1024 /* looked at with the lock held */ };
 
 struct node {
 	struct hamt children;
-	struct msg *msg; /* NULL: only the way to longer topics */
+	struct msg *msg;  /* NULL: only the way to longer topics */
+	uint64_t version; /* of the message */
+	bool stored;      /* in the spool, too */
 	uint16_t label_n;
 	char label[];
 };
@@ -30,6 +32,8 @@ struct retain {
 	atomic_size_t messages;
 	atomic_size_t bytes;
 	atomic_size_t mortal; /* messages that can expire */
+	uint64_t version;     /* of the last change */
+	struct buf expired;   /* stored ones, see retain_take_expired */
 };
 
 static struct str node_key(const void *value)
@@ -89,6 +93,7 @@ void retain_free(struct retain *r)
 {
 	node_free(r->root);
 	pthread_mutex_destroy(&r->lock);
+	buf_fini(&r->expired);
 	free(r);
 }
 
@@ -119,7 +124,16 @@ struct change {
 	struct str rest;
 	struct str level;
 	struct msg *msg; /* NULL: remove */
+	uint64_t version;
+	bool stored;
 };
+
+static void fill(struct node *n, const struct change *c)
+{
+	n->msg = c->msg;
+	n->version = c->version;
+	n->stored = c->stored;
+}
 
 static void *change_child(void *ctx, void *old)
 {
@@ -128,19 +142,19 @@ static void *change_child(void *ctx, void *old)
 	if (topic_next(&c->rest, &c->level))
 		hamt_edit(&n->children, &child_ops, c->level, hash_str(c->level), change_child, c);
 	else
-		n->msg = c->msg;
+		fill(n, c);
 	if (!is_bare(n))
 		return n;
 	node_free(n);
 	return NULL;
 }
 
-/* Puts msg where the topic is, NULL for nothing; what was there is the caller's. */
-static void put(struct retain *r, struct str topic, struct msg *msg)
+/* Puts c->msg where the topic is, NULL for nothing; what was there is the caller's. */
+static void put(struct retain *r, struct str topic, struct change *c)
 {
-	struct change c = {.rest = topic, .msg = msg};
-	topic_next(&c.rest, &c.level);
-	hamt_edit(&r->root->children, &child_ops, c.level, hash_str(c.level), change_child, &c);
+	c->rest = topic;
+	topic_next(&c->rest, &c->level);
+	hamt_edit(&r->root->children, &child_ops, c->level, hash_str(c->level), change_child, c);
 }
 
 static bool fits(const struct retain *r, const struct msg *m, const struct msg *old,
@@ -150,45 +164,94 @@ static bool fits(const struct retain *r, const struct msg *m, const struct msg *
 	return r->messages + !old <= limits->messages && bytes <= limits->bytes;
 }
 
-static int replace(struct retain *r, struct str topic, struct msg *m,
-		   const struct retain_limits *limits, struct msg **old)
+static int replace(struct retain *r, struct str topic, struct change *c,
+		   const struct retain_limits *limits, struct retain_change *done, struct msg **old)
 {
 	struct node *n = find(r, topic);
 	*old = n ? n->msg : NULL;
-	if (m && !fits(r, m, *old, limits)) {
+	*done = (struct retain_change){.was_stored = *old && n->stored, .is_kept = c->msg};
+	if (c->msg && !fits(r, c->msg, *old, limits)) {
 		*old = NULL;
 		return ERR_LIMIT;
 	}
+	if (!c->msg && !*old)
+		return 0;
+	done->version = c->version = ++r->version;
 	if (*old)
 		count(r, *old, (size_t)-1);
-	if (m)
-		count(r, msg_ref(m), 1);
-	if (n && m)
-		n->msg = m;
-	else if (m || *old)
-		put(r, topic, m);
+	if (c->msg)
+		count(r, msg_ref(c->msg), 1);
+	if (n && c->msg)
+		fill(n, c);
+	else
+		put(r, topic, c);
 	return 0;
 }
 
-int retain_set(struct retain *r, struct msg *m, const struct retain_limits *limits)
+int retain_set(struct retain *r, struct msg *m, const struct retain_limits *limits, bool stored,
+	       struct retain_change *done)
 {
 	struct msg *old;
+	struct change c = {.msg = m->shared.payload.n ? m : NULL, .stored = stored};
 	pthread_mutex_lock(&r->lock);
-	const int err = replace(r, m->shared.topic, m->shared.payload.n ? m : NULL, limits, &old);
+	const int err = replace(r, m->shared.topic, &c, limits, done, &old);
 	pthread_mutex_unlock(&r->lock);
 	if (old)
 		msg_unref(old);
 	return err;
 }
 
-void retain_drop(struct retain *r, struct str topic)
+void retain_drop(struct retain *r, struct str topic, struct retain_change *done)
 {
 	struct msg *old;
+	struct change none = {0};
 	pthread_mutex_lock(&r->lock);
-	CHECK(replace(r, topic, NULL, NULL, &old) == 0);
+	CHECK(replace(r, topic, &none, NULL, done, &old) == 0);
 	pthread_mutex_unlock(&r->lock);
 	if (old)
 		msg_unref(old);
+}
+
+void retain_forget(struct retain *r, struct str topic, uint64_t version)
+{
+	struct msg *old = NULL;
+	struct change none = {0};
+	struct retain_change done;
+	pthread_mutex_lock(&r->lock);
+	const struct node *n = find(r, topic);
+	if (n && n->msg && n->version == version)
+		CHECK(replace(r, topic, &none, NULL, &done, &old) == 0);
+	pthread_mutex_unlock(&r->lock);
+	if (old)
+		msg_unref(old);
+}
+
+void retain_number_from(struct retain *r, uint64_t version)
+{
+	pthread_mutex_lock(&r->lock);
+	r->version = MAX(r->version, version);
+	pthread_mutex_unlock(&r->lock);
+}
+
+void retain_restore(struct retain *r, struct msg *m, uint64_t version)
+{
+	struct change c = {.msg = m, .version = version, .stored = true};
+	pthread_mutex_lock(&r->lock);
+	const struct node *n = find(r, m->shared.topic);
+	if (!n || !n->msg) {
+		count(r, msg_ref(m), 1);
+		put(r, m->shared.topic, &c);
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+struct buf retain_take_expired(struct retain *r)
+{
+	pthread_mutex_lock(&r->lock);
+	const struct buf expired = r->expired;
+	r->expired = (struct buf){0};
+	pthread_mutex_unlock(&r->lock);
+	return expired;
 }
 
 /* ---- walks ------------------------------------------------------------------------------------
@@ -212,11 +275,23 @@ struct walk {
  * and all children before the first level. {NULL, 0}: nothing of the node was visited. */
 static const struct str fresh = {NULL, 0};
 
+static void note_expired(struct retain *r, const struct node *n)
+{
+	const size_t size = 8 + 4 + n->msg->shared.topic.n;
+	if (!n->stored)
+		return;
+	struct out o = out_make(buf_reserve(&r->expired, size), size);
+	out_u64le(&o, ++r->version);
+	out_str32le(&o, n->msg->shared.topic);
+	r->expired.n += size;
+}
+
 /* False: there is no room for it, nothing was taken. */
 static bool take(struct walk *w, struct node *n)
 {
 	struct msg *m = n->msg;
 	if (m && msg_expired(m, w->now_ms)) {
+		note_expired(w->retain, n);
 		count(w->retain, m, (size_t)-1);
 		msg_unref(TAKE(n->msg));
 		return true;
@@ -329,6 +404,32 @@ void retain_cursor_fini(struct retain_cursor *c)
 {
 	buf_fini(&c->path);
 	*c = (struct retain_cursor){0};
+}
+
+/* ---- all of them ------------------------------------------------------------------------------
+ */
+
+struct each {
+	void (*fn)(void *ctx, struct msg *m, uint64_t version);
+	void *ctx;
+};
+
+static void each_node(void *ctx, void *value)
+{
+	const struct each *e = ctx;
+	const struct node *n = value;
+	if (n->msg && n->stored)
+		e->fn(e->ctx, n->msg, n->version);
+	hamt_each(n->children, each_node, ctx);
+}
+
+void retain_each_stored(struct retain *r, void (*fn)(void *ctx, struct msg *m, uint64_t version),
+			void *ctx)
+{
+	struct each e = {fn, ctx};
+	pthread_mutex_lock(&r->lock);
+	each_node(&e, r->root);
+	pthread_mutex_unlock(&r->lock);
 }
 
 /* ---- for tests --------------------------------------------------------------------------------

@@ -112,7 +112,8 @@ void revoke_rejudge(struct worker *w)
 			registry_identity(w->broker->registry, s->identity->device_id);
 		if (now)
 			session_use_identity(s, now);
-		else if (!s->conn) /* else: changed since the other walk, which will come again */
+		else if (!s->conn && !s->joining) /* else: changed since the other walk, which will
+						     come again */
 			session_end(s);
 	}
 }

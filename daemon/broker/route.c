@@ -5,6 +5,7 @@
 #include "daemon/broker/route.h"
 #include "daemon/broker/session.h"
 #include "daemon/broker/share.h"
+#include "daemon/broker/spool_promise.h"
 #include "daemon/broker/subscribe.h"
 #include "daemon/mqtt/topic.h"
 
@@ -26,6 +27,7 @@ struct consignment {
 	struct worker *worker;
 	struct msg *msg;
 	size_t bytes;
+	struct promise_part *part; /* of the publisher that waits, or NULL */
 	struct route_share share;
 	size_t n;
 	struct trie_sub target[];
@@ -134,12 +136,16 @@ static void arrived(struct loop_note *note)
 {
 	struct consignment *c = container_of(note, struct consignment, note);
 	struct worker *w = c->worker;
+	if (c->part)
+		promise_resume(w, c->part);
 	if (msg_expired(c->msg, loop_now_ms(w->loop)))
 		w->stats.dropped_expired++;
 	else if (c->share.key)
 		share_deliver(w, c->msg, c->target, c->share.key, c->share.hops);
 	else
 		deliver(w, c->msg, c->target, c->n);
+	if (c->part)
+		promise_suspend(w);
 	arena_reset(&w->arena);
 	discharge(w, c->bytes);
 	msg_unref(c->msg);
@@ -158,6 +164,21 @@ static void dispatch(struct loop_task *task)
 			loop_post_batch(w->broker->worker[i]->loop, &w->outgoing[i]);
 }
 
+void route_note(struct worker *w, unsigned to, struct loop_note *note,
+		void (*run)(struct loop_note *))
+{
+	loop_batch_add(&w->outgoing[to], note, run);
+	loop_defer(w->loop, &w->dispatch, dispatch);
+}
+
+static bool has_durable(const struct trie_sub *target, size_t n)
+{
+	uint8_t all = 0;
+	for (size_t i = 0; i < n; i++)
+		all |= target[i].options;
+	return all & SUB_DURABLE;
+}
+
 void route_consign(struct worker *w, unsigned index, struct msg *m, const struct trie_sub *target,
 		   size_t n, struct route_share share)
 {
@@ -169,9 +190,9 @@ void route_consign(struct worker *w, unsigned index, struct msg *m, const struct
 	c->n = n;
 	c->bytes = sizeof(*c) + n * sizeof(target[0]) + msg_size(m);
 	memcpy(c->target, target, n * sizeof(target[0]));
+	c->part = m->qos && has_durable(target, n) ? promise_consign(w) : NULL;
 	charge(to, c->bytes);
-	loop_batch_add(&w->outgoing[index], &c->note, arrived);
-	loop_defer(w->loop, &w->dispatch, dispatch);
+	route_note(w, index, &c->note, arrived);
 }
 
 /* ---- matching ---------------------------------------------------------------------------------
@@ -210,6 +231,8 @@ size_t route_publish(struct worker *w, struct msg *m)
 	for (unsigned i = 0; i < workers; i++) {
 		const size_t n = w->target_n[i];
 		sum += n;
+		if (n && promise_has(w, i))
+			continue;
 		if (n && i == w->index)
 			deliver(w, m, w->target[i], n);
 		else if (n)

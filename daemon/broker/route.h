@@ -12,6 +12,9 @@
 
 /* Returns how many subscriptions matched; a group that shares one counts once. */
 size_t route_publish(struct worker *w, struct msg *m);
+/* Something small goes to another worker with the messages of this turn. */
+void route_note(struct worker *w, unsigned to, struct loop_note *note,
+		void (*run)(struct loop_note *));
 /* A delivery to a member of a shared subscription (share.h); key 0: it is none. */
 struct route_share {
 	uint64_t key;

@@ -3,12 +3,14 @@
  * Sessions: see session.h.
  */
 #include "daemon/broker/session.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/broker/alias.h"
 #include "daemon/broker/bound.h"
 #include "daemon/broker/conn.h"
 #include "daemon/broker/replay.h"
 #include "daemon/broker/share.h"
+#include "daemon/broker/spool_session.h"
 #include "daemon/broker/subscribe.h"
 #include "daemon/broker/will.h"
 #include "daemon/mqtt/topic.h"
@@ -27,7 +29,9 @@ struct session *session_new(struct worker *w, struct str client_id, struct ident
 	s->client_id = str_dup(client_id);
 	s->client_id_n = client_id.n;
 	s->identity = identity_ref(identity);
+	s->is_new = true;
 	inflight_init(&s->out);
+	s->out.gone = spool_row_gone;
 	directory_set(w->broker->directory, client_id, s->handle);
 	return s;
 }
@@ -79,6 +83,7 @@ struct subscription *session_subscription(struct session *s, struct str filter)
 	sub->place = at;
 	sub->filter_n = filter.n;
 	memcpy(sub->filter, filter.p, filter.n);
+	sub->key = topic_is_shared(filter) ? hash_str(filter) : 0;
 	s->shared += topic_is_shared(filter);
 	s->worker->stats.shared += topic_is_shared(filter);
 	s->place[at] = sub;
@@ -89,6 +94,7 @@ struct subscription *session_subscription(struct session *s, struct str filter)
 
 void session_unsubscribed(struct session *s, struct subscription *sub)
 {
+	spool_subscription_end(s, subscription_filter(sub));
 	replay_cancel(s, sub);
 	s->shared -= topic_is_shared(subscription_filter(sub));
 	s->worker->stats.shared -= topic_is_shared(subscription_filter(sub));
@@ -103,33 +109,45 @@ struct trie_sub session_index_entry(const struct session *s, const struct subscr
 	const bool shared = topic_is_shared(subscription_filter(sub));
 	const bool look = sub->identifier || sub->options & SUB_JUDGE || shared;
 	const uint8_t away = shared && !s->conn ? SUB_AWAY : 0;
+	const uint8_t durable = s->sid ? SUB_DURABLE : 0;
 	const uint8_t plain = SUB_QOS | SUB_NO_LOCAL | SUB_RETAIN_AS_PUBLISHED;
 	return (struct trie_sub){
 		.handle = s->handle,
 		.identifier = sub->place,
-		.options = (uint8_t)((sub->options & plain) | (look ? SUB_LOOK : 0) | away),
+		.options =
+			(uint8_t)((sub->options & plain) | (look ? SUB_LOOK : 0) | away | durable),
 	};
 }
 
-/* The index tells whoever chooses among the members of a group that this one is here, or is not. */
-static void mark_presence(struct session *s)
+static void reindex(struct session *s, bool shared_only)
 {
 	struct worker *w = s->worker;
 	struct trie_edit edit;
 	size_t at = 0;
 	struct str filter;
-	if (s->shared == 0)
-		return;
 	worker_leave(w);
 	trie_edit_begin(w->broker->trie, &w->reader, &edit);
 	for (void *value; map_next(&s->subscriptions, &at, &filter, &value);) {
 		const struct subscription *sub = value;
 		const struct trie_sub entry = session_index_entry(s, sub);
 		bool replaced;
-		if (sub->active && topic_is_shared(filter))
+		if (sub->active && (!shared_only || sub->key))
 			CHECK(trie_subscribe(&edit, filter, &entry, &replaced) == 0);
 	}
 	trie_edit_commit(&edit);
+}
+
+/* The index tells whoever chooses among the members of a group that this one is here, or is not. */
+static void mark_presence(struct session *s)
+{
+	if (s->shared)
+		reindex(s, true);
+}
+
+void session_reindex(struct session *s)
+{
+	if (s->subscriptions.n)
+		reindex(s, false);
 }
 
 static void hand_over_list(struct session *s, struct list *deliveries)
@@ -154,11 +172,13 @@ static void hand_over(struct session *s)
 void session_end(struct session *s)
 {
 	struct worker *w = s->worker;
-	CHECK(s->conn == NULL);
+	CHECK(s->conn == NULL && s->joining == NULL);
 	loop_timer_stop(w->loop, &s->expiry);
 	will_publish(s);
 	drop_subscriptions(s);
 	hand_over(s);
+	spool_session_end(s);
+	s->out.gone = NULL;
 	count_waiting(s, (uint64_t)-1);
 	inflight_fini(&s->out);
 	directory_drop(w->broker->directory, session_client_id(s));
@@ -174,6 +194,7 @@ void session_attach(struct session *s, struct conn *c)
 {
 	loop_timer_stop(s->worker->loop, &s->expiry);
 	s->conn = c;
+	s->joining = NULL;
 	c->session = s;
 	s->address = c->peer;
 	mark_presence(s);
@@ -187,10 +208,17 @@ static void expired(struct loop_timer *t)
 	session_end(s);
 }
 
+static void expire_after(struct session *s, uint64_t ms)
+{
+	if (s->expiry_s != UINT32_MAX)
+		loop_timer_start(s->worker->loop, &s->expiry, "session expiry", ms, expired);
+}
+
 void session_detach(struct session *s)
 {
-	struct worker *w = s->worker;
 	s->conn = NULL;
+	s->joining = NULL;
+	s->disconnected_ms = clock_wall_ms();
 	will_due(s);
 	if (s->expiry_s == 0) {
 		session_end(s);
@@ -198,11 +226,30 @@ void session_detach(struct session *s)
 	}
 	count_waiting(s, (uint64_t)-1);
 	inflight_restart(&s->out);
+	s->held = 0;
 	count_waiting(s, 1);
 	mark_presence(s);
-	if (s->expiry_s != UINT32_MAX)
-		loop_timer_start(w->loop, &s->expiry, "session expiry",
-				 s->expiry_s * UINT64_C(1000), expired);
+	spool_session(s);
+	expire_after(s, s->expiry_s * UINT64_C(1000));
+}
+
+void session_wake(struct session *s)
+{
+	const uint64_t now = clock_wall_ms();
+	if (s->disconnected_ms == 0) {
+		/* It was connected when the broker ended. */
+		s->disconnected_ms = now;
+		will_due(s);
+		spool_session(s);
+	} else {
+		will_wake(s);
+	}
+	/* A clock that is behind lets nothing expire. */
+	const uint64_t until = s->disconnected_ms + s->expiry_s * UINT64_C(1000);
+	if (until <= now && s->expiry_s != UINT32_MAX)
+		expired(&s->expiry);
+	else
+		expire_after(s, until - now);
 }
 
 /* ---- rights -----------------------------------------------------------------------------------
@@ -400,6 +447,25 @@ static enum bound queue_bound(const struct session *s)
 							  : BOUND_QUEUED_BYTES;
 }
 
+void session_drop(struct session *s, struct delivery *d)
+{
+	count_waiting(s, (uint64_t)-1);
+	inflight_drop(&s->out, d);
+	count_waiting(s, 1);
+}
+
+void session_drop_aged(struct session *s)
+{
+	const uint64_t max = s->worker->settings->config->broker.max_queued_age / 1000;
+	const uint32_t now_s = (uint32_t)(loop_now_ms(s->worker->loop) / 1000);
+	struct delivery *d;
+	while (max && (d = inflight_oldest(&s->out)) && now_s - d->queued_s > max) {
+		s->worker->stats.dropped_aged++;
+		session_drop(s, d);
+		bound_dropped(s, BOUND_QUEUED_AGE);
+	}
+}
+
 bool session_takes(const struct session *s, const struct msg *m, uint8_t qos)
 {
 	if (qos)
@@ -427,13 +493,37 @@ void session_deliver_shared(struct session *s, struct msg *m, uint8_t qos, bool 
 		bound_dropped(s, queue_bound(s));
 		return;
 	}
-	inflight_push(&s->out, m, qos, retain, ids)->share = share;
+	struct delivery *d = inflight_push(&s->out, m, qos, retain, ids, s->sid != 0);
+	d->share = share;
+	d->queued_s = (uint32_t)(loop_now_ms(s->worker->loop) / 1000);
 	stats->queued++;
 	stats->queued_bytes += msg_size(m);
+	if (!s->sid) {
+		session_pump(s);
+		return;
+	}
+	/* Sent at once it is stored together with its identifier. */
+	s->fresh = d;
 	session_pump(s);
+	if (s->fresh)
+		spool_row(s, s->fresh);
 }
 
-static void send_delivery(struct session *s, struct delivery *d)
+struct delivery *session_restore_delivery(struct session *s, struct msg *m,
+					  const struct body_spool_queue *b,
+					  struct subscription_ids ids)
+{
+	struct delivery *d = inflight_push(&s->out, m, b->qos & SUB_QOS, b->retain, ids, true);
+	d->share = b->share.n ? hash_str(b->share) : 0;
+	d->row->place = b->place;
+	d->row->batch = SPOOL_RESTORED;
+	s->place_last = MAX(s->place_last, b->place);
+	s->worker->stats.queued++;
+	s->worker->stats.queued_bytes += msg_size(m);
+	return d;
+}
+
+static void transmit(struct session *s, struct delivery *d)
 {
 	struct conn *c = s->conn;
 	struct publish_receiver r = {
@@ -443,12 +533,33 @@ static void send_delivery(struct session *s, struct delivery *d)
 		.packet_id = d->packet_id,
 		.ids = {d->ids, d->ids_n},
 	};
+	d->state = d->received ? DELIVERY_RELEASED : DELIVERY_SENT;
 	if (d->received) {
 		conn_send_ack(c, PACKET_PUBREL, d->packet_id, REASON_SUCCESS);
 	} else if (!send_publish(c, d->msg, &r)) {
 		/* Acts as if it had been delivered [MQTT-3.1.2-25]. */
 		s->worker->stats.dropped_large++;
 		inflight_done(&s->out, d);
+	}
+}
+
+static void send_delivery(struct session *s, struct delivery *d)
+{
+	if (!d->row || !spool_row_leaves(s, d))
+		transmit(s, d);
+}
+
+void session_unhold(struct session *s)
+{
+	const uint64_t committed = s->worker->spool.committed;
+	if (!s->conn)
+		return;
+	list_each_safe (it, &s->out.under_way) {
+		struct delivery *d = list_entry(it, struct delivery, node);
+		if (d->state != DELIVERY_HELD || (d->row && d->row->held > committed))
+			continue;
+		s->held--;
+		transmit(s, d);
 	}
 }
 
@@ -478,6 +589,8 @@ enum reason session_acknowledged(struct session *s, enum packet_type type, uint1
 				 enum reason reason)
 {
 	struct delivery *d = inflight_find(&s->out, packet_id);
+	if (d && d->state == DELIVERY_HELD)
+		return REASON_SUCCESS; /* it was not sent; or PUBREC came already */
 	if (type == PACKET_PUBREC) {
 		/* An unknown identifier is answered, so that the client can forget it. */
 		if (!d || d->qos != 2) {
@@ -488,7 +601,8 @@ enum reason session_acknowledged(struct session *s, enum packet_type type, uint1
 		if (!reason_is_error(reason)) {
 			d->received = true;
 			d->state = DELIVERY_RELEASED;
-			conn_send_ack(s->conn, PACKET_PUBREL, packet_id, REASON_SUCCESS);
+			if (!d->row || !spool_row_received(s, d))
+				conn_send_ack(s->conn, PACKET_PUBREL, packet_id, REASON_SUCCESS);
 			return REASON_SUCCESS;
 		}
 	} else if (!d || d->qos != (type == PACKET_PUBACK ? 1 : 2)) {
@@ -503,27 +617,38 @@ enum reason session_acknowledged(struct session *s, enum packet_type type, uint1
 /* ---- QoS 2 from the client --------------------------------------------------------------------
  */
 
-bool session_received(const struct session *s, uint16_t packet_id)
+struct received *session_received(const struct session *s, uint16_t packet_id)
 {
 	for (size_t i = 0; i < s->received_n; i++)
-		if (s->received[i] == packet_id)
-			return true;
-	return false;
+		if (s->received[i].packet_id == packet_id)
+			return &s->received[i];
+	return NULL;
 }
 
-void session_receive(struct session *s, uint16_t packet_id)
+struct received *session_receive(struct session *s, uint16_t packet_id)
 {
 	s->received = mem_grow(s->received, (s->received_n + 1) * sizeof(*s->received));
-	s->received[s->received_n++] = packet_id;
+	s->received[s->received_n] = (struct received){.packet_id = packet_id};
+	return &s->received[s->received_n++];
 }
 
 bool session_release(struct session *s, uint16_t packet_id)
 {
-	for (size_t i = 0; i < s->received_n; i++) {
-		if (s->received[i] != packet_id)
-			continue;
-		s->received[i] = s->received[--s->received_n];
-		return true;
-	}
-	return false;
+	struct received *r = session_received(s, packet_id);
+	if (!r)
+		return false;
+	*r = s->received[--s->received_n];
+	if (s->sid)
+		spool_received_end(s->worker, s->sid, packet_id);
+	return true;
+}
+
+void session_received_done(struct session *s, uint16_t packet_id, bool stored)
+{
+	struct received *r = session_received(s, packet_id);
+	if (!r)
+		return;
+	r->pending = false;
+	if (!stored)
+		session_release(s, packet_id);
 }

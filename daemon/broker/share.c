@@ -6,6 +6,7 @@
 #include "daemon/base/map.h"
 #include "daemon/broker/route.h"
 #include "daemon/broker/session.h"
+#include "daemon/broker/spool_promise.h"
 #include "daemon/broker/subscribe.h"
 #include "daemon/mqtt/topic.h"
 
@@ -48,6 +49,8 @@ void share_matched(void *ctx, const struct trie_group *group)
 static void send_to(struct worker *w, struct msg *m, const struct share_choice *c, unsigned hops)
 {
 	const unsigned to = handle_worker(c->member.handle);
+	if (promise_has(w, to))
+		return;
 	if (to == w->index)
 		share_deliver(w, m, &c->member, c->key, hops);
 	else

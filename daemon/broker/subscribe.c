@@ -6,6 +6,7 @@
 #include "daemon/base/err.h"
 #include "daemon/broker/bound.h"
 #include "daemon/broker/replay.h"
+#include "daemon/broker/spool_session.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/mqtt/topic.h"
 
@@ -109,6 +110,7 @@ static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 		session_unsubscribed(s, sub);
 		return REASON_TOPIC_FILTER_INVALID;
 	}
+	spool_subscription(s, sub);
 	if (wants_retained(asked, existed))
 		replay_start(s, sub); /* runs when SUBACK is on its way */
 	return (enum reason)(options & SUB_QOS);
@@ -119,6 +121,96 @@ static char code_of(const struct conn *c, enum reason reason)
 {
 	return (char)(reason_is_error(reason) && c->version != MQTT_5 ? REASON_UNSPECIFIED_ERROR
 								      : reason);
+}
+
+static enum reason unsubscribe_one(struct conn *c, struct trie_edit *edit, struct str filter)
+{
+	struct session *s = c->session;
+	struct subscription *sub = map_get(&s->subscriptions, filter);
+	if (!sub)
+		return REASON_NO_SUBSCRIPTION_EXISTED;
+	trie_unsubscribe_all(edit, s->handle, &filter, 1);
+	session_unsubscribed(s, sub);
+	return REASON_SUCCESS;
+}
+
+/* ---- answers that wait ------------------------------------------------------------------------
+ */
+
+/* SUBACK or UNSUBACK of a durable session: what it says must be so after an end of ours, too. */
+struct answer {
+	struct spool_wait wait;
+	struct worker *worker;
+	uint64_t conn;
+	enum packet_type type;
+	uint16_t packet_id;
+	struct buf codes;
+	struct buf filters; /* strs_put: of SUBACK */
+	char *why;
+};
+
+static bool must_wait(const struct session *s)
+{
+	return s->sid && s->durability == CONFIG_DURABILITY_FULL;
+}
+
+/* Subscriptions that could not be stored are none. */
+static void take_back(struct conn *c, struct answer *a, enum spool_status status)
+{
+	struct worker *w = c->worker;
+	struct str filters = buf_view(&a->filters), filter;
+	struct trie_edit edit;
+	const enum reason code =
+		status == SPOOL_FULL ? REASON_QUOTA_EXCEEDED : REASON_UNSPECIFIED_ERROR;
+	worker_leave(w);
+	trie_edit_begin(w->broker->trie, &w->reader, &edit);
+	for (size_t i = 0; strs_next(&filters, &filter); i++) {
+		if (reason_is_error((enum reason)(unsigned char)a->codes.p[i]))
+			continue;
+		a->codes.p[i] = code_of(c, code);
+		unsubscribe_one(c, &edit, filter);
+	}
+	trie_edit_commit(&edit);
+}
+
+static void answer_now(struct spool_wait *wait, enum spool_status status)
+{
+	struct answer *a = container_of(wait, struct answer, wait);
+	struct conn *c = conn_find(a->worker, a->conn);
+	if (c && c->state == CONN_OPEN) {
+		if (status != SPOOL_STORED && a->type == PACKET_SUBACK)
+			take_back(c, a, status);
+		struct packet p = {
+			.type = a->type,
+			.props = props_none,
+			.suback = {a->packet_id, buf_view(&a->codes)},
+		};
+		packet_explain(&p, a->why);
+		if (conn_send(c, &p))
+			replay_run(c->session);
+		else
+			conn_close(c, REASON_PACKET_TOO_LARGE, "SUBACK does not fit the client");
+	}
+	buf_fini(&a->codes);
+	buf_fini(&a->filters);
+	free(a->why);
+	free(a);
+}
+
+static void answer_later(struct conn *c, const struct packet *p,
+			 const struct packet_subscription *subscriptions, size_t n)
+{
+	struct answer *a = mem_new(struct answer);
+	a->worker = c->worker;
+	a->conn = c->handle;
+	a->type = p->type;
+	a->packet_id = p->suback.packet_id;
+	buf_str(&a->codes, p->suback.codes);
+	for (size_t i = 0; i < n; i++)
+		strs_put(&a->filters, subscriptions[i].filter);
+	if (props_has(&p->props, PROPERTY_REASON_STRING))
+		a->why = str_dup(p->props.reason_string);
+	spool_wait(&c->worker->spool, &a->wait, answer_now);
 }
 
 enum reason subscribe_received(struct conn *c, const struct packet *p)
@@ -142,20 +234,13 @@ enum reason subscribe_received(struct conn *c, const struct packet *p)
 		.suback = {s->packet_id, str_make(codes, s->n)},
 	};
 	packet_explain(&answer, why);
+	if (must_wait(c->session)) {
+		answer_later(c, &answer, s->subscriptions, s->n);
+		return REASON_SUCCESS;
+	}
 	if (!conn_send(c, &answer))
 		return REASON_PACKET_TOO_LARGE;
 	replay_run(c->session);
-	return REASON_SUCCESS;
-}
-
-static enum reason unsubscribe_one(struct conn *c, struct trie_edit *edit, struct str filter)
-{
-	struct session *s = c->session;
-	struct subscription *sub = map_get(&s->subscriptions, filter);
-	if (!sub)
-		return REASON_NO_SUBSCRIPTION_EXISTED;
-	trie_unsubscribe_all(edit, s->handle, &filter, 1);
-	session_unsubscribed(s, sub);
 	return REASON_SUCCESS;
 }
 
@@ -175,5 +260,9 @@ enum reason unsubscribe_received(struct conn *c, const struct packet *p)
 		.props = props_none,
 		.suback = {u->packet_id, str_make(codes, u->n)},
 	};
+	if (must_wait(c->session)) {
+		answer_later(c, &answer, NULL, 0);
+		return REASON_SUCCESS;
+	}
 	return conn_send(c, &answer) ? REASON_SUCCESS : REASON_PACKET_TOO_LARGE;
 }

@@ -84,7 +84,8 @@ static struct figures figures_of(const struct stats *s, const struct sys *sys)
 	return (struct figures){
 		.stats = *s,
 		.dropped = s->dropped_slow + s->dropped_full + s->dropped_expired +
-			   s->dropped_large + s->dropped_memory,
+			   s->dropped_large + s->dropped_memory + s->dropped_aged +
+			   s->dropped_store,
 		.stored = s->queued + s->retained,
 		.stored_bytes = s->queued_bytes + s->retained_bytes,
 		.disconnected = s->sessions - MIN(s->sessions, s->clients),
@@ -141,8 +142,10 @@ static void publish_one(struct worker *w, const char *topic, const char *payload
 		.qos = 2, /* everyone gets it with the QoS of the subscription */
 		.retain = true,
 	};
+	struct retain_change change;
 	AUTO(msg) m = msg_new(&parts);
-	if (!m || retain_set(w->broker->retain, m, &any) || m->shared.payload.n == 0)
+	if (!m || retain_set(w->broker->retain, m, &any, false, &change) ||
+	    m->shared.payload.n == 0)
 		return;
 	route_publish(w, m);
 }

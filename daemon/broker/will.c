@@ -3,8 +3,10 @@
  * Wills: see will.h.
  */
 #include "daemon/broker/will.h"
+#include "daemon/base/clock.h"
 #include "daemon/broker/replay.h"
 #include "daemon/broker/route.h"
+#include "daemon/broker/spool_session.h"
 #include "daemon/ipc/rec.h"
 
 #include <stdlib.h>
@@ -15,6 +17,7 @@ struct will {
 	uint32_t expiry_s; /* message expiry interval, counted from its publication */
 	bool expires;
 	uint32_t delay_s;
+	uint64_t due_ms; /* wall clock; 0: the client is connected */
 	struct loop_timer timer;
 };
 
@@ -73,10 +76,11 @@ static void tell_denied(struct session *s, const struct msg *m, uint64_t rule)
 	journal_event(&s->worker->journal, EVENT_ACL_DENIED, e.device_id, &e, &detail);
 }
 
-static void route_will(struct worker *w, struct msg *m)
+static void route_will(struct session *s, struct msg *m)
 {
-	if (m->retain && !replay_keep(w, m))
-		retain_drop(w->broker->retain, m->shared.topic);
+	struct worker *w = s->worker;
+	if (m->retain && !replay_keep(w, m, (enum config_durability)s->durability))
+		replay_forget(w, m);
 	route_publish(w, m);
 }
 
@@ -95,7 +99,7 @@ void will_publish(struct session *s)
 	if (will->expires)
 		m->expires_ms = loop_now_ms(w->loop) + will->expiry_s * UINT64_C(1000);
 	if (acl_check(s->identity->acl, &who, ACL_PUBLISH, m->shared.topic, how, &verdict))
-		route_will(w, m);
+		route_will(s, m);
 	else
 		tell_denied(s, m, verdict.rule);
 	will_drop(s);
@@ -103,7 +107,14 @@ void will_publish(struct session *s)
 
 static void delay_over(struct loop_timer *t)
 {
-	will_publish(container_of(t, struct will, timer)->session);
+	struct session *s = container_of(t, struct will, timer)->session;
+	will_publish(s);
+	spool_session(s);
+}
+
+static void publish_after(struct session *s, uint64_t ms)
+{
+	loop_timer_start(s->worker->loop, &s->will->timer, "will delay", ms, delay_over);
 }
 
 void will_due(struct session *s)
@@ -111,9 +122,76 @@ void will_due(struct session *s)
 	struct will *will = s->will;
 	if (!will)
 		return;
+	will->due_ms = clock_wall_ms() + will->delay_s * UINT64_C(1000);
+	if (s->sid && s->expiry_s && s->worker->stopping)
+		return; /* after the start */
 	if (will->delay_s == 0 || s->expiry_s == 0)
 		will_publish(s);
 	else
-		loop_timer_start(s->worker->loop, &will->timer, "will delay",
-				 will->delay_s * UINT64_C(1000), delay_over);
+		publish_after(s, will->delay_s * UINT64_C(1000));
+}
+
+void will_wake(struct session *s)
+{
+	const struct will *will = s->will;
+	const uint64_t now = clock_wall_ms();
+	if (!will)
+		return;
+	/* Not later than it would be due from now, whatever the clock did. */
+	if (will->due_ms > now)
+		publish_after(s, MIN(will->due_ms - now, will->delay_s * UINT64_C(1000)));
+	else
+		publish_after(s, 0);
+}
+
+uint64_t will_due_at(const struct session *s)
+{
+	return s->will ? s->will->due_ms : 0;
+}
+
+/* ---- as the spool keeps it --------------------------------------------------------------------
+ */
+
+void will_save(const struct session *s, struct buf *to)
+{
+	const struct will *will = s->will;
+	if (!will)
+		return;
+	const struct msg *m = will->msg;
+	const size_t n =
+		11 + 3 * 4 + m->shared.topic.n + m->shared.properties.n + m->shared.payload.n;
+	struct out o = out_make(buf_reserve(to, n), n);
+	out_u8(&o, m->qos);
+	out_u8(&o, m->retain);
+	out_u8(&o, will->expires);
+	out_u32le(&o, will->expiry_s);
+	out_u32le(&o, will->delay_s);
+	out_str32le(&o, m->shared.topic);
+	out_str32le(&o, m->shared.properties);
+	out_str32le(&o, m->shared.payload);
+	CHECK(out_ok(&o));
+	to->n += o.need;
+}
+
+void will_load(struct session *s, struct str saved, uint64_t due_ms)
+{
+	struct cur c = cur_of(saved);
+	struct msg_parts parts = {.props = &props_none, .origin = s->handle};
+	struct will *will = mem_new(struct will);
+	parts.qos = cur_u8(&c) & 3;
+	parts.retain = cur_u8(&c);
+	will->expires = cur_u8(&c);
+	will->expiry_s = cur_u32le(&c);
+	will->delay_s = cur_u32le(&c);
+	parts.topic = cur_str32le(&c);
+	parts.properties = cur_str32le(&c);
+	parts.payload = cur_str32le(&c);
+	will->msg = cur_done(&c) ? msg_new(&parts) : NULL;
+	if (!will->msg) {
+		free(will);
+		return;
+	}
+	will->session = s;
+	will->due_ms = due_ms;
+	s->will = will;
 }

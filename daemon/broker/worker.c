@@ -9,11 +9,12 @@
 #include "daemon/broker/conn.h"
 #include "daemon/broker/route.h"
 #include "daemon/broker/session.h"
+#include "daemon/broker/spool_session.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { TICK_MS = 1000 };
+enum { TICK_MS = 1000, SWEEP_SESSIONS = 4096 };
 
 struct acceptor {
 	struct list node;
@@ -99,14 +100,34 @@ static void tell_pauses(struct worker *w)
 	}
 }
 
+/* A piece of all sessions at a time. */
+static void sweep_sessions(struct worker *w)
+{
+	struct session *s = NULL;
+	if (w->settings->config->broker.max_queued_age == 0)
+		return;
+	for (unsigned i = 0; i < SWEEP_SESSIONS && (s = slab_next(&w->sessions, &w->aged)); i++)
+		session_drop_aged(s);
+	if (!s)
+		w->aged = 0;
+}
+
+static void sweep_retained(struct worker *w)
+{
+	retain_sweep(w->broker->retain, &w->sweep, loop_now_ms(w->loop));
+	AUTO_BUF expired = retain_take_expired(w->broker->retain);
+	spool_retain_expired(w, buf_view(&expired));
+}
+
 static void tick(struct loop_timer *t)
 {
 	struct worker *w = container_of(t, struct worker, tick);
 	loop_timer_start(w->loop, t, "tick", TICK_MS, tick);
 	close_blocked(w);
 	tell_pauses(w);
+	sweep_sessions(w);
 	if (w->index == 0)
-		retain_sweep(w->broker->retain, &w->sweep, loop_now_ms(w->loop));
+		sweep_retained(w);
 }
 
 /* ---- listeners --------------------------------------------------------------------------------
@@ -237,6 +258,7 @@ struct worker *worker_new(struct broker *b, unsigned index, struct settings *set
 	list_init(&w->blocked);
 	list_init(&w->paused);
 	list_init(&w->replaying);
+	spool_init(&w->spool, w);
 	journal_init(&w->journal, w->loop, b->loop, b->report);
 	epoch_reader_add(&b->epoch, &w->reader);
 	loop_timer_start(w->loop, &w->tick, "tick", TICK_MS, tick);

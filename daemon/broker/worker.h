@@ -15,6 +15,7 @@
 #include "daemon/broker/sendq.h"
 #include "daemon/broker/settings.h"
 #include "daemon/broker/slab.h"
+#include "daemon/broker/spool.h"
 #include "daemon/broker/stats.h"
 #include "daemon/broker/trie.h"
 #include "daemon/net/listener.h"
@@ -45,6 +46,21 @@ struct broker {
 	unsigned workers;
 	struct worker *worker[WORKERS_MAX];
 	_Atomic unsigned congested; /* workers with too much on the way to them */
+	uint64_t spool_epoch;       /* of this start, for the store */
+	atomic_size_t spooled;      /* bytes for the store that have no answer */
+};
+
+struct promise;
+struct promise_part;
+
+/* The message that is routed, as far as its publisher waits for it (spool_promise.h). */
+struct promising {
+	bool on;
+	struct promise *promise;   /* NULL: nothing is owed so far */
+	struct promise_part *part; /* this worker's; NULL: no row so far */
+	uint64_t sid;
+	uint16_t packet_id;
+	uint64_t skip; /* workers that have it from before the broker's last end, as bits */
 };
 
 /* The last PUBLISH that was encoded, for the next receiver of the same message. */
@@ -97,6 +113,9 @@ struct worker {
 	size_t pick_cap;
 	uint64_t publication; /* counts deliveries; a session's stamp says that it was picked */
 	struct encoded encoded;
+	struct spool spool;
+	struct promising promising;
+	uint32_t aged;         /* sessions that were looked at for messages that are too old */
 	atomic_size_t backlog; /* bytes on the way to this worker */
 	struct journal journal;
 	struct buf gone; /* presence: connections that ended since the last time */

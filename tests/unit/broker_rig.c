@@ -238,6 +238,62 @@ static void *play_store(void *arg)
 	return NULL;
 }
 
+/* ---- the spool --------------------------------------------------------------------------------
+ */
+
+/* One that remembers nothing: it has everything at once and answers so. */
+static void *play_spool(void *arg)
+{
+	const int sock = *(const int *)arg;
+	unsigned char *buf = mem_alloc(FRAME_MAX);
+	struct record m;
+	while (frame_receive(sock, buf, &m) == 0) {
+		struct body_spool b;
+		if (m.type == MSG_SPOOL_GET) {
+			AUTO_FD fd = memfd_make("spool", STR(""));
+			const struct body_spool_state state = {.status = SPOOL_STORED};
+			SEND(sock, SPOOL_STATE, spool_state, m.id, fd, &state);
+		} else if (m.type == MSG_SPOOL && body_spool_get(m.body, &b) == 0) {
+			const struct body_spool_done done = {.seq = b.seq, .status = SPOOL_STORED};
+			SEND(sock, SPOOL_DONE, spool_done, 0, -1, &done);
+		}
+		frame_done(&m);
+	}
+	free(buf);
+	return NULL;
+}
+
+static void hello(int sock, enum process self)
+{
+	const struct body_hello b = {frame_table_hash(), (uint8_t)self};
+	SEND(sock, HELLO, hello, 0, -1, &b);
+}
+
+static void start_spool(struct rig *r)
+{
+	for (unsigned i = 0; i < r->workers; i++) {
+		int pair[2];
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+			fail("socketpair");
+		r->spool[i] = pair[0];
+		hello(r->spool[i], PROCESS_STORE);
+		const struct body_link l = {PROCESS_STORE, (uint16_t)(1 + i)};
+		SEND(r->parent, LINK, link, 0, pair[1], &l);
+		close(pair[1]);
+		if (pthread_create(&r->spool_thread[i], NULL, play_spool, &r->spool[i]))
+			fail("pthread_create");
+	}
+}
+
+static void stop_spool(struct rig *r)
+{
+	for (unsigned i = 0; i < r->workers; i++) {
+		shutdown(r->spool[i], SHUT_RDWR);
+		pthread_join(r->spool_thread[i], NULL);
+		close(r->spool[i]);
+	}
+}
+
 /* ---- the parent -------------------------------------------------------------------------------
  */
 
@@ -245,12 +301,6 @@ static int no_sandbox(struct child *p)
 {
 	(void)p;
 	return 0;
-}
-
-static void hello(int sock, enum process self)
-{
-	const struct body_hello b = {frame_table_hash(), (uint8_t)self};
-	SEND(sock, HELLO, hello, 0, -1, &b);
 }
 
 static int listen_here(uint16_t *port)
@@ -317,6 +367,8 @@ static void give(struct rig *r, const char *settings, int store, unsigned worker
 	}
 	const struct body_link l = {PROCESS_STORE, 0};
 	SEND(r->parent, LINK, link, 0, store, &l);
+	r->workers = workers;
+	start_spool(r);
 	SEND(r->parent, START, start, 0, -1, &(struct body_start){});
 }
 
@@ -357,6 +409,7 @@ static void join_store(struct rig *r)
 	shutdown(r->store, SHUT_RDWR);
 	pthread_join(r->thread, NULL);
 	close(r->store);
+	stop_spool(r);
 }
 
 void rig_store_dies(struct rig *r)
@@ -376,6 +429,7 @@ void rig_store_returns(struct rig *r)
 	const struct body_link l = {PROCESS_STORE, 0};
 	SEND(r->parent, LINK, link, 0, store[1], &l);
 	close(store[1]);
+	start_spool(r);
 	if (pthread_create(&r->thread, NULL, play_store, r))
 		fail("pthread_create");
 }

@@ -30,6 +30,9 @@ struct rig {
 	int store;
 	uint16_t port;
 	pthread_t thread; /* plays the store */
+	unsigned workers;
+	int spool[2]; /* its links to the workers */
+	pthread_t spool_thread[2];
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct buf snapshot; /* entries */
@@ -51,9 +54,9 @@ void rig_rule(struct buf *b, uint64_t id, const char *group_or_null, bool allow,
 	      const char *filter);
 void rig_rule_gone(struct buf *b, uint64_t id);
 
-/* Starts a broker with these settings ("broker.key=value listener.here.key=value ...") and one
- * listener named here, without TLS; snapshot entries are taken from r->snapshot. Returns when it is
- * ready. Password of every device: "secret". */
+/* Starts a broker of one or two workers with these settings ("broker.key=value
+ * listener.here.key=value ...") and one listener named here, without TLS; snapshot entries are
+ * taken from r->snapshot. Returns when it is ready. Password of every device: "secret". */
 void rig_start(struct rig *r, unsigned workers, const char *settings);
 void rig_stop(struct rig *r); /* orderly; checks that it ends with status 0 */
 /* Sends a change and waits for the answer; returns how many connections it closed. */

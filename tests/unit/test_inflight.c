@@ -28,7 +28,7 @@ static struct msg *message(const char *payload, uint32_t expiry_s)
 static void push(struct inflight *f, const char *payload)
 {
 	AUTO(msg) m = message(payload, 0);
-	inflight_push(f, m, 1, false, no_ids);
+	inflight_push(f, m, 1, false, no_ids, false);
 }
 
 static struct delivery *next(struct inflight *f, uint32_t window)
@@ -96,7 +96,7 @@ static void test_released_stays_released(void **state)
 	struct inflight f;
 	AUTO(msg) m = message("x", 0);
 	inflight_init(&f);
-	inflight_push(&f, m, 2, false, no_ids);
+	inflight_push(&f, m, 2, false, no_ids, false);
 	struct delivery *d = next(&f, 1);
 	d->received = true;
 	d->state = DELIVERY_RELEASED;
@@ -152,9 +152,9 @@ static void test_expiry(void **state)
 	inflight_init(&f);
 	AUTO(msg) brief = message("brief", 5);
 	AUTO(msg) lasting = message("lasting", 60);
-	inflight_push(&f, brief, 1, false, no_ids);
-	inflight_push(&f, brief, 1, false, no_ids);
-	inflight_push(&f, lasting, 1, false, no_ids);
+	inflight_push(&f, brief, 1, false, no_ids, false);
+	inflight_push(&f, brief, 1, false, no_ids, false);
+	inflight_push(&f, lasting, 1, false, no_ids, false);
 	/* What went out once is finished whatever its age. */
 	struct delivery *d = inflight_next(&f, 10, 4000, &expired);
 	assert_ptr_equal(d->msg, brief);

@@ -66,10 +66,22 @@ static struct msg *message(const char *topic, const char *payload, uint32_t expi
 	return m;
 }
 
+static int keep(struct retain *r, struct msg *m, const struct retain_limits *limits)
+{
+	struct retain_change change;
+	return retain_set(r, m, limits, false, &change);
+}
+
+static void drop(struct retain *r, struct str topic)
+{
+	struct retain_change change;
+	retain_drop(r, topic, &change);
+}
+
 static int set(struct retain *r, const char *topic, const char *payload)
 {
 	AUTO(msg) m = message(topic, payload, 0);
-	return retain_set(r, m, &plenty);
+	return keep(r, m, &plenty);
 }
 
 /* The number of topics that the filter matches, in pieces; each must come once, as it is now. */
@@ -144,7 +156,7 @@ static void test_random(void **state)
 		compare(r, now);
 	}
 	for (unsigned t = 0; t < TOPICS; t++) {
-		retain_drop(r, str_of(topic_of(t)));
+		drop(r, str_of(topic_of(t)));
 		now[t] = 0;
 	}
 	compare(r, now);
@@ -182,7 +194,7 @@ static void test_changes_during_a_walk(void **state)
 		for (unsigned i = 0; round == 0 && i < 2000; i++) {
 			snprintf(topic, sizeof(topic), "t/%u/x", i);
 			if (i % 3 == 0)
-				retain_drop(r, str_of(topic));
+				drop(r, str_of(topic));
 			else if (i % 2 == 0)
 				set(r, topic, "new");
 			snprintf(topic, sizeof(topic), "t/%u/y", i);
@@ -206,16 +218,16 @@ static void test_limits(void **state)
 	AUTO(msg) d = message("d", "33", 0);
 	AUTO(msg) longer = message("b", "22222", 0);
 	AUTO(msg) empty = message("a", "", 0);
-	assert_int_equal(retain_set(r, a, &few), 0);
-	assert_int_equal(retain_set(r, b, &few), 0);
-	assert_int_equal(retain_set(r, b, &few), 0);
-	assert_int_equal(retain_set(r, d, &few), ERR_LIMIT);
-	assert_int_equal(retain_set(r, longer, &few), ERR_LIMIT);
+	assert_int_equal(keep(r, a, &few), 0);
+	assert_int_equal(keep(r, b, &few), 0);
+	assert_int_equal(keep(r, b, &few), 0);
+	assert_int_equal(keep(r, d, &few), ERR_LIMIT);
+	assert_int_equal(keep(r, longer, &few), ERR_LIMIT);
 	assert_int_equal(retain_size(r).messages, 2);
 	assert_int_equal(retain_size(r).bytes, 2 * each);
-	assert_int_equal(retain_set(r, empty, &few), 0);
-	assert_int_equal(retain_set(r, empty, &few), 0);
-	assert_int_equal(retain_set(r, longer, &few), 0);
+	assert_int_equal(keep(r, empty, &few), 0);
+	assert_int_equal(keep(r, empty, &few), 0);
+	assert_int_equal(keep(r, longer, &few), 0);
 	assert_int_equal(retain_size(r).messages, 1);
 	retain_free(r);
 }
@@ -230,10 +242,10 @@ static void test_expiry(void **state)
 	for (unsigned i = 0; i < 3000; i++) {
 		snprintf(topic, sizeof(topic), i % 2 ? "$d/%u" : "d/%u", i);
 		AUTO(msg) m = message(topic, "x", i % 3 ? 5 : 0);
-		assert_int_equal(retain_set(r, m, &plenty), 0);
+		assert_int_equal(keep(r, m, &plenty), 0);
 	}
 	AUTO(msg) m = message("once", "x", 5);
-	retain_set(r, m, &plenty);
+	keep(r, m, &plenty);
 	assert_int_equal(retain_next(r, STR("once"), &c, 5999, wide, out), 1);
 	msg_unref(out[0]);
 	retain_cursor_fini(&c);
@@ -262,12 +274,77 @@ static void test_memory(void **state)
 	retain_free(r);
 }
 
+/* What whoever stores them has to know. */
+static void test_changes_have_versions(void **state)
+{
+	struct retain *r = retain_new();
+	AUTO(msg) first = message("a/b", "1", 0);
+	AUTO(msg) second = message("a/b", "2", 0);
+	AUTO(msg) empty = message("a/b", "", 0);
+	struct retain_change c;
+	(void)state;
+	retain_number_from(r, 1000);
+	assert_int_equal(retain_set(r, empty, &plenty, true, &c), 0);
+	assert_int_equal(c.version, 0); /* there was none, and is none */
+	assert_int_equal(retain_set(r, first, &plenty, true, &c), 0);
+	assert_int_equal(c.version, 1001);
+	assert_true(c.is_kept && !c.was_stored);
+	assert_int_equal(retain_set(r, second, &plenty, false, &c), 0);
+	assert_int_equal(c.version, 1002);
+	assert_true(c.is_kept && c.was_stored);
+	retain_forget(r, STR("a/b"), 1001); /* another one is there by now */
+	assert_int_equal(retain_size(r).messages, 1);
+	retain_forget(r, STR("a/b"), 1002);
+	assert_int_equal(retain_size(r).messages, 0);
+	assert_int_equal(retain_set(r, first, &plenty, true, &c), 0);
+	assert_int_equal(retain_set(r, empty, &plenty, true, &c), 0);
+	assert_int_equal(c.version, 1005);
+	assert_true(!c.is_kept && c.was_stored);
+	retain_free(r);
+}
+
+static void collect(void *ctx, struct msg *m, uint64_t version)
+{
+	buf_printf(ctx, "%.*s=%.*s@%u ", STR_ARG(m->shared.topic), STR_ARG(m->shared.payload),
+		   (unsigned)version);
+}
+
+static void test_restored(void **state)
+{
+	struct retain *r = retain_new();
+	AUTO(msg) old = message("x", "old", 0);
+	AUTO(msg) brief = message("y", "brief", 5);
+	AUTO(msg) memory = message("z", "not stored", 0);
+	AUTO_BUF found = {0};
+	struct retain_cursor sweep = {0};
+	(void)state;
+	retain_restore(r, old, 7);
+	retain_restore(r, brief, 9);
+	retain_number_from(r, 9);
+	assert_int_equal(keep(r, memory, &plenty), 0);
+	retain_each_stored(r, collect, &found);
+	assert_non_null(strstr(buf_cstr(&found), "x=old@7 "));
+	assert_non_null(strstr(buf_cstr(&found), "y=brief@9 "));
+	assert_null(strstr(buf_cstr(&found), "z="));
+	/* What expires is told, once, with a version of its own. */
+	retain_sweep(r, &sweep, 1000 + 6000);
+	AUTO_BUF expired = retain_take_expired(r);
+	struct cur c = cur_of(buf_view(&expired));
+	assert_int_equal(cur_u64le(&c), 11);
+	assert_true(str_is(cur_str32le(&c), "y"));
+	assert_true(cur_done(&c));
+	assert_int_equal(retain_take_expired(r).n, 0);
+	retain_cursor_fini(&sweep);
+	retain_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random), cmocka_unit_test(test_changes_during_a_walk),
-		cmocka_unit_test(test_limits), cmocka_unit_test(test_expiry),
-		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_random),   cmocka_unit_test(test_changes_during_a_walk),
+		cmocka_unit_test(test_limits),   cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_memory),   cmocka_unit_test(test_changes_have_versions),
+		cmocka_unit_test(test_restored),
 	};
 	return cmocka_run_group_tests_name("retain", tests, NULL, NULL);
 }

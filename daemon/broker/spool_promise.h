@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a publisher is told, and when: an acknowledgement waits until every durable receiver's row,
+ * on whatever worker, is on disk or is not needed any more because that receiver has acknowledged.
+ * Acknowledgements leave a connection in the order of what they answer [MQTT-4.6.0-2,
+ * MQTT-4.6.0-3], so one that owes nothing waits behind one that does. A publisher that owes nothing
+ * is answered at once, at the cost of one look at an empty list.
+ *
+ * A promise belongs to the worker of its publisher and ends there. It has one part for each worker
+ * that stores something for it; a part belongs to that worker until it goes home as a note.
+ * Section 4.3.
+ */
+#pragma once
+
+#include "daemon/broker/conn.h"
+#include "daemon/broker/spool.h"
+
+struct promise {
+	struct list node; /* of the connection's, or in none when that is gone */
+	struct worker *home;
+	uint64_t conn;
+	uint64_t session;
+	uint64_t sid;      /* of a durable publisher of QoS 2; 0: another */
+	atomic_uint parts; /* outstanding; ends at home */
+	enum packet_type type;
+	uint16_t packet_id;
+	bool ready;
+	bool parts_failed;
+	bool follows; /* the publisher sent it again while the first one is still owed */
+	enum reason reason;
+	const char *why; /* or NULL; not freed */
+};
+
+/* A worker's share. */
+struct promise_part {
+	struct spool_wait wait;
+	struct loop_note note;
+	struct promise *promise;
+	struct worker *worker;
+	uint32_t rows; /* in the open batch, and one while more may come */
+	enum spool_status status;
+};
+
+/* One message is routed now: rows that its receivers need are for this publisher. sid: of a durable
+ * publisher of QoS 2, else 0; each worker then stores beside its rows that it has that one. */
+void promise_begin(struct worker *w, uint64_t sid, uint16_t packet_id);
+/* Routing is over. The promise that was made, which the caller hands to promise_owe; NULL: nothing
+ * is owed. */
+struct promise *promise_end(struct worker *w);
+/* A row in the open batch: whose, or NULL when nobody waits. promise_undone() when it is undone
+ * before the batch is sent. */
+struct promise_part *promise_row(struct worker *w);
+void promise_undone(struct promise_part *part);
+/* Another worker has durable receivers: a part for it to take. NULL: nobody waits. */
+struct promise_part *promise_consign(struct worker *w);
+/* That worker has the message from before the broker's last end. */
+static inline bool promise_has(const struct worker *w, unsigned worker)
+{
+	return w->promising.skip >> worker & 1;
+}
+/* Over there: around the routing of what came with the part. */
+void promise_resume(struct worker *w, struct promise_part *part);
+void promise_suspend(struct worker *w);
+
+/* Answers, or puts the answer behind what is owed. p: from promise_end or NULL. */
+void promise_owe(struct conn *c, struct promise *p, enum packet_type type, uint16_t packet_id,
+		 enum reason reason, const char *why);
+/* The same for a PUBREC that is owed already, to an earlier connection or this one. */
+void promise_follow(struct conn *c, uint16_t packet_id);
+/* The connection ends: what is owed is told to nobody. */
+void promise_orphan(struct conn *c);
