@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Renewal over MQTT: see renew.h.
+ * Certificates over MQTT: see renew.h.
  */
 #include "daemon/broker/renew.h"
 #include "certs/csr.h"
@@ -8,6 +8,7 @@
 #include "certs/pem.h"
 #include "daemon/acl/acl.h"
 #include "daemon/base/err.h"
+#include "daemon/base/secret.h"
 #include "daemon/broker/control.h"
 #include "daemon/broker/session.h"
 #include "daemon/net/tls_digest.h"
@@ -20,6 +21,7 @@
 
 enum {
 	CERTIFICATE_MAX = 8192,
+	SECRET_MAX = 1024,
 	ASK_TIMEOUT_MS = 15000,
 	AGAIN_MS = 1000, /* a signature check each time */
 	STATUS_OK = 200,
@@ -32,7 +34,8 @@ struct renewal {
 	uint64_t conn;
 	struct buf topic; /* of the answer */
 	struct buf correlation;
-	struct buf certificate;
+	struct buf certificate; /* of the connection; empty: none */
+	struct buf secret;      /* in its place */
 	struct csr csr;
 	unsigned char csr_hash[SHA256_SIZE];
 	char source[ADDR_TEXT];
@@ -64,6 +67,7 @@ static void renewal_free(struct renewal *r)
 	buf_fini(&r->topic);
 	buf_fini(&r->correlation);
 	buf_fini(&r->certificate);
+	secret_buf_fini(&r->secret);
 	buf_fini(&r->text);
 	free(r);
 }
@@ -168,7 +172,9 @@ static void ask_store(struct loop_note *note)
 	struct renewal *r = container_of(note, struct renewal, note);
 	struct link *store = r->worker->broker->control->store;
 	const struct body_enrol ask = {
-		.what = ENROL_RENEW,
+		.what = r->certificate.n ? ENROL_RENEW : ENROL_FIRST,
+		.user = r->secret.n ? str_of(r->csr.name) : STR(""),
+		.secret = buf_view(&r->secret),
 		.certificate = buf_view(&r->certificate),
 		.source = {r->source, strnlen(r->source, 64)},
 		.name = str_of(r->csr.name),
@@ -184,22 +190,53 @@ static void ask_store(struct loop_note *note)
 
 /* ---- the request: the worker ---------------------------------------------------------------- */
 
-static int read_request(struct renewal *r, struct str payload, struct why *why)
+static int read_form(struct str payload, struct buf *der, struct csr_attributes *attributes,
+		     struct why *why)
 {
-	AUTO_BUF der = {0};
-	struct csr_attributes attributes;
-	if (r->certificate.n > CERTIFICATE_MAX)
-		return why_set(why, ERR_LIMIT, "the certificate is larger than 8192 bytes");
-	if (payload.n > CSR_MAX || csr_der(payload, &der))
+	if (payload.n > CSR_MAX || csr_der(payload, der))
 		return why_set(why, ERR_MALFORMED,
 			       "the payload is no certificate request (PKCS#10) of at most 16 KiB");
-	int err = csr_attributes_read(buf_view(&der), &attributes, why);
+	return csr_attributes_read(buf_view(der), attributes, why);
+}
+
+/* ERR_DENIED: there is none. */
+static int read_authority(struct renewal *r, const struct conn *c,
+			  const struct csr_attributes *attributes, struct why *why)
+{
+	struct str leaf;
+	struct stream_info info;
+	stream_info(c->stream, &info);
+	if (c->has_certificate && stream_peer_chain(c->stream, &leaf, 1) == 1) {
+		if (leaf.n > CERTIFICATE_MAX)
+			return why_set(why, ERR_LIMIT, "the certificate is larger than 8192 bytes");
+		buf_str(&r->certificate, leaf);
+		return csr_renews(attributes, leaf, why);
+	}
+	if (!info.version || !attributes->challenge.n || attributes->challenge.n > SECRET_MAX)
+		return why_set(why, ERR_DENIED,
+			       "a certificate needs TLS, and the one that is renewed or a code in "
+			       "the challengePassword");
+	buf_str(&r->secret, attributes->challenge);
+	return 0;
+}
+
+static int read_request(struct renewal *r, const struct conn *c, struct str payload,
+			struct why *why)
+{
+	AUTO_SECRET der = {0}; /* a code may be in it */
+	struct csr_attributes attributes;
+	int err = read_form(payload, &der, &attributes, why);
 	if (!err)
-		err = csr_renews(&attributes, buf_view(&r->certificate), why);
+		err = read_authority(r, c, &attributes, why);
 	if (!err)
 		err = csr_parse(buf_view(&der), &r->csr, why);
+	if (err)
+		return err;
 	tls_sha256(buf_view(&der), r->csr_hash);
-	return err;
+	if (!str_eq(str_of(r->csr.name), session_who(c->session).device))
+		return why_set(why, ERR_INVALID,
+			       "the common name of the request is not that of this device");
+	return 0;
 }
 
 static bool denied(const struct conn *c, struct str topic, const struct packet *p)
@@ -211,43 +248,33 @@ static bool denied(const struct conn *c, struct str topic, const struct packet *
 	       verdict.rule != 0;
 }
 
-static enum reason refuse(struct conn *c, enum reason reason, const char *phrase, const char **why)
-{
-	conn_event(c, EVENT_ENROL_REFUSED, phrase, NULL);
-	*why = phrase;
-	return reason;
-}
-
-/* Whether this connection may ask at all, now. */
-static enum reason judge(struct conn *c, const struct packet *p, struct str *leaf, const char **why)
-{
-	if (!c->has_certificate || stream_peer_chain(c->stream, leaf, 1) == 0)
-		return refuse(c, REASON_NOT_AUTHORIZED,
-			      "a renewal needs a connection with the certificate", why);
-	if (denied(c, STR(TOPIC_REQUEST), p))
-		return refuse(c, REASON_NOT_AUTHORIZED, "denied by a rule", why);
-	const uint64_t now = loop_now_ms(c->worker->loop);
-	if (c->renewal_ms && now < c->renewal_ms + AGAIN_MS)
-		return refuse(c, REASON_QUOTA_EXCEEDED, "one renewal a second", why);
-	c->renewal_ms = now;
-	return REASON_SUCCESS;
-}
-
 enum reason renew_received(struct conn *c, const struct packet *p, const char **why)
 {
-	struct str leaf;
+	static const char none[] = "a certificate needs TLS and an authority";
+	const uint64_t now = loop_now_ms(c->worker->loop);
 	struct why text = {0};
-	*why = NULL;
-	const enum reason reason = judge(c, p, &leaf, why);
-	if (reason != REASON_SUCCESS)
-		return reason;
-	struct renewal *r = renewal_new(c, p);
-	buf_str(&r->certificate, leaf);
-	if (read_request(r, p->publish.payload, &text)) {
-		conn_event(c, EVENT_ENROL_REFUSED, text.text, NULL);
-		go_back(r, 400, 0, str_of(text.text));
-	} else {
-		loop_post(c->worker->broker->loop, &r->note, ask_store);
+	*why = "denied by a rule";
+	if (denied(c, STR(TOPIC_REQUEST), p)) {
+		conn_event(c, EVENT_ENROL_REFUSED, *why, NULL);
+		return REASON_NOT_AUTHORIZED;
 	}
+	*why = "one request a second";
+	if (c->renewal_ms && now < c->renewal_ms + AGAIN_MS)
+		return REASON_QUOTA_EXCEEDED;
+	c->renewal_ms = now;
+	*why = NULL;
+	struct renewal *r = renewal_new(c, p);
+	const int err = read_request(r, c, p->publish.payload, &text);
+	if (err)
+		conn_event(c, EVENT_ENROL_REFUSED, text.text, NULL);
+	if (err == ERR_DENIED) {
+		renewal_free(r);
+		*why = none;
+		return REASON_NOT_AUTHORIZED;
+	}
+	if (err)
+		go_back(r, 400, 0, str_of(text.text));
+	else
+		loop_post(c->worker->broker->loop, &r->note, ask_store);
 	return REASON_SUCCESS;
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A device renews its certificate over the connection that it has: it publishes a certification
- * request (PEM, DER or base64) to $gw/pki/csr and gets the new certificate with that of its issuer
+ * Certificates over MQTT, for devices that speak no HTTP. A device publishes a certification
+ * request (PEM, DER or base64) to $gw/pki/csr and gets the certificate with that of its issuer
  * (PEM) on its response topic, or on $gw/pki/cert where it names none. Nobody else sees either of
- * the two, and no subscription is needed. It is for the device of the connection's certificate
- * alone; when it may renew, the store decides. What is refused is told in the same place, as
- * "STATUS sentence", with the status that EST would have (RFC 7030, 4.2.3), and to MQTT 5 as the
- * user properties "status" and "retry-after", too.
+ * the two, and no subscription is needed.
+ *
+ * On a connection with a certificate that is a renewal; when it may be, the store decides. On one
+ * over TLS without, it is a first enrolment: the challengePassword of the request carries the
+ * enrolment code or the password of the device. Both are for the connection's own device alone.
+ * What is refused is told in the same place, as "STATUS sentence", with the status that EST would
+ * have (RFC 7030, 4.2.3), and to MQTT 5 as the user properties "status" and "retry-after", too.
  *
  * The worker parses, the control thread asks the store. No access rule is needed; one that denies
  * the topic is obeyed.

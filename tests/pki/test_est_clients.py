@@ -4,7 +4,6 @@ by a code, renews, and ends connected over mutual TLS."""
 
 import base64
 import hashlib
-import shutil
 import subprocess
 
 import pytest
@@ -94,11 +93,9 @@ def test_curl_without_a_file_format(est, sh, tmp_path):
     connects(est, tmp_path / "device.crt", tmp_path / "device.key", "curl-pem")
 
 
-needs_strongswan = pytest.mark.skipif(not shutil.which("pki"), reason="strongswan-pki is not installed")
 STRONGSWAN_KEYS = {"RSA": ("rsa", 2048), "P-256": ("ecdsa", 256), "P-384": ("ecdsa", 384)}
 
 
-@needs_strongswan
 def test_strongswan_fetches_the_authorities(est, sh, tmp_path):
     first_root(sh, est)
     sh(f"pki --estca --url https://localhost:{est.gateway.enrol} --cacert ca.pem --caout told --outform pem")
@@ -106,7 +103,6 @@ def test_strongswan_fetches_the_authorities(est, sh, tmp_path):
     assert told[0].split() == est.root.read_text().split() and len(told) == 2
 
 
-@needs_strongswan
 @pytest.mark.parametrize("kind", STRONGSWAN_KEYS)
 def test_strongswan_enrols_and_renews(est, sh, tmp_path, kind):
     name = f"swan-{kind.lower()}"
@@ -124,7 +120,6 @@ def test_strongswan_enrols_and_renews(est, sh, tmp_path, kind):
     connects(est, tmp_path / "renewed.crt", tmp_path / "device.key", name)
 
 
-@needs_strongswan
 def test_strongswan_waits_for_a_person(make_gateway, sh, tmp_path):
     """It would ask again after Retry-After; here it is ended and asks again when the person has decided."""
     est = Est(make_gateway(set=["enrol.approval=anyone"]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Renewal over MQTT: a request to $gw/pki/csr, the certificate over the same connection; for nobody else, not too
+"""Certificates over MQTT: a request to $gw/pki/csr, the certificate over the same connection; for nobody else, not too
 early, and every refusal in the same place."""
 
 import base64
@@ -151,13 +151,58 @@ def test_one_at_a_time(est, device):
         assert reasons == {1: 0, 2: 0x97}
 
 
-def test_only_with_a_certificate(est, numbers):
+PASSWORD = "long enough for one"
+
+
+@pytest.fixture
+def by_password(est, numbers):
+    """(name, connection over TLS) of a device that has no certificate."""
     name = f"pump-{next(numbers)}"
-    est.gateway.cli("device", "add", name, "--password", input="long enough for one\n")
-    est.gateway.cli("acl", "allow", f"device:{name}", "publish", "$gw/#")
+    est.gateway.cli("device", "add", name, "--password", input=PASSWORD + "\n")
     with mqtt.Client.tls(est.gateway.mqtts, mqtt.V5, ca=est.root) as c:
-        c.connect(name, username=name, password="long enough for one")
-        assert c.publish(REQUEST, est.csr(est.key(), name), 1) == 0x87
+        c.connect(name, username=name, password=PASSWORD)
+        yield name, c
+
+
+@pytest.mark.parametrize("what", ["code", "password"])
+def test_a_first_certificate(est, by_password, what):
+    """From a password over TLS to a certificate, without HTTP."""
+    name, c = by_password
+    key = est.key()
+    secret = est.code(name) if what == "code" else PASSWORD
+    m = ask(c, est.csr(key, name, attributes=[f"challengePassword = {secret}"]))
+    assert status(m) == "200", m.payload
+    with open_as(est, (name, accept(est, m, key), key)):
+        pass
+
+
+def test_a_first_certificate_is_for_oneself(est, by_password, numbers):
+    _, c = by_password
+    other = f"pump-{next(numbers)}"
+    m = ask(c, est.csr(est.key(), other, attributes=[f"challengePassword = {est.code(other)}"]))
+    assert status(m) == "400" and "not that of this device" in m.payload.decode()
+
+
+def test_a_wrong_code(est, by_password):
+    name, c = by_password
+    m = ask(c, est.csr(est.key(), name, attributes=["challengePassword = 00000000-00000000-00000000-00000000"]))
+    assert status(m) == "401"
+
+
+def test_only_with_an_authority(est, by_password):
+    name, c = by_password
+    assert c.publish(REQUEST, est.csr(est.key(), name), 1) == 0x87
+    c.ping()
+    assert "code in the challengePassword" in est.refusals()[-1]
+
+
+def test_no_code_in_the_clear(est, numbers):
+    name = f"pump-{next(numbers)}"
+    est.gateway.cli("device", "add", name, "--password", input=PASSWORD + "\n")
+    with mqtt.Client.tcp(est.gateway.mqtt, mqtt.V5) as c:
+        c.connect(name, username=name, password=PASSWORD)
+        csr = est.csr(est.key(), name, attributes=[f"challengePassword = {est.code(name)}"])
+        assert c.publish(REQUEST, csr, 1) == 0x87
         c.ping()
 
 
