@@ -377,6 +377,7 @@ static json_t *spool_text(const json_t *spool)
 		(double)number_at(bytes, "used") / mib, (double)number_at(bytes, "max") / mib);
 }
 
+/* The bounds as configured are for dashboards: config list shows them with where they come from. */
 static json_t *counted(const json_t *counters)
 {
 	json_t *some = json_object();
@@ -384,7 +385,7 @@ static json_t *counted(const json_t *counters)
 	json_t *value;
 	json_object_foreach((json_t *)(uintptr_t)counters, key, value)
 	{
-		if (json_integer_value(value) != 0)
+		if (json_integer_value(value) != 0 && strncmp(key, "limit.", 6) != 0)
 			json_object_set(some, key, value);
 	}
 	return some;

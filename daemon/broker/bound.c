@@ -37,6 +37,11 @@ static uint64_t value_of(const struct settings *s, const struct config_listener 
 	return value[bound];
 }
 
+uint64_t bound_value(const struct settings *s, enum bound b)
+{
+	return value_of(s, NULL, b);
+}
+
 void bound_count(struct worker *w, enum bound b)
 {
 	uint64_t *counter = (uint64_t *)((char *)&w->stats + counters[b]);

@@ -19,6 +19,9 @@ enum bound {
 };
 const char *bound_name(enum bound b); /* "max-payload" */
 
+/* As configured, of all listeners together. */
+uint64_t bound_value(const struct settings *s, enum bound b);
+
 /* Counts only: where another event tells of it. */
 void bound_count(struct worker *w, enum bound b);
 /* By a connection; every time. */

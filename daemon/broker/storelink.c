@@ -5,6 +5,7 @@
 #include "daemon/broker/storelink.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
+#include "daemon/broker/bound.h"
 #include "daemon/broker/inspect.h"
 #include "daemon/broker/notice.h"
 #include "daemon/broker/presence.h"
@@ -285,7 +286,6 @@ static void add_listeners(const struct control *k, struct limit_stats *sum)
 /* What is counted once for all workers. */
 static void put_shared(struct control *k, struct buf *rec)
 {
-	const struct config_broker *b = &k->settings->config->broker;
 	struct limit_stats limit;
 	struct handshake_stats handshakes;
 	char name[64];
@@ -293,13 +293,15 @@ static void put_shared(struct control *k, struct buf *rec)
 	add_listeners(k, &limit);
 	handshake_pool_stats(k->broker.handshakes, &handshakes);
 	rec_int(rec, "connections.half-open", limit.half_open);
-	rec_int(rec, "limit.connections", b->max_connections);
-	rec_int(rec, "limit.half-open", b->max_half_open);
-	rec_int(rec, "limit.sessions", b->max_sessions);
-	for (unsigned i = LIMIT_OK + 1; i < LIMIT_REFUSALS; i++) {
-		snprintf(name, sizeof(name), "limits.refused.%s",
-			 limit_refusal_name((enum limit_refusal)i));
-		rec_int(rec, name, (int64_t)limit.refused[i]);
+	for (unsigned i = 0; i < BOUNDS; i++) {
+		snprintf(name, sizeof(name), "limit.%s", bound_name((enum bound)i));
+		rec_int(rec, name, (int64_t)bound_value(k->settings, (enum bound)i));
+	}
+	for (enum limit_refusal r = LIMIT_OK + 1; r < LIMIT_REFUSALS; r++) {
+		snprintf(name, sizeof(name), "limit.%s", limit_refusal_name(r));
+		rec_int(rec, name, (int64_t)limit_bound(k->broker.limit, r));
+		snprintf(name, sizeof(name), "limits.refused.%s", limit_refusal_name(r));
+		rec_int(rec, name, (int64_t)limit.refused[r]);
 	}
 	rec_int(rec, "handshakes.resumed", (int64_t)handshakes.resumed);
 	for (unsigned i = 0; i < HANDSHAKE_OUTCOMES; i++) {

@@ -101,7 +101,9 @@ def test_traffic_is_counted(open_gateway):
         assert m["gatehouse_messages_sent_total"][""] >= 7
         assert m["gatehouse_connects_total"][""] >= 1
         assert m["gatehouse_subscriptions"][""] == 1
-        assert m["gatehouse_limit"]["sessions"] == 60000
+        assert m["gatehouse_limit"]["max-sessions"] == 60000
+        assert m["gatehouse_limit"]["publish-rate-per-device"] == 20000
+        assert "limit." not in open_gateway.cli("status").stdout  # people ask `gatehouse config list`
         assert m["gatehouse_received_bytes_total"][""] > 0
         wait_until(lambda: figures(open_gateway)["gatehouse_listener_connections"]["open"] == 1, what="the listener")
         assert figures(open_gateway)["gatehouse_listener_connections"]["mqtts"] == 0
