@@ -13,6 +13,7 @@
 
 struct chain_trust {
 	gnutls_x509_trust_list_t list;
+	struct buf authorities; /* DER, each behind a 32-bit length */
 };
 
 struct chain_trust *chain_trust_new(void)
@@ -25,6 +26,7 @@ struct chain_trust *chain_trust_new(void)
 void chain_trust_free(struct chain_trust *t)
 {
 	gnutls_x509_trust_list_deinit(t->list, 1);
+	buf_fini(&t->authorities);
 	free(t);
 }
 
@@ -51,7 +53,28 @@ int chain_trust_add(struct chain_trust *t, struct str der)
 	/* The list takes it, and frees a second copy of one that it has. */
 	if (gnutls_x509_trust_list_add_cas(t->list, &crt, 1, GNUTLS_TL_NO_DUPLICATES) < 0)
 		return ERR_MALFORMED;
+	const uint32_t n = (uint32_t)der.n;
+	buf_put(&t->authorities, &n, sizeof(n));
+	buf_str(&t->authorities, der);
 	return 0;
+}
+
+/* Of one authority's name and another's bytes. */
+static bool usurps(const struct chain_trust *t, struct str der)
+{
+	struct leaf shown;
+	struct leaf ours;
+	bool named = false;
+	struct cur c = cur_of(buf_view(&t->authorities));
+	if (leaf_read(der, &shown))
+		return true;
+	while (cur_left(&c)) {
+		const struct str one = cur_str32le(&c);
+		if (str_eq(one, der))
+			return false;
+		named |= leaf_read(one, &ours) == 0 && str_eq(ours.subject, shown.subject);
+	}
+	return named;
 }
 
 static bool verify(const struct chain_trust *t, gnutls_x509_crt_t *crt, unsigned n, unsigned flags,
@@ -111,6 +134,11 @@ enum chain_verdict chain_verify_client(const struct chain_trust *t, const struct
 		why_text(why, "the client certificate is not accepted: %s", lint.text);
 		return CHAIN_REFUSED;
 	}
+	for (size_t i = 1; i < n; i++)
+		if (usurps(t, chain[i]))
+			return refuse(why,
+				      "the client certificate is not accepted: an authority of "
+				      "its chain bears the name of another");
 	while (got < n && import_one(chain[got], &crt[got]) == 0)
 		got++;
 	if (got == n)

@@ -28,7 +28,9 @@ enum chain_verdict {
 };
 
 /* Judges a chain (DER, leaf first) as that of a client: signatures, times, 112 bits, and the leaf
- * under LEAF_STRICT (leaf.h), so that no authority and no server's certificate passes. why says
- * what is wrong when it is not CHAIN_GOOD. */
+ * under LEAF_STRICT (leaf.h), so that no authority and no server's certificate passes. Whoever
+ * looks the issuer of a good leaf up by its name finds the one that signed it: an authority that
+ * came along under the name of one that is trusted, and is another, is refused. why says what is
+ * wrong when it is not CHAIN_GOOD. */
 enum chain_verdict chain_verify_client(const struct chain_trust *t, const struct str *chain,
 				       size_t n, struct why *why);

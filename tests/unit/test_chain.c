@@ -13,6 +13,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -153,6 +154,28 @@ static void forged(void **state)
 	unmake(&false_root);
 }
 
+/* An authority that is trusted names one of its own like another that is trusted: who looks the
+ * issuer up by its name would take its devices for those of the other. */
+static void a_name_of_another_authority(void **state)
+{
+	AUTO(chain_trust) trust = chain_trust_new();
+	struct made false_other = make("other", &root, NULL, -DAY_S, DAY_S);
+	struct made m = make("pump-1", &false_other, GNUTLS_KP_TLS_WWW_CLIENT, -60, 60);
+	const struct str chain[] = {der(&m), der(&false_other)};
+	struct why why;
+	(void)state;
+	assert_int_equal(chain_trust_add(trust, der(&root)), 0);
+	assert_int_equal(chain_verify_client(trust, chain, 2, &why), CHAIN_GOOD);
+	assert_int_equal(chain_trust_add(trust, der(&other)), 0);
+	assert_int_equal(chain_verify_client(trust, chain, 2, &why), CHAIN_REFUSED);
+	assert_non_null(strstr(why.text, "bears the name of another"));
+	/* Two of one name that are both trusted are both good: a root and its cross certificate. */
+	assert_int_equal(chain_trust_add(trust, der(&false_other)), 0);
+	assert_int_equal(chain_verify_client(trust, chain, 2, &why), CHAIN_GOOD);
+	unmake(&m);
+	unmake(&false_other);
+}
+
 static void chains_that_are_none(void **state)
 {
 	AUTO(chain_trust) trust = chain_trust_new();
@@ -196,6 +219,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(forged),
+		cmocka_unit_test(a_name_of_another_authority),
 		cmocka_unit_test(chains_that_are_none),
 		cmocka_unit_test(an_envelope_keeps_the_order),
 	};
