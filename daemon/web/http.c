@@ -41,7 +41,7 @@ struct http_connection {
 	uint64_t since_ms; /* when the peer's turn began */
 	struct addr address;
 	struct limit_hold hold;
-	bool established; /* its TLS handshake ended well */
+	struct http_tls_progress tls;
 	bool refused;
 };
 
@@ -343,15 +343,18 @@ static void begin_connection(struct http_server *s, struct MHD_Connection *conne
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	if (info)
-		http_tls_use(info->tls_session, s->config.client_certificates, &c->established);
+		http_tls_use(info->tls_session, s->config.client_certificates, &c->tls);
 }
 
 /* Told before the library closes the socket. */
 static void end_connection(struct http_server *s, struct http_connection *c)
 {
-	if (s->config.tls && !c->established && !c->refused)
+	if (s->config.tls && !c->tls.established && !c->refused)
 		refused(s, c, EVENT_HANDSHAKE_REFUSED,
-			"no TLS, or the client did not go on: it may not trust the certificate");
+			c->tls.hello
+				? "the client does not trust our certificate, or knows no TLS "
+				  "version or cipher that is offered"
+				: "no ClientHello came: the peer speaks no TLS, or said nothing");
 	if (s->limit)
 		limit_release(s->limit, &c->hold);
 	pthread_mutex_lock(&s->lock);

@@ -114,26 +114,25 @@ const char *http_tls_priority(void)
 /* No authorities are named: a client would leave out a certificate of any other, and a person
  * would not be told why. */
 /* The client's Finished is the last message of a handshake that it may fail. The pointer for a
- * session cache, which there is none of, leads to the flag. */
-static int finished(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
-		    const gnutls_datum_t *message)
+ * session cache, which there is none of, leads to the progress. */
+static int watch(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+		 const gnutls_datum_t *message)
 {
-	bool *established = gnutls_db_get_ptr(session);
-	(void)type;
-	(void)when;
+	struct http_tls_progress *p = gnutls_db_get_ptr(session);
 	(void)message;
-	if (incoming)
-		*established = true;
+	if (incoming && type == GNUTLS_HANDSHAKE_CLIENT_HELLO)
+		p->hello = true;
+	if (incoming && type == GNUTLS_HANDSHAKE_FINISHED && when == GNUTLS_HOOK_POST)
+		p->established = true;
 	return 0;
 }
 
-void http_tls_use(gnutls_session_t session, bool ask, bool *established)
+void http_tls_use(gnutls_session_t session, bool ask, struct http_tls_progress *progress)
 {
 	const struct identities *set = atomic_load(&current);
 	gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, set->credentials);
-	gnutls_db_set_ptr(session, established);
-	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_FINISHED, GNUTLS_HOOK_POST,
-					   finished);
+	gnutls_db_set_ptr(session, progress);
+	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH, watch);
 	if (ask)
 		gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
 }

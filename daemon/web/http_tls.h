@@ -19,11 +19,17 @@ void http_tls_set_vault(int fd, unsigned self);
 int http_tls_set_chains(struct str chains);
 
 const char *http_tls_priority(void);
+/* How far a handshake came. */
+struct http_tls_progress {
+	bool hello;       /* a ClientHello arrived: the client speaks TLS */
+	bool established; /* it ended well */
+};
+
 /* Before its handshake: the session shows the chains of now. GnuTLS then chooses between them by
  * what the client knows, which a retrieve function is not told. ask: the client is asked for a
- * certificate, of any authority, and may have none. *established becomes true when the handshake
- * ended well; it must outlive the session. */
-void http_tls_use(gnutls_session_t session, bool ask, bool *established);
+ * certificate, of any authority, and may have none. *progress is zero; it must outlive the session.
+ */
+void http_tls_use(gnutls_session_t session, bool ask, struct http_tls_progress *progress);
 
 enum { HTTP_TLS_CHAIN_MAX = 8, HTTP_TLS_BINDING_MAX = 64 };
 

@@ -59,7 +59,7 @@ def test_what_is_not_tls(events, port):
                 pass
 
     told = events.expect(hello, "handshake.refused", listener=port[1])
-    assert "no TLS" in told["reason"] and told["address"].startswith("127.0.0.1:")
+    assert told["reason"].startswith("no ClientHello came") and told["address"].startswith("127.0.0.1:")
 
 
 def test_a_client_that_does_not_trust_us(events, port):
@@ -70,6 +70,17 @@ def test_a_client_that_does_not_trust_us(events, port):
     hello()
     told = wait_until(lambda: told_of(events, port[1], "127.0.0.2"), what="its event")
     assert told[-1]["event"] == "handshake.refused" and "trust" in told[-1]["reason"]
+
+
+def test_a_client_that_knows_only_old_versions(gateway, events, port):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises((ssl.SSLError, ConnectionResetError)), connect(port[0], "127.0.0.6") as s:
+        context.wrap_socket(s, server_hostname="localhost")
+    told = wait_until(lambda: told_of(events, port[1], "127.0.0.6"), what="its event")
+    assert "version" in told[-1]["reason"]
 
 
 def test_a_handshake_that_ended_well_is_none(gateway, events, port):
