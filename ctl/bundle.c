@@ -3,8 +3,12 @@
  * A bundle: the directory with which a device connects. The key in it was made by this program and
  * is nowhere else.
  */
+#include "certs/key.h"
+#include "certs/p12.h"
 #include "ctl/address.h"
 #include "ctl/ctl.h"
+#include "ctl/examples.h"
+#include "ctl/file.h"
 #include "daemon/base/err.h"
 #include "daemon/base/fd.h"
 #include "daemon/base/mem.h"
@@ -130,21 +134,27 @@ static const char connect_script[] =
 
 static void put_readme(struct buf *out, const struct bundle *b, const char *host, const char *port)
 {
-	buf_printf(out,
-		   "Device %s of the gateway %s, port %s (MQTT 3.1.1 or 5.0 over TLS).\n\n"
-		   "device.key   private key: it exists only here; keep it secret, copy it to the "
-		   "device\n"
-		   "device.crt   certificate with its issuer, valid until %s\n"
-		   "ca.crt       the root certificate by which the device knows the gateway\n"
-		   "client.env   host, port and client identifier as shell variables\n"
-		   "connect.sh   publishes or subscribes with the above:\n\n"
-		   "    ./connect.sh sub 'some/topic/#'\n"
-		   "    ./connect.sh pub some/topic hello\n\n"
-		   "With any other client: give it ca.crt, device.crt and device.key. No user name "
-		   "and no\n"
-		   "password is needed. What the device may do is shown by: gatehouse device show "
-		   "%s\n",
-		   b->device, host, port, text_of(b->certificate, "not_after"), b->device);
+	buf_printf(
+		out,
+		"Device %s of the gateway %s, port %s (MQTT 3.1.1 or 5.0 over TLS).\n\n"
+		"device.key   private key: it exists only here; keep it secret, copy it to the "
+		"device\n"
+		"device.crt   certificate with its issuer, valid until %s\n"
+		"ca.crt       the root certificate by which the device knows the gateway\n"
+		"client.env   host, port and client identifier as shell variables\n"
+		"device.p12   (with --p12) the same under a passphrase, as PKCS#12\n"
+		"examples     for other programs and boards: Paho, MQTT.js, Node-RED, Telegraf, a "
+		"Mosquitto\n"
+		"             bridge, renewal by EST; ESP-IDF, Arduino, Tasmota, Zigbee2MQTT, Home "
+		"Assistant\n"
+		"connect.sh   publishes or subscribes with the above:\n\n"
+		"    ./connect.sh sub 'some/topic/#'\n"
+		"    ./connect.sh pub some/topic hello\n\n"
+		"With any other client: give it ca.crt, device.crt and device.key. No user name "
+		"and no\n"
+		"password is needed. What the device may do is shown by: gatehouse device show "
+		"%s\n",
+		b->device, host, port, text_of(b->certificate, "not_after"), b->device);
 }
 
 /* A line for a shell, whatever the value. */
@@ -160,9 +170,65 @@ static void put_variable(struct buf *out, const char *name, const char *value)
 	buf_puts(out, "'\n");
 }
 
+static int write_p12(const struct bundle *b)
+{
+	AUTO_CHAR path = mem_printf("%s/device.key", b->dir);
+	AUTO_SECRET key = {0};
+	AUTO_BUF der = {0};
+	const char *cause;
+	struct why why;
+	if (!b->p12)
+		return EXIT_OK;
+	if (file_read(path, KEY_FILE_MAX, &key, &cause)) {
+		fprintf(stderr, "gatehouse: %s: %s\n", path, cause);
+		return EXIT_FAILED;
+	}
+	const struct p12_parts parts = {
+		.key = buf_view(&key),
+		.chain = str_of(text_of(b->certificate, "pem")),
+		.roots = str_of(text_of(b->certificate, "roots_pem")),
+		.name = str_of(b->device),
+	};
+	if (p12_make(&parts, b->passphrase, b->legacy ? P12_LEGACY : P12_MODERN, &der, &why)) {
+		fprintf(stderr, "gatehouse: device.p12: %s\n", why.text);
+		return EXIT_FAILED;
+	}
+	return write_file(b->dir, "device.p12", 0600, buf_view(&der));
+}
+
+/* The directory from the root, in what may stand between quotes in any of the examples. */
+static void put_dir(const char *dir, struct buf *out)
+{
+	char *full = realpath(dir, NULL);
+	const char *shown = full ? full : dir;
+	buf_puts(out, strpbrk(shown, "\"'\\\n\t@$`") ? "/path/to/the/bundle" : shown);
+	free(full);
+}
+
+static int write_examples(const struct bundle *b, const struct address *at, const char *est)
+{
+	AUTO_CHAR dir = mem_printf("%s/examples", b->dir);
+	AUTO_BUF place = {0};
+	int status = EXIT_OK;
+	put_dir(b->dir, &place);
+	const struct example_values values = {b->device, at->host, at->port, est, buf_cstr(&place)};
+	if (mkdir(dir, 0755)) {
+		fprintf(stderr, "gatehouse: cannot make %s: %s\n", dir, strerror(errno));
+		return EXIT_FAILED;
+	}
+	for (const struct example *e = examples; e->name && status == EXIT_OK; e++) {
+		AUTO_BUF text = {0};
+		example_put(e, &values, &text);
+		status = write_file(dir, e->name, example_mode(e), buf_view(&text));
+	}
+	return status;
+}
+
 int bundle_write(const struct bundle *b)
 {
 	struct address at;
+	struct address enrol;
+	char authority[ADDRESS_HOST + ADDRESS_PORT + 4];
 	AUTO_BUF env = {0};
 	AUTO_BUF readme = {0};
 	/* "mqtts", or "mqtts+wss" where both are spoken */
@@ -170,6 +236,10 @@ int bundle_write(const struct bundle *b)
 	put_variable(&env, "MQTT_HOST", at.host);
 	put_variable(&env, "MQTT_PORT", at.port);
 	put_variable(&env, "MQTT_CLIENT_ID", b->device);
+	address_choose(b->status, "enrol", NULL, b->host, "8444", &enrol);
+	address_url(&enrol, authority);
+	AUTO_CHAR est = mem_printf("https://%s", authority);
+	put_variable(&env, "EST_URL", est);
 	put_readme(&readme, b, at.host, at.port);
 	const struct {
 		const char *name;
@@ -187,5 +257,6 @@ int bundle_write(const struct bundle *b)
 		if (status != EXIT_OK)
 			return status;
 	}
-	return EXIT_OK;
+	const int status = write_p12(b);
+	return status == EXIT_OK ? write_examples(b, &at, est) : status;
 }

@@ -2,10 +2,12 @@
  *
  * gatehouse device add and set, cert add: keys made here, bundles.
  */
+#include "certs/key.h"
 #include "certs/pem.h"
 #include "certs/request.h"
 #include "ctl/ctl.h"
 #include "ctl/file.h"
+#include "ctl/passphrase.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
@@ -57,7 +59,8 @@ static const char *text_of(const json_t *object, const char *name)
 	return s ? s : "";
 }
 
-static int write_bundle(struct invocation *in, const char *name, const json_t *answer)
+static int write_bundle(struct invocation *in, const char *name, const json_t *answer,
+			struct str passphrase)
 {
 	json_t *status = NULL;
 	if (request_send(in, "GET", "/api/v1/status", NULL, &status) != 200) {
@@ -70,6 +73,9 @@ static int write_bundle(struct invocation *in, const char *name, const json_t *a
 		.host = invocation_local(in, "host"),
 		.certificate = json_object_get(answer, "certificate"),
 		.status = status,
+		.p12 = invocation_switch(in, "p12"),
+		.legacy = invocation_switch(in, "legacy"),
+		.passphrase = passphrase,
 	};
 	const int result = bundle_write(&b);
 	json_decref(status);
@@ -100,14 +106,15 @@ static int add_code(const struct invocation *in, const char *name)
 	return status;
 }
 
-static int finish_add(struct invocation *in, const char *name, const json_t *answer)
+static int finish_add(struct invocation *in, const char *name, const json_t *answer,
+		      struct str passphrase)
 {
 	const char *bundle = invocation_local(in, "bundle");
 	const json_t *certificate = json_object_get(answer, "certificate");
 	const char *chain = text_of(certificate, "pem");
 	int status = EXIT_OK;
 	if (bundle)
-		status = write_bundle(in, name, answer);
+		status = write_bundle(in, name, answer, passphrase);
 	else if (chain[0] && invocation_local(in, "out"))
 		status = write_chain(invocation_local(in, "out"), chain);
 	if (status != EXIT_OK)
@@ -143,6 +150,10 @@ static int check_options(const struct invocation *in)
 		fprintf(stderr, "gatehouse: give either --code, or --bundle or --csr\n");
 		return EXIT_USAGE;
 	}
+	if (invocation_switch(in, "p12") && !invocation_local(in, "bundle")) {
+		fprintf(stderr, "gatehouse: --p12 goes with --bundle, which has the key\n");
+		return EXIT_USAGE;
+	}
 	if (host && !bundle_is_host(host)) {
 		fprintf(stderr, "gatehouse: --host %s: not a host name or an address\n", host);
 		return EXIT_USAGE;
@@ -150,9 +161,15 @@ static int check_options(const struct invocation *in)
 	return EXIT_OK;
 }
 
-static int begin_bundle(struct invocation *in, const char *name, const char *dir, bool *made)
+/* A passphrase for device.p12 first: nothing is issued for a bundle that cannot be whole. */
+static int begin_bundle(struct invocation *in, const char *name, const char *dir, bool *made,
+			struct buf *passphrase)
 {
 	AUTO_SECRET key = {0};
+	if (invocation_switch(in, "p12") &&
+	    !passphrase_ask("Passphrase for device.p12", true, PASSPHRASE_MIN, PASSPHRASE_MAX,
+			    passphrase))
+		return EXIT_USAGE;
 	const int status = make_request(in, name, &key);
 	return status == EXIT_OK ? bundle_begin(dir, buf_view(&key), made) : status;
 }
@@ -163,6 +180,7 @@ static int add(struct invocation *in, const char *name)
 	const char *bundle = invocation_local(in, "bundle");
 	const char *csr = invocation_local(in, "csr");
 	AUTO_CHAR own_name = mem_strdup(name);
+	AUTO_SECRET passphrase = {0};
 	json_t *answer = NULL;
 	bool made = false;
 	int status = check_options(in);
@@ -171,12 +189,12 @@ static int add(struct invocation *in, const char *name)
 	if (status == EXIT_OK && invocation_switch(in, "password"))
 		status = password_take(in, NULL, PASSWORD_MIN);
 	if (status == EXIT_OK && bundle)
-		status = begin_bundle(in, own_name, bundle, &made);
+		status = begin_bundle(in, own_name, bundle, &made, &passphrase);
 	if (status != EXIT_OK)
 		return status;
 	status = request_command(in, &answer);
 	if (status == EXIT_OK)
-		status = finish_add(in, own_name, answer);
+		status = finish_add(in, own_name, answer, buf_view(&passphrase));
 	else if (bundle &&
 		 status != EXIT_UNREACHABLE) /* an answer that was lost may have been yes */
 		bundle_abandon(bundle, made);

@@ -102,6 +102,9 @@ struct bundle {
 	const char *host;          /* NULL: chosen from the listeners in status */
 	const json_t *certificate; /* object of the answer: pem, roots_pem, not_after */
 	const json_t *status;
+	bool p12;              /* also as PKCS#12 */
+	bool legacy;           /* in the form that old programs read */
+	struct str passphrase; /* of it */
 };
 /* Makes the directory, which must be empty or absent, with the key in it: before the gateway is
  * asked, so that no certificate is issued for a key that cannot be kept. EXIT_* after a message. */

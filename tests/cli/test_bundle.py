@@ -15,7 +15,7 @@ from gateway import build, wait_until
 
 USAGE, REFUSED, UNREACHABLE, CONFLICT = 2, 3, 4, 6
 FILES = {"device.key": 0o600, "device.crt": 0o644, "ca.crt": 0o644, "connect.sh": 0o755, "client.env": 0o644,
-         "README": 0o644}
+         "README": 0o644, "examples": 0o755}
 
 
 def openssl(*words, check=True, **options):

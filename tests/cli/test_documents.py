@@ -137,7 +137,7 @@ def test_completion_of_nouns_and_verbs():
 def test_completion_of_options(noun, verb):
     words = [noun, verb] if verb else [noun]
     offered = set(complete(*words, "--"))
-    options = set(re.findall(r"^  (--[a-z-]+)", gatehouse(*words, "--help").stdout, re.M))
+    options = set(re.findall(r"^  (--[a-z0-9-]+)", gatehouse(*words, "--help").stdout, re.M))
     assert options | {"--json", "--help"} <= offered
 
 
