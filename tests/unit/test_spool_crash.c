@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The store is killed in the middle of its work, again and again: what it had answered is there,
- * and of what it had not answered whole batches or nothing. The spool runs in a process of its own;
- * this one is the broker, and looks at the file afterwards.
+ * The store is killed in the middle of its work, or the power goes: what it had answered is there,
+ * and of what it had not answered whole batches or nothing. For the kill the spool runs in a
+ * process of its own, and this one is the broker and looks at the file afterwards. For the power
+ * cut it runs here: whenever a file is synchronised, what is in it is copied to another directory,
+ * which so has what the disk would have if it had been as lazy as it may be.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,11 +17,19 @@
 #include "db/sql.h"
 #include "tests/unit/spool_rig.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { ROUNDS = 12, ANSWERS = 40, UNDER_WAY = 8, PATIENCE_MS = 20000, MILLION = 1000000 };
+enum {
+	ROUNDS = 12,
+	POWER_CUTS = 8,
+	ANSWERS = 40,
+	UNDER_WAY = 8,
+	PATIENCE_MS = 20000,
+	MILLION = 1000000
+};
 
 static void no_event(void *arg, enum event event, const char *reason, struct str detail)
 {
@@ -153,10 +163,10 @@ static void check_worker(struct sql *db, const struct spool_rig *r, unsigned w)
 		0);
 }
 
-static void check_file(struct spool_rig *r)
+static void check_file(struct spool_rig *r, struct scratch *where)
 {
 	struct sql *db;
-	assert_int_equal(sql_open(scratch_file(&r->dir, "spool.db"), SQL_FULL, &db), 0);
+	assert_int_equal(sql_open(scratch_file(where, "spool.db"), SQL_FULL, &db), 0);
 	for (unsigned w = 0; w < RIG_WORKERS; w++)
 		check_worker(db, r, w);
 	sql_close(db);
@@ -185,7 +195,111 @@ static void what_was_answered_survives_a_kill(void **state)
 		assert_int_equal(kill(pid, SIGKILL), 0);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 		wait_broken(r);
-		check_file(r);
+		check_file(r, &r->dir);
+	}
+}
+
+/* ---- the power goes ---- */
+
+static struct {
+	pthread_mutex_t lock;
+	const char *dir; /* NULL: nothing is copied */
+	unsigned copies;
+} disk = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void copy_file(int from, const char *path)
+{
+	static char bytes[64 * KiB];
+	const int to = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	ssize_t n;
+	off_t at = 0;
+	if (to < 0)
+		abort();
+	while ((n = pread(from, bytes, sizeof(bytes), at)) > 0) {
+		if (write(to, bytes, (size_t)n) != n)
+			abort();
+		at += n;
+	}
+	close(to);
+}
+
+/* The file of this descriptor, as it is now, is on the disk that outlives the power cut. */
+static void reach_disk(int fd)
+{
+	char link[64];
+	char path[512];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	const ssize_t n = readlink(link, path, sizeof(path) - 1);
+	path[MAX(n, 0)] = 0;
+	const char *name = strrchr(path, '/');
+	struct stat st;
+	pthread_mutex_lock(&disk.lock);
+	if (disk.dir && name && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		AUTO_CHAR to = mem_printf("%s%s", disk.dir, name);
+		copy_file(fd, to);
+		disk.copies++;
+	}
+	pthread_mutex_unlock(&disk.lock);
+}
+
+/* In place of those of the C library, for SQLite too. */
+int fsync(int fd)
+{
+	reach_disk(fd);
+	return 0;
+}
+
+int fdatasync(int fd)
+{
+	reach_disk(fd);
+	return 0;
+}
+
+/* What is there already. */
+static void begin_disk(struct spool_rig *r, struct scratch *other)
+{
+	AUTO_FD fd = open(scratch_file(&r->dir, "spool.db"), O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(scratch_size(&r->dir, "spool.db-wal"), -1);
+	copy_file(fd, scratch_file(other, "spool.db"));
+}
+
+static void set_disk(const char *dir)
+{
+	pthread_mutex_lock(&disk.lock);
+	disk.dir = dir;
+	pthread_mutex_unlock(&disk.lock);
+}
+
+static void what_was_answered_survives_a_power_cut(void **state)
+{
+	struct spool_rig *r = *state;
+	for (unsigned round = 0; round < POWER_CUTS; round++) {
+		struct scratch other;
+		scratch_make(&other);
+		spool_rig_close(r);
+		begin_disk(r, &other);
+		set_disk(other.path);
+		assert_int_equal(spool_rig_open(r), 0);
+		for (unsigned w = 0; w < RIG_WORKERS; w++) {
+			const uint64_t done = r->worker[w].done;
+			spool_rig_link(r, w);
+			r->worker[w].seq = r->worker[w].done = done;
+		}
+		const uint64_t enough = answered(r) + ANSWERS + 17 * round;
+		const uint64_t end = clock_mono_ms() + PATIENCE_MS;
+		while (answered(r) < enough && clock_mono_ms() < end) {
+			keep_busy(r);
+			loop_turn(r->loop, 20);
+		}
+		assert_true(answered(r) >= enough);
+		set_disk(NULL);
+		assert_true(disk.copies > round);
+		check_file(r, &other);
+		spool_rig_close(r);
+		/* the machine starts again from what the disk has */
+		scratch_remove(&r->dir);
+		r->dir = other;
 	}
 }
 
@@ -205,6 +319,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_was_answered_survives_a_kill, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(what_was_answered_survives_a_power_cut, set_up,
 						tear_down),
 	};
 	signal(SIGPIPE, SIG_IGN);
