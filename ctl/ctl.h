@@ -90,6 +90,7 @@ void print_list(const struct ctl_command *command, const json_t *items);
 void print_status(const json_t *status);
 void print_json_line(const json_t *value);
 void print_event(const json_t *event);
+void print_trace(const json_t *line);
 /* "error: ..." with the field; exit status for that HTTP status. */
 int print_problem(unsigned status, const json_t *problem);
 /* The same about a line of a file of theirs; 0: none. */
@@ -127,6 +128,7 @@ int run_admin_password(struct invocation *in);
 int run_admin_set(struct invocation *in);
 int run_token_add(struct invocation *in);
 int run_ping(struct invocation *in);
+int run_trace(struct invocation *in);
 int run_device_add(struct invocation *in);
 int run_device_set(struct invocation *in);
 int run_cert_add(struct invocation *in);

@@ -447,6 +447,37 @@ void print_event(const json_t *event)
 	puts(buf_cstr(&line));
 }
 
+/* "12:00:01.123 in   pump-1       PUBLISH     id 7, QoS 1, ..." */
+void print_trace(const json_t *line)
+{
+	AUTO_BUF out = {0};
+	const json_t *id = json_object_get(line, "packet_id");
+	const json_t *qos = json_object_get(line, "qos");
+	const char *time = field(line, "time");
+	const bool end = strcmp(field(line, "direction"), "end") == 0;
+	buf_printf(&out, "%s  %-3s  %-16s  %-11s", strlen(time) > 11 ? time + 11 : time,
+		   field(line, "direction"),
+		   field(line, "client_id")[0] ? field(line, "client_id") : field(line, "address"),
+		   end ? "closed" : field(line, "packet"));
+	if (id)
+		buf_printf(&out, "  id=%lld", (long long)json_integer_value(id));
+	if (qos)
+		buf_printf(&out, "  qos=%lld", (long long)json_integer_value(qos));
+	append_pair(&out, "flags", field(line, "flags"));
+	append_pair(&out, "topic", field(line, "topic"));
+	append_pair(&out, "reason", field(line, "reason"));
+	if (field(line, "about")[0])
+		buf_printf(&out, "  %s", field(line, "about"));
+	if (field(line, "properties")[0])
+		buf_printf(&out, "  [%s]", field(line, "properties"));
+	append_pair(&out, "payload", field(line, "payload"));
+	if (!end)
+		buf_printf(&out, "  %lld bytes",
+			   (long long)json_integer_value(json_object_get(line, "size")));
+	make_printable(&out);
+	puts(buf_cstr(&out));
+}
+
 int print_problem(unsigned status, const json_t *problem)
 {
 	return print_problem_of_line(0, status, problem);

@@ -42,6 +42,7 @@ struct op_call {
 	int64_t not_after;    /* wish for the certificate, seconds since 1970; 0: its issuer's */
 	void (*issued)(struct op_call *c, const struct body_issue_done *done); /* issue.c */
 	struct events_waiter waiter;
+	struct trace_waiter trace;
 	struct loop_timer timer;
 	void *state; /* of a handler that waits */
 	void (*state_free)(void *state);
@@ -94,7 +95,8 @@ op_handler op_status_, op_device_list, op_device_show, op_device_add, op_device_
 	op_cert_hold, op_cert_release, op_ca_show, op_ca_crl, op_role_list, op_role_show,
 	op_role_add, op_role_set, op_role_remove, op_acl_list, op_acl_add, op_acl_remove,
 	op_acl_check, op_client_list, op_client_show, op_client_remove, op_event_list,
-	op_config_list, op_config_show, op_config_set, op_setup_code_add;
+	op_config_list, op_config_show, op_config_set, op_setup_code_add, op_trace_start,
+	op_trace_show, op_trace_stop;
 /* People and programs. */
 op_handler op_setup_show, op_setup_add, op_session_add, op_session_show, op_session_list,
 	op_session_remove, op_administrator_list, op_administrator_add, op_administrator_set,

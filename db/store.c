@@ -140,6 +140,13 @@ static int on_renewed(struct link *l, struct record *r)
 	return 0;
 }
 
+static int on_trace_lines(struct link *l, struct record *r)
+{
+	struct body_trace_lines b;
+	return body_trace_lines_get(r->body, &b) ? ERR_MALFORMED
+						 : traces_take(&of(l)->traces, b.lines);
+}
+
 static const link_handler handlers[MSG_COUNT] = {
 	[MSG_TLS_RENEWED] = on_renewed,
 	[MSG_OCSP] = ocsp_asked,
@@ -154,6 +161,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_SNAPSHOT_GET] = on_snapshot_get,
 	[MSG_PRESENCE] = on_presence,
 	[MSG_COUNTERS] = on_counters,
+	[MSG_TRACE_LINES] = on_trace_lines,
 };
 
 /* ---- what the parent tells ---- */
@@ -209,6 +217,7 @@ static void drop_link(struct store *s, enum process peer)
 	if (peer == PROCESS_BROKER) {
 		s->broker_synced = false;
 		presence_reset(&s->presence);
+		traces_use_broker(&s->traces, NULL);
 	}
 	p->generation++;
 	p->link = NULL;
@@ -244,6 +253,8 @@ void store_set_link(struct store *s, enum process peer, int fd)
 		authorities_ask(s);
 	else if (peer != PROCESS_CTL)
 		staples_tell(s, peer);
+	if (peer == PROCESS_BROKER)
+		traces_use_broker(&s->traces, s->peer[peer].link);
 }
 
 void store_set_spool_link(struct store *s, unsigned worker, int fd)
@@ -391,6 +402,7 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 	s->dir_fd = -1;
 	list_init(&s->calls);
 	list_init(&s->login_asks);
+	traces_init(&s->traces, loop);
 	s->guard = guard_new();
 	ocsp_init(s);
 	s->logins = logins_new(loop, settings->password_threads, settings->scram_iterations);
@@ -425,6 +437,7 @@ void store_close(struct store *s)
 	lists_stop(s);
 	expiry_stop(s);
 	ocsp_stop(s);
+	traces_fini(&s->traces);
 	for (enum process p = 0; p < PROCESS_COUNT; p++) {
 		struct link *l = s->peer[p].link;
 		drop_link(s, p);

@@ -23,6 +23,7 @@
 #include "db/spool.h"
 #include "db/sql.h"
 #include "db/timefloor.h"
+#include "db/trace.h"
 
 struct peer {
 	struct link *link;   /* NULL: away */
@@ -70,6 +71,7 @@ struct store {
 	struct spool *spool; /* a thread of its own */
 	struct timefloor floor;
 	struct presence presence;
+	struct traces traces;
 	struct logins *logins;
 	struct peer peer[PROCESS_COUNT];
 	bool broker_synced; /* the broker has a snapshot over this link: deltas mean something */

@@ -20,6 +20,7 @@
 #include "daemon/broker/subscribe.h"
 #include "daemon/broker/takeover.h"
 #include "daemon/broker/throttle.h"
+#include "daemon/broker/trace.h"
 #include "daemon/broker/will.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/mqtt/decode.h"
@@ -178,6 +179,8 @@ static bool one_packet(struct conn *c, const unsigned char *p, size_t n)
 	struct worker *w = c->worker;
 	w->stats.packets_in++;
 	if (c->state == CONN_WAITING) {
+		if (trace_on(c))
+			trace_connect(c, p, n);
 		connect_received(c, p, n);
 		arena_reset(&w->arena);
 		/* An exchange keeps its own copy. */
@@ -189,6 +192,8 @@ static bool one_packet(struct conn *c, const unsigned char *p, size_t n)
 	if (reason != REASON_SUCCESS) {
 		broken_packet(c, p, n, reason);
 	} else {
+		if (trace_on(c))
+			trace_packet(c, false, &packet, n);
 		reason = c->state == CONN_AUTH ? handle_auth(c, &packet) : handle(c, &packet);
 		if (reason_is_error(reason))
 			broken_packet(c, p, n, reason);
@@ -385,6 +390,8 @@ bool conn_send(struct conn *c, struct packet *p)
 	const size_t n = packet_fit(c->version, p, c->packet_max);
 	if (n == 0 || c->state == CONN_CLOSED)
 		return false;
+	if (trace_on(c))
+		trace_packet(c, true, p, n);
 	if (n <= SENDQ_BLOCK) {
 		struct out o = out_make(sendq_room(&c->out, &c->worker->store, n), n);
 		CHECK(packet_encode(c->version, p, &o));
@@ -429,6 +436,12 @@ void conn_send_ack_why(struct conn *c, enum packet_type type, uint16_t packet_id
 		(unsigned char)(type << 4 | (type == PACKET_PUBREL ? 2 : 0)), 2,
 		(unsigned char)(packet_id >> 8), (unsigned char)packet_id};
 	sendq_put(&c->out, &c->worker->store, bytes, sizeof(bytes));
+	if (trace_on(c))
+		trace_packet(c, true,
+			     &(struct packet){.type = type,
+					      .props = props_none,
+					      .ack = {packet_id, REASON_SUCCESS}},
+			     sizeof(bytes));
 	c->worker->stats.packets_out++;
 	conn_wrote(c);
 }
@@ -652,6 +665,8 @@ void conn_close(struct conn *c, enum reason reason, const char *why)
 	say_goodbye(c, reason, why);
 	if (c->state == CONN_OPEN || !c->explained)
 		tell_end(c, reason, why, &detail);
+	if (trace_on(c))
+		trace_closed(c, why);
 	if (c->state == CONN_OPEN) {
 		presence_gone(c);
 		c->worker->stats.clients--;

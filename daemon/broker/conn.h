@@ -80,8 +80,11 @@ struct conn {
 	uint64_t messages_out;
 	uint64_t bytes_in;
 	uint64_t bytes_out;
-	uint64_t told;       /* messages that the store knows of */
-	uint64_t renewal_ms; /* when it last asked for a new certificate (renew.h), 0 = never */
+	uint64_t told;        /* messages that the store knows of */
+	uint64_t renewal_ms;  /* when it last asked for a new certificate (renew.h), 0 = never */
+	uint32_t trace_key;   /* for which trace_mask holds (trace.c) */
+	uint32_t trace_mask;  /* the traces that may want something of it */
+	bool trace_connected; /* its CONNECT was told */
 };
 
 static inline struct conn *conn_find(const struct worker *w, uint64_t handle)

@@ -12,7 +12,11 @@
 #include "daemon/broker/worker.h"
 #include "daemon/ipc/child.h"
 
-enum { CONTROL_VAULTLINKS_MAX = 16, TICKET_MASTER_BYTES = TLS_TICKET_MASTER };
+enum {
+	CONTROL_VAULTLINKS_MAX = 16,
+	CONTROL_TRACES_MAX = 16,
+	TICKET_MASTER_BYTES = TLS_TICKET_MASTER
+};
 
 /* The answer of the vault for the listeners that use one set of certificates. */
 struct chain_ask {
@@ -71,7 +75,12 @@ struct control {
 	uint64_t settled_ms;
 	struct loop_timer settle; /* between the last goodbye and the end */
 	struct sys sys;
-	struct stats told; /* figures as last sent */
+	struct traces *traces; /* that are on; NULL: none */
+	struct trace_lost {
+		uint64_t id;
+		uint32_t n;
+	} trace_lost[CONTROL_TRACES_MAX]; /* lines that the store could not take */
+	struct stats told;                /* figures as last sent */
 	bool collecting;
 	bool presence_anew; /* the store knows of no client */
 	bool registry_loaded;

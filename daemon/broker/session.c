@@ -12,6 +12,7 @@
 #include "daemon/broker/share.h"
 #include "daemon/broker/spool_session.h"
 #include "daemon/broker/subscribe.h"
+#include "daemon/broker/trace.h"
 #include "daemon/broker/will.h"
 #include "daemon/mqtt/topic.h"
 
@@ -409,6 +410,8 @@ static bool send_publish(struct conn *c, struct msg *m, struct publish_receiver 
 	if (!send_cached(c, m, r) && !send_fresh(c, m, r) && !send_without_alias(c, m, r))
 		return false;
 	alias_sent(c, m->shared.topic, r);
+	if (trace_on(c))
+		trace_publish(c, m, r);
 	c->messages_out++;
 	w->stats.messages_out++;
 	w->stats.packets_out++;

@@ -10,6 +10,7 @@
 #include "daemon/broker/notice.h"
 #include "daemon/broker/presence.h"
 #include "daemon/broker/revoke.h"
+#include "daemon/broker/trace.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/ipc/staples.h"
 
@@ -371,8 +372,13 @@ static void broken(struct link *l, const char *why, bool misbehaved)
 }
 
 static const link_handler handlers[MSG_COUNT] = {
-	[MSG_DELTA] = on_delta, [MSG_NOTICE] = notice_received,   [MSG_STAPLES] = staples_received,
-	[MSG_KICK] = on_kick,   [MSG_CLIENT_GET] = inspect_asked,
+	[MSG_DELTA] = on_delta,
+	[MSG_NOTICE] = notice_received,
+	[MSG_STAPLES] = staples_received,
+	[MSG_KICK] = on_kick,
+	[MSG_CLIENT_GET] = inspect_asked,
+	[MSG_TRACE_START] = trace_start_asked,
+	[MSG_TRACE_STOP] = trace_stop_asked,
 };
 
 void storelink_use(struct control *k, int fd)
@@ -393,5 +399,6 @@ void storelink_use(struct control *k, int fd)
 	k->presence_anew = true;
 	k->told = (struct stats){0};
 	report_set_link(&k->report, k->store);
+	trace_stop_all(k);
 	ask_snapshot(k);
 }

@@ -31,6 +31,7 @@ static void carry(struct conn *c, const struct conn *was)
 	c->auth = was->auth;
 	c->proxy = was->proxy;
 	c->explained = was->explained;
+	c->trace_connected = was->trace_connected;
 	c->has_certificate = was->has_certificate;
 	memcpy(c->fingerprint, was->fingerprint, sizeof(c->fingerprint));
 }

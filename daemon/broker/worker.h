@@ -118,6 +118,8 @@ struct worker {
 	uint32_t aged;         /* sessions that were looked at for messages that are too old */
 	atomic_size_t backlog; /* bytes on the way to this worker */
 	struct journal journal;
+	struct trace_feed *trace; /* NULL: no trace is on (trace.h) */
+	uint32_t trace_generation;
 	struct buf gone; /* presence: connections that ended since the last time */
 	uint32_t presence_at;
 	struct stats stats;

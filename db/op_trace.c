@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Live traces: trace.start, trace.show, trace.stop. Main thread of the store.
+ *
+ * trace.start   id int
+ * trace.show    items: list of lines, oldest first; dropped: int, lines that were left out so far;
+ *               ended: null, or why it ended: then it goes on no more, and after the last of its
+ *               lines it is forgotten
+ * trace.stop    id int
+ *
+ * Fields of a line: seq int, time, direction ("in", "out", "end" of the connection), address,
+ * client_id, device, size int, and those of broker/trace_text.h.
+ *
+ * Whoever reads says with `after` what it has; with `wait` the call is held until there is more.
+ */
+#include "db/authorise.h"
+#include "db/ops.h"
+
+enum { FOR_DEFAULT_S = 600, PAGE = 500, WAIT_MAX = 30000 };
+
+/* A topic filter, section 4.7: judged by the broker's rules, which the store does not link. */
+static bool is_filter(struct str s)
+{
+	struct str rest = s;
+	while (rest.p && s.n) {
+		const struct str level = str_split(&rest, '/');
+		const bool wild = memchr(level.p, '#', level.n) || memchr(level.p, '+', level.n);
+		if (wild && (level.n != 1 || (level.p[0] == '#' && rest.p)))
+			return false;
+	}
+	return s.n && str_is_utf8(s) && !memchr(s.p, 0, s.n) && !str_prefix(s, STR("$share/"));
+}
+
+static bool take_subject(struct op_call *c, struct trace_wish *wish)
+{
+	struct str device;
+	int64_t id = 0;
+	const bool client = op_str(c, "client-id", &wish->client_id);
+	const bool topic = op_str(c, "topic", &wish->filter);
+	const bool of_device = op_str(c, "device", &device);
+	if (client + topic + of_device != 1 || (client && wish->client_id.n == 0)) {
+		op_refuse(c, OP_INVALID, "client-id",
+			  "give one of client-id, device and topic: what is to be traced");
+		return false;
+	}
+	if (topic && !is_filter(wish->filter)) {
+		op_refuse(c, OP_INVALID, "topic",
+			  "\"%.*s\" is no topic filter: + and # fill a level, and # is the last; "
+			  "$share/ is not for it",
+			  STR_ARG(wish->filter));
+		return false;
+	}
+	if (of_device && !op_find_device(c, "device", device, &id))
+		return false;
+	wish->device_id = (uint64_t)id;
+	return true;
+}
+
+static void begun(struct trace_waiter *w)
+{
+	op_done(container_of(w, struct op_call, trace));
+}
+
+/* The answer says that nothing is missed from now on. */
+void op_trace_start(struct op_call *c)
+{
+	struct trace_wish wish = {.actor = c->actor};
+	int64_t for_s = FOR_DEFAULT_S;
+	int64_t count = 0;
+	if (!take_subject(c, &wish))
+		return;
+	op_int(c, "for", &for_s);
+	op_int(c, "count", &count);
+	op_bool(c, "payload", &wish.payload);
+	if (for_s == 0) {
+		op_refuse(c, OP_INVALID, "for", "for must be at least one second");
+		return;
+	}
+	wish.for_ms = (uint64_t)for_s * 1000;
+	wish.count = (uint64_t)count;
+	struct trace *x = trace_start(&c->s->traces, &wish);
+	if (!x) {
+		op_refuse(c, OP_TOO_MANY, NULL,
+			  "%d traces are on already: wait until one ends, or end one", TRACES);
+		return;
+	}
+	authorise_audit(c, "ok", wish.payload ? "with payloads" : "");
+	rec_int(&c->result, "id", (int64_t)trace_id(x));
+	c->trace.woken = begun;
+	if (c->s->traces.broker)
+		trace_wait(x, &c->trace);
+	else
+		op_done(c);
+}
+
+static struct trace *find(struct op_call *c)
+{
+	int64_t id = 0;
+	op_int(c, "id", &id);
+	struct trace *x = trace_find(&c->s->traces, (uint64_t)id, c->actor);
+	if (!x)
+		op_refuse(c, OP_NOT_FOUND, "id", "there is no trace %lld of yours: it has ended",
+			  (long long)id);
+	return x;
+}
+
+static void answer(struct op_call *c, struct trace *x)
+{
+	rec_list(&c->result, "items");
+	const size_t n = trace_put(x, PAGE, &c->result);
+	rec_end(&c->result);
+	rec_int(&c->result, "dropped", (int64_t)trace_dropped(x));
+	if (trace_ended(x) && n < PAGE) {
+		rec_text(&c->result, "ended", trace_ended(x));
+		trace_told(x);
+	} else {
+		rec_null(&c->result, "ended");
+	}
+	op_done(c);
+}
+
+static void look(struct op_call *c)
+{
+	struct trace *x = find(c);
+	if (x)
+		answer(c, x);
+}
+
+static void woken(struct trace_waiter *w)
+{
+	look(container_of(w, struct op_call, trace));
+}
+
+static void late(struct loop_timer *t)
+{
+	struct op_call *c = container_of(t, struct op_call, timer);
+	trace_unwait(&c->trace);
+	look(c);
+}
+
+void op_trace_show(struct op_call *c)
+{
+	int64_t after = 0;
+	int64_t wait = 0;
+	AUTO_BUF unused = {0};
+	struct trace *x = find(c);
+	if (!x)
+		return;
+	op_int(c, "after", &after);
+	op_int(c, "wait", &wait);
+	trace_read_up_to(x, (uint64_t)after);
+	if (trace_ended(x) || wait == 0 || trace_put(x, 1, &unused)) {
+		answer(c, x);
+		return;
+	}
+	c->trace.woken = woken;
+	trace_wait(x, &c->trace);
+	loop_timer_start(c->s->loop, &c->timer, "trace wait",
+			 (uint64_t)MIN(wait, (int64_t)WAIT_MAX), late);
+}
+
+void op_trace_stop(struct op_call *c)
+{
+	struct trace *x = find(c);
+	if (!x)
+		return;
+	const uint64_t id = trace_id(x);
+	trace_stop(x);
+	authorise_audit(c, "ok", "");
+	rec_int(&c->result, "id", (int64_t)id);
+	op_done(c);
+}
