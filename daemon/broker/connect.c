@@ -591,10 +591,14 @@ static void begin_session(struct connecting *k, struct session *s, struct identi
 		open_session(c, s, k->k->clean_start, k->present);
 }
 
-/* By what the bounds of one identity count: its device, or the address of those who have none. */
-static uint64_t who_counts(const struct connecting *k)
+/* Counts it for its device; false: that has as many connections as it may. */
+static bool count_device(struct connecting *k)
 {
-	return k->device_id ? k->device_id : addr_key(&k->conn->peer) | UINT64_C(1) << 63;
+	struct limit *l = k->conn->worker->broker->limit;
+	if (k->device_id)
+		return limit_identify(l, &k->conn->hold, k->device_id) == LIMIT_OK;
+	limit_identify_address(l, &k->conn->hold);
+	return true;
 }
 
 static enum reason admit(struct connecting *k)
@@ -613,7 +617,7 @@ static enum reason admit(struct connecting *k)
 	if (r != REASON_SUCCESS || !s)
 		return r; /* without a session: it is on another worker */
 	/* Not before the claim: the connection that is thrown out by it counts no more. */
-	if (limit_identify(b->limit, &c->hold, who_counts(k)) != LIMIT_OK) {
+	if (!count_device(k)) {
 		if (!k->present)
 			session_end(s);
 		return because(k, REASON_QUOTA_EXCEEDED, "max-connections-per-device");

@@ -25,6 +25,8 @@ enum {
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
+/* Marks the keys of those that are known by their address only. */
+#define IDENTITY_ADDRESS (1ull << 63)
 
 struct bucket {
 	uint64_t at_ms; /* 0 = never used: full */
@@ -389,18 +391,26 @@ static void identity_detach(struct limit *l, struct limit_identity *i)
 	trim_idle(l);
 }
 
-static enum limit_refusal identify_locked(struct limit *l, struct limit_hold *hold, uint64_t key)
+static struct limit_identity *identity_of(struct limit *l, uint64_t key)
 {
 	struct limit_identity *i = map_get(&l->identities, MAP_KEY(key));
-	if (i && hold->identity == i)
-		return LIMIT_OK;
-	if (i && full(i->connections, l->set.connections_per_identity))
-		return refuse(l, LIMIT_PER_IDENTITY);
 	if (!i) {
 		i = mem_new(struct limit_identity);
 		i->key = key;
 		map_set(&l->identities, MAP_KEY(key), i);
 	}
+	return i;
+}
+
+static enum limit_refusal identify_locked(struct limit *l, struct limit_hold *hold, uint64_t key,
+					  uint32_t most)
+{
+	const struct limit_identity *known = map_get(&l->identities, MAP_KEY(key));
+	if (known && hold->identity == known)
+		return LIMIT_OK;
+	if (known && full(known->connections, most))
+		return refuse(l, LIMIT_PER_IDENTITY);
+	struct limit_identity *i = identity_of(l, key);
 	identity_attach(l, i);
 	identity_detach(l, hold->identity);
 	hold->identity = i;
@@ -409,11 +419,19 @@ static enum limit_refusal identify_locked(struct limit *l, struct limit_hold *ho
 
 enum limit_refusal limit_identify(struct limit *l, struct limit_hold *hold, uint64_t identity)
 {
-	CHECK(identity != 0);
+	CHECK(identity != 0 && !(identity & IDENTITY_ADDRESS));
 	pthread_mutex_lock(&l->lock);
-	const enum limit_refusal r = identify_locked(l, hold, identity);
+	const enum limit_refusal r =
+		identify_locked(l, hold, identity, l->set.connections_per_identity);
 	pthread_mutex_unlock(&l->lock);
 	return r;
+}
+
+void limit_identify_address(struct limit *l, struct limit_hold *hold)
+{
+	pthread_mutex_lock(&l->lock);
+	identify_locked(l, hold, hold->address | IDENTITY_ADDRESS, 0);
+	pthread_mutex_unlock(&l->lock);
 }
 
 /* ---- publishes: any thread, without the lock --------------------------------------------------

@@ -88,6 +88,8 @@ void limit_connected(struct limit *l, struct limit_hold *hold);
 /* The identity is known; identity is its number or hash, not 0. Moves the count when it already had
  * another one. On refusal the old one stays. */
 enum limit_refusal limit_identify(struct limit *l, struct limit_hold *hold, uint64_t identity);
+/* It has none: for what it publishes its address counts. Their connections have a bound already. */
+void limit_identify_address(struct limit *l, struct limit_hold *hold);
 
 struct limit_pause {
 	uint32_t ms; /* until there is room again */

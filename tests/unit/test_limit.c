@@ -135,6 +135,17 @@ static void identities_are_counted_and_moved(void **state)
 	limit_stats(l, &s);
 	assert_int_equal(s.identities, 2);
 	limit_release(l, &y);
+	/* Without an identity the address has one for publishes, and as many connections as it
+	 * may have anyway. */
+	struct limit_hold more[3] = {{0}};
+	for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+		assert_int_equal(limit_accept(l, &a, &more[i]), LIMIT_OK);
+		limit_identify_address(l, &more[i]);
+	}
+	limit_stats(l, &s);
+	assert_int_equal(s.identities, 2);
+	for (size_t i = 0; i < ARRAY_LEN(more); i++)
+		limit_release(l, &more[i]);
 	assert_int_equal(limit_identify(l, &x, 8), LIMIT_OK);
 	limit_stats(l, &s);
 	assert_int_equal(s.identities, 1);
