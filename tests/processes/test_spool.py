@@ -5,6 +5,7 @@ file that is damaged, a store that stands still, a device that was removed meanw
 import json
 import os
 import pathlib
+import select
 import signal
 
 import pytest
@@ -17,7 +18,7 @@ from told import OPEN, name
 
 SETTINGS = {"listeners": [OPEN], "set": ["broker.workers=2"]}
 LARGE = {"listeners": [OPEN], "set": ["broker.workers=2", "broker.max-queued-messages=100000",
-                                      "broker.max-queued-bytes=256M"]}
+                                      "broker.max-queued-bytes=256M", "broker.publish-bytes-per-device=0"]}
 SMALL = {"listeners": [OPEN], "set": [*LARGE["set"], "store.spool-max-size=16M"]}
 
 
@@ -346,6 +347,37 @@ def test_without_a_store_nothing_is_acknowledged_that_is_not_stored(gw):
     power_cut(gw)
     with durable(gw, r) as c:
         assert [c.message().payload for _ in range(30)] == [b"%d" % n for n in range(1, 31)]
+
+
+def test_a_store_that_falls_behind_stops_its_publishers_and_nobody_else(make_gateway):
+    """64 MiB wait for it at most; then those who would add to it are not read."""
+    gw = make_gateway(**LARGE)
+    gw.cli("acl", "allow", "any", "all", "#")
+    r, topic, n = name(), name(), 200
+    with durable(gw, r) as c:
+        c.subscribe(topic, qos=1)
+    with other(gw) as p, other(gw) as q, other(gw) as live:
+        live.subscribe(f"{topic}/live", qos=1)
+        everything = b"".join(mqtt.publish(topic, b"%08d" % i + b"x" * 500000, 1, i + 1, V5) for i in range(n))
+        view, socket = memoryview(everything), p.wire.socket
+        old = gw.processes()["store"]
+        os.kill(old, signal.SIGSTOP)
+        try:
+            socket.setblocking(False)
+            while len(view) and select.select([], [socket], [], 3)[1]:  # 3 s without room: it is not read
+                view = view[socket.send(view[:1 << 20]):]
+            taken = len(everything) - len(view)
+            assert 60 << 20 < taken < 80 << 20
+            for i in range(10):
+                assert q.publish(f"{topic}/live", b"%d" % i, qos=1) == 0
+                assert live.message().payload == b"%d" % i
+        finally:
+            os.kill(old, signal.SIGCONT)
+        socket.setblocking(True)
+        p.send(view)
+        assert [p.expect(PUBACK, 30).packet_id for _ in range(n)] == list(range(1, n + 1))
+    with durable(gw, r) as c:
+        assert [m.payload[:8] for m in take(c, n)] == [b"%08d" % i for i in range(n)]
 
 
 # -- damage
