@@ -74,6 +74,8 @@ struct control {
 	uint64_t seconds;
 	uint64_t settled_ms;
 	struct loop_timer settle; /* between the last goodbye and the end */
+	struct map revoked;       /* fingerprints on $gw/pki/revoked: revoked.h */
+	bool revoked_full;        /* told */
 	struct sys sys;
 	struct traces *traces; /* that are on; NULL: none */
 	struct trace_lost {

@@ -14,7 +14,8 @@
 struct notice {
 	struct round round;
 	uint64_t device_id;
-	struct msg *msg;
+	struct buf topic;
+	struct buf payload;
 };
 
 /* The subscription through which it comes, NULL: none. */
@@ -31,26 +32,40 @@ static const struct subscription *way_to(struct session *s, const struct msg *m)
 	return NULL;
 }
 
-static void run(struct worker *w, struct round *r)
+static void deliver(struct worker *w, const struct notice *n, struct msg *m)
 {
-	const struct notice *n = container_of(r, struct notice, round);
 	uint32_t at = 0;
-	w->encoded.msg = NULL; /* of a message that was perhaps at the same address */
 	for (struct session *s; (s = slab_next(&w->sessions, &at));) {
 		if (!s->conn || s->identity->device_id != n->device_id)
 			continue;
-		const struct subscription *sub = way_to(s, n->msg);
+		const struct subscription *sub = way_to(s, m);
 		const struct subscription_ids none = {NULL, 0};
 		if (sub)
-			session_deliver(s, n->msg, MIN(sub->options & SUB_QOS, n->msg->qos), false,
-					none);
+			session_deliver(s, m, MIN(sub->options & SUB_QOS, m->qos), false, none);
 	}
+}
+
+/* Each worker has a message of its own: the spool numbers messages by worker. */
+static void run(struct worker *w, struct round *r)
+{
+	const struct notice *n = container_of(r, struct notice, round);
+	const struct msg_parts parts = {
+		.topic = buf_view(&n->topic),
+		.payload = buf_view(&n->payload),
+		.props = &props_none,
+		.qos = 1,
+	};
+	AUTO(msg) m = msg_new(&parts);
+	w->encoded.msg = NULL; /* of a message that was perhaps at the same address */
+	if (m)
+		deliver(w, n, m);
 }
 
 static void done(struct round *r)
 {
 	struct notice *n = container_of(r, struct notice, round);
-	msg_unref(n->msg);
+	buf_fini(&n->topic);
+	buf_fini(&n->payload);
 	free(n);
 }
 
@@ -60,14 +75,10 @@ int notice_received(struct link *l, struct record *r)
 	struct body_notice b;
 	if (body_notice_get(r->body, &b) || b.device_id == 0)
 		return ERR_MALFORMED;
-	const struct msg_parts parts = {
-		.topic = b.topic, .payload = b.payload, .props = &props_none, .qos = 1};
-	struct msg *m = msg_new(&parts);
-	if (!m)
-		return 0;
 	struct notice *n = mem_new(struct notice);
 	n->device_id = b.device_id;
-	n->msg = m;
+	buf_str(&n->topic, b.topic);
+	buf_str(&n->payload, b.payload);
 	round_start(&n->round, &k->broker, run, done);
 	return 0;
 }

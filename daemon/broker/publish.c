@@ -51,6 +51,11 @@ struct answer {
 	const char *why; /* or NULL */
 };
 
+bool publish_reserved(struct str topic)
+{
+	return str_prefix(topic, STR("$gw/pki/"));
+}
+
 /* May this message be taken? */
 static struct answer judge(struct conn *c, const struct packet_publish *p, struct str topic)
 {
@@ -64,9 +69,12 @@ static struct answer judge(struct conn *c, const struct packet_publish *p, struc
 		bound_reached(c, BOUND_PAYLOAD);
 		return (struct answer){REASON_QUOTA_EXCEEDED, "max-payload"};
 	}
-	if (acl_check(s->identity->acl, &who, ACL_PUBLISH, topic, how, &verdict))
+	const bool allowed = acl_check(s->identity->acl, &who, ACL_PUBLISH, topic, how, &verdict);
+	if (allowed && !publish_reserved(topic))
 		return (struct answer){REASON_SUCCESS, NULL};
-	const char *why = verdict.rule ? "denied by a rule" : "no rule allows it";
+	const char *why = allowed        ? "only the gateway publishes there"
+			  : verdict.rule ? "denied by a rule"
+					 : "no rule allows it";
 	tell_denied(c, why, topic, verdict.rule);
 	return (struct answer){REASON_NOT_AUTHORIZED, why};
 }

@@ -7,6 +7,9 @@
 
 #include "daemon/broker/conn.h"
 
+/* Topics of the gateway's own: no rule lets a client publish there. */
+bool publish_reserved(struct str topic);
+
 /* Each returns REASON_SUCCESS, or why the connection has to be closed. */
 enum reason publish_received(struct conn *c, const struct packet *p);
 enum reason acknowledge_received(struct conn *c, const struct packet *p);

@@ -99,6 +99,8 @@ struct registry {
 	uint64_t version; /* last one given to a subject */
 	struct state state;
 	struct device anonymous;
+	struct buf status; /* for registry_take_status; the control thread's */
+	bool status_whole;
 };
 
 struct identity *identity_ref(struct identity *id)
@@ -267,14 +269,27 @@ static int take_device(struct registry *r, struct state *s, bool gone, struct st
 	return 0;
 }
 
+/* Good ones matter only when they were not before. */
+static void note_status(struct registry *r, const struct body_reg_cert *b, bool gone,
+			const struct certificate *old)
+{
+	struct registry_status e = {.status = gone ? CERT_GOOD : b->status,
+				    .reason = b->reason,
+				    .revoked_at = (int64_t)b->revoked_at};
+	if (e.status == CERT_GOOD && (!old || old->status == CERT_GOOD))
+		return;
+	memcpy(e.fingerprint, b->fingerprint.p, STREAM_FINGERPRINT);
+	buf_put(&r->status, &e, sizeof(e));
+}
+
 static int take_certificate(struct registry *r, struct state *s, bool gone, struct str body,
 			    struct registry_change *change)
 {
 	struct body_reg_cert b;
-	(void)r;
 	if (body_reg_cert_get(body, &b) || b.fingerprint.n != STREAM_FINGERPRINT)
 		return ERR_MALFORMED;
 	struct certificate *old = map_get(&s->certificates, b.fingerprint);
+	note_status(r, &b, gone, old);
 	if (old && old->status == CERT_GOOD &&
 	    (gone || b.status != CERT_GOOD || b.device_id != old->device_id ||
 	     (int64_t)b.not_after_at < old->not_after))
@@ -426,6 +441,7 @@ void registry_free(struct registry *r)
 	if (r->anonymous.identity)
 		identity_unref(r->anonymous.identity);
 	free(r->anonymous.name);
+	buf_fini(&r->status);
 	pthread_mutex_destroy(&r->cache);
 	pthread_rwlock_destroy(&r->lock);
 	free(r);
@@ -441,7 +457,11 @@ int registry_load(struct registry *r, uint64_t seq, struct str entries,
 {
 	struct state fresh = {0};
 	struct registry_change ignored = {0};
+	r->status.n = 0;
+	r->status_whole = true;
 	if (take_entries(r, &fresh, entries, &ignored)) {
+		r->status.n = 0;
+		r->status_whole = false;
 		state_fini(&fresh);
 		return ERR_MALFORMED;
 	}
@@ -472,6 +492,15 @@ int registry_apply(struct registry *r, uint64_t seq, struct str entries,
 	pthread_rwlock_unlock(&r->lock);
 	*change = c;
 	return err;
+}
+
+bool registry_take_status(struct registry *r, struct buf *out)
+{
+	const bool whole = r->status_whole;
+	buf_str(out, buf_view(&r->status));
+	buf_fini(&r->status);
+	r->status_whole = false;
+	return whole;
 }
 
 /* ---- readers ----------------------------------------------------------------------------------

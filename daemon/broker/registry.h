@@ -49,6 +49,18 @@ int registry_load(struct registry *r, uint64_t seq, struct str entries,
 int registry_apply(struct registry *r, uint64_t seq, struct str entries,
 		   struct registry_change *change);
 
+/* What became of a certificate. */
+struct registry_status {
+	unsigned char fingerprint[STREAM_FINGERPRINT];
+	uint8_t status; /* enum cert_status */
+	uint8_t reason;
+	int64_t revoked_at; /* seconds since 1970 */
+};
+/* Control thread. Appends, as an array of struct registry_status, what has changed since the last
+ * call: certificates that became revoked (or on hold, or superseded) and that became good again.
+ * True: a snapshot came; these are all that are not good. */
+bool registry_take_status(struct registry *r, struct buf *out);
+
 /* Any thread from here on. */
 
 /* Moves whenever an identity may have to be asked for anew. One atomic load. */

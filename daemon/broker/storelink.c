@@ -10,6 +10,7 @@
 #include "daemon/broker/notice.h"
 #include "daemon/broker/presence.h"
 #include "daemon/broker/revoke.h"
+#include "daemon/broker/revoked.h"
 #include "daemon/broker/trace.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/ipc/staples.h"
@@ -80,6 +81,7 @@ static void bite(struct control *k, const struct registry_change *change, struct
 	list_init(&b->owed);
 	while (!list_empty(owed))
 		list_append(&b->owed, &take_owed(owed)->node);
+	revoked_update(k);
 	if (change->authorities && k->serving)
 		control_progress(k);
 	round_start(&b->round, &k->broker, bite_run, bite_done);

@@ -4,6 +4,7 @@
  */
 #include "daemon/broker/will.h"
 #include "daemon/base/clock.h"
+#include "daemon/broker/publish.h"
 #include "daemon/broker/replay.h"
 #include "daemon/broker/route.h"
 #include "daemon/broker/spool_session.h"
@@ -98,7 +99,8 @@ void will_publish(struct session *s)
 	struct acl_verdict verdict;
 	if (will->expires)
 		m->expires_ms = loop_now_ms(w->loop) + will->expiry_s * UINT64_C(1000);
-	if (acl_check(s->identity->acl, &who, ACL_PUBLISH, m->shared.topic, how, &verdict))
+	if (acl_check(s->identity->acl, &who, ACL_PUBLISH, m->shared.topic, how, &verdict) &&
+	    !publish_reserved(m->shared.topic))
 		route_will(s, m);
 	else
 		tell_denied(s, m, verdict.rule);

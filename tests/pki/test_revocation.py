@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates on hold, and what becomes of a will when a certificate is revoked."""
 
+import json
 import ssl
 import subprocess
 
@@ -88,6 +89,39 @@ def test_a_will_of_a_stolen_key_is_not_published(gateway, reason, published):
     watcher.publish(f"will/{reason}/end", "end")
     assert watcher.message().payload == (b"gone" if published else b"end")
     watcher.close()
+
+
+def test_the_list_for_edges(make_gateway):
+    """Retained on $gw/pki/revoked/FINGERPRINT while it is not good; nobody reads or writes there without right."""
+    gw = make_gateway()
+    fps = {}
+    for name in ("edge", "one", "two"):
+        gw.bundle(name)
+        fps[name] = fingerprint(gw, name)
+    gw.cli("acl", "allow", "device:edge", "all", "$gw/pki/revoked/#")
+    gw.cli("cert", "revoke", "--device", "one", "--reason", "key-compromise")
+    edge = opened(gw, gw.dir / "bundles" / "edge")
+    stranger = opened(gw, gw.dir / "bundles" / "two")
+    assert stranger.subscribe("$gw/pki/revoked/#", check=False)[0] == 0x87
+    stranger.close()
+    edge.subscribe("$gw/pki/revoked/#", qos=1)
+    m = edge.message()
+    said = json.loads(m.payload)
+    assert m.topic == f"$gw/pki/revoked/{fps['one']}" and m.retain
+    assert (said["status"], said["reason"]) == ("revoked", "key-compromise") and said["at"].startswith("20")
+    gw.cli("cert", "hold", fps["two"])
+    m = edge.message()
+    assert m.topic == f"$gw/pki/revoked/{fps['two']}" and json.loads(m.payload)["status"] == "hold"
+    gw.cli("cert", "release", fps["two"])
+    m = edge.message()
+    assert m.topic == f"$gw/pki/revoked/{fps['two']}" and m.payload == b""
+    assert edge.publish(f"$gw/pki/revoked/{fps['edge']}", "forged", 1, retain=True) == 0x87
+    gw.restart()
+    edge = opened(gw, gw.dir / "bundles" / "edge")
+    edge.subscribe("$gw/pki/revoked/#")
+    assert edge.message().topic == f"$gw/pki/revoked/{fps['one']}"
+    edge.ping()
+    edge.close()
 
 
 def test_a_compromised_key_is_refused_for_ever(gateway, tmp_path):

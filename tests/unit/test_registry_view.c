@@ -244,6 +244,42 @@ static void test_conditions(void **state)
 	assert_int_equal(registry_apply(f->r, f->seq + 1, buf_view(&b), &change), ERR_MALFORMED);
 }
 
+static size_t statuses(struct fixture *f, struct registry_status *first, bool whole)
+{
+	AUTO_BUF b = {0};
+	assert_int_equal(registry_take_status(f->r, &b), whole);
+	if (b.n)
+		memcpy(first, b.p, sizeof(*first));
+	return b.n / sizeof(*first);
+}
+
+static void test_status_changes(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_BUF b = {0};
+	struct registry_status e;
+	struct registry_change change;
+	assert_int_equal(statuses(f, &e, true), 0); /* all of the snapshot are good */
+	certificate(&b, 'a', 1, CERT_GOOD, 2000);
+	certificate(&b, 'z', 1, CERT_GOOD, 2000);
+	apply(f, &b);
+	assert_int_equal(statuses(f, &e, false), 0);
+	certificate(&b, 'a', 1, CERT_HOLD, 2000);
+	apply(f, &b);
+	assert_int_equal(statuses(f, &e, false), 1);
+	assert_int_equal(e.status, CERT_HOLD);
+	assert_int_equal(e.fingerprint[0], 'a');
+	certificate(&b, 'a', 1, CERT_GOOD, 2000);
+	apply(f, &b);
+	assert_int_equal(statuses(f, &e, false), 1);
+	assert_int_equal(e.status, CERT_GOOD);
+	certificate(&b, 'a', 1, CERT_GOOD, 2000);
+	certificate(&b, 'b', 1, CERT_REVOKED, 2000);
+	assert_int_equal(registry_load(f->r, 7, buf_view(&b), &change), 0);
+	assert_int_equal(statuses(f, &e, true), 1);
+	assert_int_equal(e.fingerprint[0], 'b');
+}
+
 static void test_grace(void **state)
 {
 	struct fixture *f = *state;
@@ -300,6 +336,7 @@ int main(void)
 		TEST(test_generation),
 		TEST(test_conditions),
 		TEST(test_grace),
+		TEST(test_status_changes),
 		TEST(test_certificate_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
