@@ -29,9 +29,14 @@ interface Entry extends MenuEntry {
 const entries: Entry[] = [
   { href: "/", title: text.menu.overview, load: () => import("./pages/overview") },
   { href: "/devices", title: text.menu.devices, load: () => import("./pages/devices") },
+  { href: "/certificates", title: text.menu.certificates, load: () => import("./pages/certificates") },
+  { href: "/access", title: text.menu.access, load: () => import("./pages/access") },
+  { href: "/events", title: text.menu.anomalies, load: () => import("./pages/events") },
+  { href: "/gateway", title: text.menu.gateway, load: () => import("./pages/gateway") },
 ];
 const hidden: Entry[] = [
   { href: "/add-device", title: text.devices.add, load: () => import("./pages/add-device") },
+  { href: "/account", title: text.menu.account, load: () => import("./pages/account") },
 ];
 
 function entryOf(place: Place): Entry | undefined {

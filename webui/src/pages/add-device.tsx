@@ -19,6 +19,7 @@ import { useEvents } from "../live";
 import { text } from "../text";
 import type { DeviceDetail, GatewayEvent, Status } from "../types";
 import { Alert, Badge, Copy, Input, Link, Trouble, useAction, useLoad, wrong } from "../ui/kit";
+import { download } from "../ui/pages";
 import { Qr } from "../ui/qr";
 import { words } from "./device";
 
@@ -236,15 +237,6 @@ function Form({ done }: { done: (m: Made) => void }) {
   );
 }
 
-function download(name: string, content: string): void {
-  const url = URL.createObjectURL(new Blob([content], { type: "application/x-pem-file" }));
-  const a = document.createElement("a");
-  a.href = url;
-  a.download = name;
-  a.click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
-}
-
 function Snippets({ list }: { list: Snippet[] }) {
   return (
     <section class="card stack" aria-label={t.programs}>
@@ -288,7 +280,7 @@ function FilesKit({ files }: { files: { name: string; content: string }[] }) {
       <Alert tone="warn">{t.filesOnce}</Alert>
       <div class="row">
         {files.map((f) => (
-          <button key={f.name} onClick={() => download(f.name, f.content)}>
+          <button key={f.name} onClick={() => download(f.name, f.content, "application/x-pem-file")}>
             {t.download(f.name)}
           </button>
         ))}

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may do what: rules, roles, and why something is allowed or not.
+import { useState } from "preact/hooks";
+import type { PageProps } from "../app";
+import { del, get, post, segment, type Page } from "../api";
+import { may } from "../session";
+import { text } from "../text";
+import type { Rule } from "../types";
+import {
+  Alert,
+  Badge,
+  Dialog,
+  Empty,
+  Field,
+  Input,
+  Table,
+  Trouble,
+  useAction,
+  useLoad,
+  wrong,
+  type Column,
+} from "../ui/kit";
+import { tabOf, Tabs, usePages } from "../ui/pages";
+import { toast } from "../ui/toast";
+
+const t = text.access;
+
+interface Role {
+  name: string;
+  note: string;
+  device_count: number;
+  rule_count: number;
+}
+
+interface Reason {
+  rule: number;
+  part: string;
+  text: string;
+  because: string;
+}
+
+interface Verdict {
+  verdict: "allowed" | "denied" | "allowed in part";
+  rule: number | null;
+  reasons: Reason[];
+}
+
+const actions = ["publish", "subscribe", "receive"];
+
+function Select(props: { label: string; value: string; set: (v: string) => void; options: string[] }) {
+  return (
+    <Field label={props.label}>
+      {(a) => (
+        <select {...a} value={props.value} onChange={(e) => props.set(e.currentTarget.value)}>
+          {props.options.map((o) => (
+            <option key={o}>{o}</option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
+
+function AddRule({ close, done }: { close: () => void; done: () => void }) {
+  const [effect, setEffect] = useState("allow");
+  const [subject, setSubject] = useState("");
+  const [action, setAction] = useState("publish");
+  const [filter, setFilter] = useState("");
+  const [priority, setPriority] = useState("0");
+  const [qos, setQos] = useState("");
+  const [networks, setNetworks] = useState("");
+  const act = useAction();
+  const e = act.error;
+  const submit = (event: Event) => {
+    event.preventDefault();
+    act.run(async () => {
+      const list = networks.split(/[\s,]+/).filter((n) => n !== "");
+      await post("/acl", {
+        effect,
+        subject,
+        action,
+        filter,
+        priority: 1000 + Number(priority),
+        ...(qos ? { qos } : {}),
+        ...(list.length > 0 ? { networks: list } : {}),
+      });
+      toast(t.added);
+      done();
+      close();
+    });
+  };
+  const fields = ["subject", "filter", "priority", "qos", "networks"];
+  return (
+    <Dialog title={t.add} close={close}>
+      <form class="form" onSubmit={submit}>
+        <Select label={t.effect} value={effect} set={setEffect} options={["allow", "deny"]} />
+        <Input
+          label={t.subject}
+          hint={t.subjectHint}
+          value={subject}
+          set={setSubject}
+          error={wrong(e, "subject")}
+          required
+          autofocus
+        />
+        <Select label={t.action} value={action} set={setAction} options={[...actions, "all"]} />
+        <Input
+          label={t.filter}
+          hint={t.filterHint}
+          value={filter}
+          set={setFilter}
+          error={wrong(e, "filter")}
+          required
+        />
+        <Input
+          label={t.priority}
+          hint={t.priorityHint}
+          type="number"
+          value={priority}
+          set={setPriority}
+          error={wrong(e, "priority")}
+        />
+        <Input label={t.qos} hint={t.qosHint} value={qos} set={setQos} error={wrong(e, "qos")} />
+        <Input
+          label={t.networks}
+          hint={t.networksHint}
+          value={networks}
+          set={setNetworks}
+          error={wrong(e, "networks")}
+        />
+        {!fields.some((f) => wrong(e, f)) && <Trouble error={e} />}
+        <div class="row">
+          <button class="primary" disabled={act.busy}>
+            {t.add}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+/** The arguments that make a rule again as it was. */
+function again(r: Rule) {
+  return {
+    effect: r.effect,
+    subject: r.subject,
+    action: r.actions.length === actions.length ? "all" : (r.actions[0] ?? "publish"),
+    filter: r.filter,
+    priority: 1000 + r.priority,
+  };
+}
+
+function Rules({ operator }: { operator: boolean }) {
+  const list = usePages<Rule>("/acl", {});
+  const [adding, setAdding] = useState(false);
+  const action = useAction();
+  const remove = (r: Rule) =>
+    action.run(async () => {
+      await del(`/acl/${r.id}`);
+      list.reload();
+      const simple =
+        r.conditions === "" && !r.literal && (r.actions.length === 1 || r.actions.length === actions.length);
+      toast(t.removed, simple ? () => void post("/acl", again(r)).then(list.reload) : undefined);
+    });
+  const columns: Column<Rule>[] = [
+    { title: t.effect, cell: (r) => <Badge tone={r.effect === "allow" ? "good" : "bad"}>{r.effect}</Badge> },
+    { title: t.subject, cell: (r) => r.subject },
+    { title: t.action, cell: (r) => r.actions.join(", ") },
+    { title: t.filter, cell: (r) => <code>{r.filter}</code> },
+    { title: t.priority, number: true, cell: (r) => r.priority },
+    { title: t.conditions, cell: (r) => r.conditions },
+    {
+      title: t.change,
+      cell: (r) =>
+        operator ? (
+          <button class="danger" disabled={action.busy} onClick={() => remove(r)}>
+            {text.remove}
+          </button>
+        ) : null,
+    },
+  ];
+  return (
+    <section class="stack" aria-label={t.rules}>
+      <div class="row apart">
+        <p class="muted">{t.order}</p>
+        {operator && (
+          <button class="primary" onClick={() => setAdding(true)}>
+            {t.add}
+          </button>
+        )}
+      </div>
+      <Trouble error={action.error} />
+      {list.rows.length > 0 && (
+        <Table label={t.rules} columns={columns} rows={list.rows} name={(r) => r.id} />
+      )}
+      {!list.loading && list.rows.length === 0 && (
+        <div class="card">
+          <Empty title={t.noRules}>{t.noRulesHint}</Empty>
+        </div>
+      )}
+      {list.foot}
+      {adding && <AddRule close={() => setAdding(false)} done={list.reload} />}
+    </section>
+  );
+}
+
+function AddRole({ close, done }: { close: () => void; done: () => void }) {
+  const [name, setName] = useState("");
+  const [note, setNote] = useState("");
+  const act = useAction();
+  const submit = (e: Event) => {
+    e.preventDefault();
+    act.run(async () => {
+      await post("/roles", { name, note });
+      done();
+      close();
+    });
+  };
+  return (
+    <Dialog title={t.addRole} close={close}>
+      <form class="form" onSubmit={submit}>
+        <Input
+          label={t.roleName}
+          value={name}
+          set={setName}
+          error={wrong(act.error, "name")}
+          required
+          autofocus
+        />
+        <Input label={t.note} value={note} set={setNote} error={wrong(act.error, "note")} />
+        {!wrong(act.error, "name") && !wrong(act.error, "note") && <Trouble error={act.error} />}
+        <div class="row">
+          <button class="primary" disabled={act.busy}>
+            {t.addRole}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function Roles({ operator }: { operator: boolean }) {
+  const list = usePages<Role>("/roles", {});
+  const [adding, setAdding] = useState(false);
+  const action = useAction();
+  const remove = (r: Role) =>
+    action.run(async () => {
+      await del(`/roles/${segment(r.name)}`);
+      toast(t.roleRemoved(r.name));
+      list.reload();
+    });
+  const columns: Column<Role>[] = [
+    { title: t.roleName, cell: (r) => r.name },
+    { title: t.note, cell: (r) => r.note },
+    { title: t.holders, number: true, cell: (r) => r.device_count },
+    { title: t.rules, number: true, cell: (r) => r.rule_count },
+    {
+      title: t.change,
+      cell: (r) =>
+        operator ? (
+          <button class="danger" disabled={action.busy} onClick={() => remove(r)}>
+            {text.remove}
+          </button>
+        ) : null,
+    },
+  ];
+  return (
+    <section class="stack" aria-label={t.roles}>
+      <div class="row apart">
+        <p class="muted">{t.rolesHint}</p>
+        {operator && (
+          <button class="primary" onClick={() => setAdding(true)}>
+            {t.addRole}
+          </button>
+        )}
+      </div>
+      <Trouble error={action.error} />
+      {list.rows.length > 0 && (
+        <Table label={t.roles} columns={columns} rows={list.rows} name={(r) => r.name} />
+      )}
+      {!list.loading && list.rows.length === 0 && (
+        <div class="card">
+          <Empty title={t.noRoles} />
+        </div>
+      )}
+      {list.foot}
+      {adding && <AddRole close={() => setAdding(false)} done={list.reload} />}
+    </section>
+  );
+}
+
+function Answer({ verdict }: { verdict: Verdict }) {
+  const tone = verdict.verdict === "allowed" ? "good" : verdict.verdict === "denied" ? "bad" : "warn";
+  return (
+    <div class="stack" aria-live="polite">
+      <Alert tone={tone}>
+        <strong>{t.verdict[verdict.verdict]}</strong>{" "}
+        {verdict.rule === null ? t.noRule : t.byRule(verdict.rule)}
+      </Alert>
+      <ul class="events">
+        {verdict.reasons.map((r) => (
+          <li key={r.rule}>
+            <Badge tone={r.part === "decides" ? "accent" : ""}>{r.part}</Badge>
+            <span>
+              <code>{r.text}</code>
+              <br />
+              <span class="small muted">{r.because}</span>
+            </span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Why() {
+  const [device, setDevice] = useState("");
+  const [action, setAction] = useState("publish");
+  const [topic, setTopic] = useState("");
+  const [verdict, setVerdict] = useState<Verdict>();
+  const names = useLoad(
+    (signal) => get<Page<{ name: string }>>("/devices", { match: device, limit: 20 }, signal),
+    [device],
+  );
+  const act = useAction();
+  const submit = (e: Event) => {
+    e.preventDefault();
+    act.run(async () => {
+      setVerdict(undefined);
+      setVerdict(await post<Verdict>("/acl/check", { device, action, topic }));
+    });
+  };
+  const e = act.error;
+  return (
+    <section class="card stack" aria-label={t.why}>
+      <p class="muted">{t.whyHint}</p>
+      <form class="form" onSubmit={submit}>
+        <Field label={t.device} error={wrong(e, "device")}>
+          {(a) => (
+            <>
+              <input
+                {...a}
+                list="device-names"
+                required
+                value={device}
+                onInput={(x) => setDevice(x.currentTarget.value)}
+              />
+              <datalist id="device-names">
+                {(names.data?.items ?? []).map((d) => (
+                  <option key={d.name} value={d.name} />
+                ))}
+              </datalist>
+            </>
+          )}
+        </Field>
+        <Select label={t.action} value={action} set={setAction} options={actions} />
+        <Input label={t.topic} value={topic} set={setTopic} error={wrong(e, "topic")} required />
+        {!wrong(e, "device") && !wrong(e, "topic") && <Trouble error={e} />}
+        <div class="row">
+          <button class="primary" disabled={act.busy}>
+            {t.ask}
+          </button>
+        </div>
+      </form>
+      {verdict && <Answer verdict={verdict} />}
+    </section>
+  );
+}
+
+const tabs = [
+  { id: "rules", title: t.rules },
+  { id: "roles", title: t.roles },
+  { id: "why", title: t.why },
+];
+
+export default function Access({ place, session }: PageProps) {
+  const operator = may(session, "operator");
+  const tab = tabOf(place, tabs);
+  return (
+    <>
+      <h1>{t.title}</h1>
+      <Tabs place={place} tabs={tabs} label={t.title} />
+      {tab === "rules" && <Rules operator={operator} />}
+      {tab === "roles" && <Roles operator={operator} />}
+      {tab === "why" && <Why />}
+    </>
+  );
+}

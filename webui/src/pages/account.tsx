@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// One's own account: password, second factor, and where one is logged in.
+import { useState } from "preact/hooks";
+import type { PageProps } from "../app";
+import { del, post, put } from "../api";
+import type { Session } from "../session";
+import { text } from "../text";
+import { Alert, Badge, Copy, Input, Table, Time, Trouble, useAction, wrong, type Column } from "../ui/kit";
+import { usePages } from "../ui/pages";
+import { Qr } from "../ui/qr";
+import { toast } from "../ui/toast";
+
+const t = text.account;
+
+function Password() {
+  const [old, setOld] = useState("");
+  const [password, setPassword] = useState("");
+  const [again, setAgain] = useState("");
+  const action = useAction();
+  const differ = again !== "" && again !== password;
+  const submit = (e: Event) => {
+    e.preventDefault();
+    if (password !== again) return;
+    action.run(async () => {
+      await put("/session/password", { old, password });
+      setOld("");
+      setPassword("");
+      setAgain("");
+      toast(t.passwordSet);
+    });
+  };
+  return (
+    <section class="card stack" aria-label={t.password}>
+      <h2>{t.password}</h2>
+      <form class="form" onSubmit={submit}>
+        <Input
+          label={t.old}
+          type="password"
+          value={old}
+          set={setOld}
+          autocomplete="current-password"
+          required
+        />
+        <Input
+          label={t.new}
+          hint={text.gateway.passwordHint}
+          type="password"
+          value={password}
+          set={setPassword}
+          autocomplete="new-password"
+          required
+        />
+        <Input
+          label={text.setup.again}
+          type="password"
+          value={again}
+          set={setAgain}
+          error={differ ? text.setup.differ : ""}
+          autocomplete="new-password"
+          required
+        />
+        <Trouble error={action.error} />
+        <div class="row">
+          <button class="primary" disabled={action.busy}>
+            {text.save}
+          </button>
+        </div>
+      </form>
+    </section>
+  );
+}
+
+interface Pending {
+  secret: string;
+  uri: string;
+}
+
+function Factor({ session }: { session: Session }) {
+  const [has, setHas] = useState(session.totp);
+  const [password, setPassword] = useState("");
+  const [pending, setPending] = useState<Pending>();
+  const [code, setCode] = useState("");
+  const [recovery, setRecovery] = useState<string[]>([]);
+  const action = useAction();
+  const begin = (e: Event) => {
+    e.preventDefault();
+    action.run(async () => {
+      if (has) {
+        await post("/session/totp/remove", { password });
+        setHas(false);
+        toast(t.factorGone);
+      } else {
+        setPending(await post<Pending>("/session/totp", { password }));
+      }
+      setPassword("");
+    });
+  };
+  const confirm = (e: Event) => {
+    e.preventDefault();
+    action.run(async () => {
+      const answer = await put<{ recovery_codes: string[] }>("/session/totp", { code });
+      setRecovery(answer.recovery_codes);
+      setPending(undefined);
+      setHas(true);
+      setCode("");
+    });
+  };
+  return (
+    <section class="card stack" aria-label={t.factor}>
+      <div class="row apart">
+        <h2>{t.factor}</h2>
+        <Badge tone={has ? "good" : "warn"}>{has ? t.on : t.off}</Badge>
+      </div>
+      <p class="muted">{t.factorHint}</p>
+      {recovery.length > 0 && (
+        <>
+          <Alert tone="warn">{t.recoveryHint}</Alert>
+          <Copy value={recovery.join("\n")} label={t.recovery} />
+        </>
+      )}
+      {!pending && (
+        <form class="form" onSubmit={begin}>
+          <Input
+            label={t.old}
+            type="password"
+            value={password}
+            set={setPassword}
+            error={wrong(action.error, "password")}
+            autocomplete="current-password"
+            required
+          />
+          {!wrong(action.error, "password") && <Trouble error={action.error} />}
+          <div class="row">
+            <button class={has ? "danger" : "primary"} disabled={action.busy}>
+              {has ? t.removeFactor : t.addFactor}
+            </button>
+          </div>
+        </form>
+      )}
+      {pending && (
+        <form class="form" onSubmit={confirm}>
+          <p>{t.scan}</p>
+          <Qr value={pending.uri} label={t.qr} />
+          <Copy value={pending.secret} label={t.secret} />
+          <Input
+            label={text.login.code}
+            value={code}
+            set={setCode}
+            error={wrong(action.error, "code")}
+            autocomplete="one-time-code"
+            required
+            autofocus
+          />
+          {!wrong(action.error, "code") && <Trouble error={action.error} />}
+          <div class="row">
+            <button class="primary" disabled={action.busy}>
+              {t.confirm}
+            </button>
+          </div>
+        </form>
+      )}
+    </section>
+  );
+}
+
+interface Open {
+  id: number;
+  source: string;
+  agent: string;
+  created: string;
+  seen: string;
+  current: boolean;
+}
+
+function Sessions() {
+  const list = usePages<Open>("/sessions", {});
+  const action = useAction();
+  const end = (s: Open) =>
+    action.run(async () => {
+      await del(`/sessions/${s.id}`);
+      list.reload();
+    });
+  const columns: Column<Open>[] = [
+    { title: t.from, cell: (s) => s.source },
+    { title: t.browser, cell: (s) => <span class="small">{s.agent}</span> },
+    { title: t.since, cell: (s) => <Time at={s.created} /> },
+    { title: t.seen, cell: (s) => <Time at={s.seen} /> },
+    {
+      title: t.end,
+      cell: (s) =>
+        s.current ? (
+          <Badge tone="good">{t.this}</Badge>
+        ) : (
+          <button disabled={action.busy} onClick={() => end(s)}>
+            {t.end}
+          </button>
+        ),
+    },
+  ];
+  return (
+    <section class="stack" aria-label={t.sessions}>
+      <h2>{t.sessions}</h2>
+      <Trouble error={action.error} />
+      {list.rows.length > 0 && (
+        <Table label={t.sessions} columns={columns} rows={list.rows} name={(s) => s.id} />
+      )}
+      {list.foot}
+    </section>
+  );
+}
+
+export default function Account({ session }: PageProps) {
+  return (
+    <>
+      <h1>{t.title(session.name)}</h1>
+      <div class="columns">
+        <Password />
+        <Factor session={session} />
+      </div>
+      <Sessions />
+    </>
+  );
+}

@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: Apache-2.0
+// Certificates: those of devices, codes for new ones, keys that wait for a decision, and the authority itself.
+import type { ComponentChild } from "preact";
+import { useState } from "preact/hooks";
+import type { PageProps } from "../app";
+import { del, get, post } from "../api";
+import { colons } from "../kit";
+import { useEvents } from "../live";
+import { setQuery } from "../router";
+import { may, type Session } from "../session";
+import { text } from "../text";
+import type { Certificate } from "../types";
+import {
+  Alert,
+  Badge,
+  Copy,
+  Empty,
+  Link,
+  Spinner,
+  Table,
+  Time,
+  Trouble,
+  useAction,
+  useLoad,
+  type Column,
+  type Tone,
+} from "../ui/kit";
+import { Confirm, download, tabOf, Tabs, usePages } from "../ui/pages";
+import { toast } from "../ui/toast";
+
+const t = text.certificates;
+const SOON_S = 30 * 86400;
+
+interface Authority {
+  name: string;
+  generation: number;
+  kind: string;
+  subject: string;
+  state: string;
+  key: string;
+  fingerprint: string;
+  not_before: string;
+  not_after: string;
+  certificates: number;
+  pem: string;
+}
+
+interface Ca {
+  authorities: Authority[];
+  locked: boolean;
+  rollover: string;
+  devices_left: number;
+  server_certificates: Certificate[];
+}
+
+interface Code {
+  id: number;
+  name: string | null;
+  pattern: string | null;
+  state: string;
+  uses_left: number;
+  network: string | null;
+  profile: string;
+  expires: string;
+  created_by: string;
+  last_used: string | null;
+}
+
+interface Request {
+  id: number;
+  name: string;
+  via: string;
+  source: string;
+  words: string;
+  device_exists: boolean;
+  state: string;
+  created: string;
+  expires: string;
+  decided_by: string | null;
+}
+
+const toneOf: Record<string, Tone> = {
+  good: "good",
+  revoked: "bad",
+  expired: "bad",
+  hold: "warn",
+  superseded: "",
+};
+
+function Issued({ session, expiring }: { session: Session; expiring: boolean }) {
+  const list = usePages<Certificate>("/certificates", {
+    ...(expiring ? { expiring: SOON_S } : {}),
+    limit: 50,
+  });
+  const [revoking, setRevoking] = useState<Certificate>();
+  const action = useAction();
+  const operator = may(session, "operator");
+  useEvents((e) => {
+    if (e.event.startsWith("certificate.")) list.reload();
+  });
+  const change = (c: Certificate, verb: "hold" | "release") =>
+    action.run(async () => {
+      await post(`/certificates/${verb}`, { id: c.fingerprint });
+      toast(verb === "hold" ? t.held : t.released, () => change(c, verb === "hold" ? "release" : "hold"));
+      list.reload();
+    });
+  const columns: Column<Certificate>[] = [
+    {
+      title: t.fingerprint,
+      cell: (c) => (
+        <Link class="mono" href={`/certificates/${c.fingerprint}`}>
+          {c.fingerprint.slice(0, 16)}
+        </Link>
+      ),
+    },
+    {
+      title: t.device,
+      cell: (c) =>
+        c.device ? <Link href={`/devices/${encodeURIComponent(c.device)}`}>{c.device}</Link> : c.name,
+    },
+    { title: t.status, cell: (c) => <Badge tone={toneOf[c.status] ?? ""}>{c.status}</Badge> },
+    { title: t.ends, cell: (c) => <Time at={c.not_after} /> },
+    { title: t.via, cell: (c) => c.via },
+    {
+      title: t.change,
+      cell: (c) =>
+        operator && c.device !== null && (c.status === "good" || c.status === "hold") ? (
+          <div class="row">
+            <button
+              disabled={action.busy}
+              onClick={() => change(c, c.status === "good" ? "hold" : "release")}
+            >
+              {c.status === "good" ? t.hold : t.release}
+            </button>
+            <button class="danger" onClick={() => setRevoking(c)}>
+              {t.revoke}
+            </button>
+          </div>
+        ) : null,
+    },
+  ];
+  return (
+    <section class="stack" aria-label={t.issued}>
+      <label class="row">
+        <input
+          type="checkbox"
+          checked={expiring}
+          onChange={(e) => setQuery({ expiring: e.currentTarget.checked ? "1" : "" })}
+        />
+        {t.onlyExpiring}
+      </label>
+      <Trouble error={action.error} />
+      {list.rows.length > 0 && (
+        <Table label={t.issued} columns={columns} rows={list.rows} name={(c) => c.fingerprint} />
+      )}
+      {!list.loading && list.rows.length === 0 && (
+        <div class="card">
+          <Empty title={expiring ? t.noneExpiring : t.noneIssued} />
+        </div>
+      )}
+      {list.foot}
+      {revoking && (
+        <Confirm
+          title={t.revokeTitle(revoking.device ?? revoking.name)}
+          hint={t.revokeHint}
+          word={t.revoke}
+          close={() => setRevoking(undefined)}
+          run={async () => {
+            await post("/certificates/revoke", { id: revoking.fingerprint });
+            toast(t.revoked);
+            list.reload();
+          }}
+        />
+      )}
+    </section>
+  );
+}
+
+function Codes({ session }: { session: Session }) {
+  const list = usePages<Code>("/codes", {});
+  const action = useAction();
+  const remove = (c: Code) =>
+    action.run(async () => {
+      await del(`/codes/${c.id}`);
+      toast(t.codeRemoved);
+      list.reload();
+    });
+  useEvents((e) => {
+    if (e.event.startsWith("enrol.") || e.event === "certificate.issued") list.reload();
+  });
+  const columns: Column<Code>[] = [
+    { title: t.forDevice, cell: (c) => c.name ?? c.pattern },
+    { title: t.state, cell: (c) => <Badge tone={c.state === "valid" ? "good" : ""}>{c.state}</Badge> },
+    { title: t.usesLeft, number: true, cell: (c) => c.uses_left },
+    { title: t.ends, cell: (c) => <Time at={c.expires} /> },
+    { title: t.network, cell: (c) => c.network ?? t.anywhere },
+    { title: t.lastUsed, cell: (c) => <Time at={c.last_used} /> },
+    { title: t.by, cell: (c) => c.created_by },
+    {
+      title: t.change,
+      cell: (c) =>
+        may(session, "operator") ? (
+          <button class="danger" disabled={action.busy} onClick={() => remove(c)}>
+            {text.remove}
+          </button>
+        ) : null,
+    },
+  ];
+  return (
+    <section class="stack" aria-label={t.codes}>
+      <div class="row apart">
+        <p class="muted">{t.codesHint}</p>
+        <Link class="button primary" href="/add-device">
+          {text.devices.add}
+        </Link>
+      </div>
+      <Trouble error={action.error} />
+      {list.rows.length > 0 && (
+        <Table label={t.codes} columns={columns} rows={list.rows} name={(c) => c.id} />
+      )}
+      {!list.loading && list.rows.length === 0 && (
+        <div class="card">
+          <Empty title={t.noCodes} />
+        </div>
+      )}
+      {list.foot}
+    </section>
+  );
+}
+
+function Requests({ session }: { session: Session }) {
+  const list = usePages<Request>("/requests", {});
+  const action = useAction();
+  const decide = (r: Request, verb: "approve" | "deny") =>
+    action.run(async () => {
+      await post(
+        `/requests/${r.id}/${verb}`,
+        verb === "approve" && r.device_exists ? { existing: true } : {},
+      );
+      toast(verb === "approve" ? t.approved(r.name) : t.refused(r.name));
+      list.reload();
+    });
+  useEvents((e) => {
+    if (e.event.startsWith("enrol.")) list.reload();
+  });
+  const columns: Column<Request>[] = [
+    { title: t.name, cell: (r) => r.name },
+    { title: t.words, cell: (r) => <code>{r.words}</code> },
+    { title: t.from, cell: (r) => `${r.source} (${r.via})` },
+    { title: t.asked, cell: (r) => <Time at={r.created} /> },
+    { title: t.state, cell: (r) => <Badge tone={r.state === "pending" ? "warn" : ""}>{r.state}</Badge> },
+    {
+      title: t.decide,
+      cell: (r) =>
+        may(session, "operator") && r.state === "pending" ? (
+          <div class="row">
+            <button disabled={action.busy} onClick={() => decide(r, "approve")}>
+              {r.device_exists ? t.approveExisting : t.approve}
+            </button>
+            <button class="danger" disabled={action.busy} onClick={() => decide(r, "deny")}>
+              {t.deny}
+            </button>
+          </div>
+        ) : (
+          r.decided_by
+        ),
+    },
+  ];
+  return (
+    <section class="stack" aria-label={t.requests}>
+      <p class="muted">{t.requestsHint}</p>
+      <Trouble error={action.error} />
+      {list.rows.length > 0 && (
+        <Table label={t.requests} columns={columns} rows={list.rows} name={(r) => r.id} />
+      )}
+      {!list.loading && list.rows.length === 0 && (
+        <div class="card">
+          <Empty title={t.noRequests} />
+        </div>
+      )}
+      {list.foot}
+    </section>
+  );
+}
+
+function AuthorityCard({ a }: { a: Authority }) {
+  return (
+    <section class="card stack" aria-label={a.subject}>
+      <div class="row apart">
+        <h2>{a.subject}</h2>
+        <div class="row">
+          <Badge tone="accent">{a.kind}</Badge>
+          <Badge tone={a.state === "active" ? "good" : a.state === "compromised" ? "bad" : ""}>
+            {a.state}
+          </Badge>
+        </div>
+      </div>
+      <dl class="facts">
+        <dt>{t.ends}</dt>
+        <dd>
+          <Time at={a.not_after} />
+        </dd>
+        <dt>{t.key}</dt>
+        <dd>{t.keyWhere[a.key] ?? a.key}</dd>
+        <dt>{t.goodCertificates}</dt>
+        <dd>{a.certificates}</dd>
+      </dl>
+      <Copy value={colons(a.fingerprint)} label={t.sha256} />
+      <div class="row">
+        <button onClick={() => download(`${a.name}.crt`, a.pem, "application/x-pem-file")}>{t.save}</button>
+      </div>
+    </section>
+  );
+}
+
+function AuthorityTab({ session }: { session: Session }) {
+  const ca = useLoad((signal) => get<Ca>("/ca", {}, signal), []);
+  const action = useAction();
+  const rollover = (step: string) =>
+    action.run(async () => {
+      await post("/ca/rollover", { step });
+      ca.reload();
+    });
+  const data = ca.data;
+  const roots = (data?.authorities ?? []).filter((a) => a.kind === "root");
+  return (
+    <section class="stack" aria-label={t.authority}>
+      <Trouble error={ca.error} retry={ca.reload} />
+      {!data && ca.loading && <Spinner />}
+      {data?.locked && <Alert tone="warn">{t.locked}</Alert>}
+      {roots.some((a) => a.key === "here" && a.state === "active") && <Alert tone="warn">{t.rootHere}</Alert>}
+      <div class="columns">
+        {data?.authorities.map((a) => (
+          <AuthorityCard key={a.fingerprint} a={a} />
+        ))}
+      </div>
+      {data && may(session, "admin") && (
+        <section class="card stack" aria-label={t.rollover}>
+          <h2>{t.rollover}</h2>
+          <p class="muted">{t.rolloverHint}</p>
+          {data.rollover !== "none" && <Alert>{t.rolloverState(data.rollover, data.devices_left)}</Alert>}
+          <Trouble error={action.error} />
+          <div class="row">
+            {data.rollover === "none" && (
+              <button disabled={action.busy} onClick={() => rollover("start")}>
+                {t.start}
+              </button>
+            )}
+            {data.rollover !== "none" &&
+              ["switch", "finish", "abort"].map((s) => (
+                <button key={s} disabled={action.busy} onClick={() => rollover(s)}>
+                  {t.steps[s] ?? s}
+                </button>
+              ))}
+          </div>
+        </section>
+      )}
+    </section>
+  );
+}
+
+interface Detail extends Certificate {
+  pem?: string;
+}
+
+function One({ id }: { id: string }) {
+  const load = useLoad((signal) => get<Detail>(`/certificates/${id}`, {}, signal), [id]);
+  const c = load.data;
+  const facts: [string, ComponentChild][] = c
+    ? [
+        [t.status, <Badge tone={toneOf[c.status] ?? ""}>{c.status}</Badge>],
+        [
+          t.device,
+          c.device ? <Link href={`/devices/${encodeURIComponent(c.device)}`}>{c.device}</Link> : c.name,
+        ],
+        [t.issuer, c.issuer],
+        [t.serial, <span class="mono">{c.serial}</span>],
+        [t.begins, <Time at={c.not_before} exact />],
+        [t.ends, <Time at={c.not_after} exact />],
+        [t.issuedBy, `${c.issued_by} (${c.via})`],
+        ...(c.revoked_at
+          ? ([[t.revokedAt, <Time at={c.revoked_at} exact />]] as [string, ComponentChild][])
+          : []),
+        ...(c.reason ? ([[t.reason, c.reason]] as [string, ComponentChild][]) : []),
+      ]
+    : [];
+  return (
+    <>
+      <nav class="small" aria-label={text.device.where}>
+        <Link href="/certificates">{t.title}</Link>
+      </nav>
+      <h1>{t.one}</h1>
+      <Trouble error={load.error} retry={load.reload} />
+      {!c && load.loading && <Spinner />}
+      {c && (
+        <section class="card stack" aria-label={t.one}>
+          <Copy value={colons(c.fingerprint)} label={t.sha256} />
+          <dl class="facts">
+            {facts.map(([name, value]) => (
+              <>
+                <dt>{name}</dt>
+                <dd>{value}</dd>
+              </>
+            ))}
+          </dl>
+          {c.pem && (
+            <div class="row">
+              <button onClick={() => download(`${c.name}.crt`, c.pem ?? "", "application/x-pem-file")}>
+                {t.save}
+              </button>
+            </div>
+          )}
+        </section>
+      )}
+    </>
+  );
+}
+
+const tabs = [
+  { id: "issued", title: t.issued },
+  { id: "codes", title: t.codes },
+  { id: "requests", title: t.requests },
+  { id: "authority", title: t.authority },
+];
+
+export default function Certificates({ place, session }: PageProps) {
+  const id = place.parts[1];
+  const tab = tabOf(place, tabs);
+  if (id !== undefined) return <One id={id} />;
+  return (
+    <>
+      <h1>{t.title}</h1>
+      <Tabs place={place} tabs={tabs} label={t.title} />
+      {tab === "issued" && <Issued session={session} expiring={place.query.get("expiring") !== null} />}
+      {tab === "codes" && <Codes session={session} />}
+      {tab === "requests" && <Requests session={session} />}
+      {tab === "authority" && <AuthorityTab session={session} />}
+    </>
+  );
+}

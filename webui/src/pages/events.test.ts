@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect, test } from "vitest";
+import type { GatewayEvent } from "../types";
+import { csv, grouped, passes } from "./events";
+
+function event(seq: number, more: Partial<GatewayEvent>): GatewayEvent {
+  return {
+    seq,
+    time: "2026-01-01T00:00:00Z",
+    event: "acl.denied",
+    severity: "warning",
+    device: null,
+    actor: null,
+    client_id: null,
+    address: null,
+    listener: null,
+    reason: null,
+    detail: {},
+    ...more,
+  };
+}
+
+test("the filter is the gateway's", () => {
+  const e = event(1, { device: "pump-1" });
+  expect(passes(e, { severity: "notice", name: "acl", device: "" })).toBe(true);
+  expect(passes(e, { severity: "error", name: "", device: "" })).toBe(false);
+  expect(passes(e, { severity: "debug", name: "ac", device: "" })).toBe(false);
+  expect(passes(e, { severity: "debug", name: "acl.denied", device: "pump-1" })).toBe(true);
+  expect(passes(e, { severity: "debug", name: "", device: "pump-2" })).toBe(false);
+});
+
+test("the same by the same actor is one row, the newest first", () => {
+  const rows = grouped([
+    event(1, { device: "a", reason: "x" }),
+    event(2, { address: "192.0.2.7:1000", event: "login.refused" }),
+    event(3, { device: "a", reason: "x" }),
+    event(4, { address: "192.0.2.7:2000", event: "login.refused" }),
+  ]);
+  expect(rows.map((g) => [g.event, g.who, g.times, g.last.seq])).toEqual([
+    ["login.refused", "192.0.2.7", 2, 4],
+    ["acl.denied", "a", 2, 3],
+  ]);
+});
+
+test("no cell of the CSV is a formula", () => {
+  const text = csv([event(1, { actor: '=cmd|" /C calc"!A0', reason: "a,b" })]);
+  expect(text).toContain(`"'=cmd|"" /C calc""!A0"`);
+  expect(text).toContain('"a,b"');
+  expect(text.trim().split("\r\n").length).toBe(2);
+});

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// The anomaly log: what happened, as it happens, or grouped by who did the same again and again.
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import type { PageProps } from "../app";
+import { get, type Page } from "../api";
+import { count } from "../format";
+import { useEvents, useReset } from "../live";
+import { setQuery } from "../router";
+import { text } from "../text";
+import type { GatewayEvent, Severity } from "../types";
+import { details, EventLine, tones } from "../ui/event";
+import { Badge, Empty, Link, Spinner, Table, Time, Trouble, useLoad, type Column } from "../ui/kit";
+import { download, tabOf, Tabs } from "../ui/pages";
+
+const t = text.events;
+const KEPT = 500;
+const severities: Severity[] = ["debug", "info", "notice", "warning", "error", "critical"];
+
+export interface Filter {
+  severity: Severity;
+  name: string;
+  device: string;
+}
+
+/** The same choice as the gateway's, for events that arrive on the stream. */
+export function passes(e: GatewayEvent, f: Filter): boolean {
+  const name = f.name === "" || e.event === f.name || e.event.startsWith(`${f.name}.`);
+  const device = f.device === "" || e.device === f.device || e.actor === f.device;
+  return name && device && severities.indexOf(e.severity) >= severities.indexOf(f.severity);
+}
+
+export interface Group {
+  key: string;
+  event: string;
+  severity: Severity;
+  who: string;
+  reason: string;
+  times: number;
+  first: string;
+  last: GatewayEvent;
+}
+
+/** One row for all events of one kind by one actor for one reason, the newest first. */
+export function grouped(events: readonly GatewayEvent[]): Group[] {
+  const groups = new Map<string, Group>();
+  for (const e of events) {
+    const who = e.device ?? e.actor ?? (e.address ?? "").replace(/:\d+$/, "");
+    const key = JSON.stringify([e.event, who, e.reason]);
+    const g = groups.get(key);
+    groups.delete(key);
+    groups.set(key, {
+      key,
+      event: e.event,
+      severity: e.severity,
+      who,
+      reason: e.reason ?? "",
+      times: (g?.times ?? 0) + 1,
+      first: g?.first ?? e.time,
+      last: e,
+    });
+  }
+  return [...groups.values()].reverse();
+}
+
+function csvCell(value: string | number | null): string {
+  const s = value === null ? "" : String(value);
+  // A cell that begins like a formula must stay a text in spreadsheets.
+  const safe = /^[=+\-@\t\r]/.test(s) ? `'${s}` : s;
+  return `"${safe.replaceAll('"', '""')}"`;
+}
+
+export function csv(events: readonly GatewayEvent[]): string {
+  const head = [
+    "seq",
+    "time",
+    "event",
+    "severity",
+    "device",
+    "actor",
+    "client_id",
+    "address",
+    "listener",
+    "reason",
+  ];
+  const lines = events.map((e) =>
+    [
+      e.seq,
+      e.time,
+      e.event,
+      e.severity,
+      e.device,
+      e.actor,
+      e.client_id,
+      e.address,
+      e.listener,
+      e.reason,
+      details(e),
+    ]
+      .map(csvCell)
+      .join(","),
+  );
+  return [[...head, "detail"].join(","), ...lines].join("\r\n") + "\r\n";
+}
+
+function Filters({ filter }: { filter: Filter }) {
+  return (
+    <form class="row" role="search" onSubmit={(e) => e.preventDefault()}>
+      <label class="grow">
+        <span class="visually-hidden">{t.severity}</span>
+        <select value={filter.severity} onChange={(e) => setQuery({ severity: e.currentTarget.value })}>
+          {severities.map((s) => (
+            <option key={s} value={s}>
+              {t.atLeast(s)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label class="grow">
+        <span class="visually-hidden">{t.name}</span>
+        <input
+          list="event-names"
+          placeholder={t.name}
+          value={filter.name}
+          onChange={(e) => setQuery({ name: e.currentTarget.value.trim() })}
+        />
+        <datalist id="event-names">
+          {[
+            "client",
+            "login",
+            "handshake",
+            "acl",
+            "certificate",
+            "enrol",
+            "device",
+            "admin",
+            "limit",
+            "process",
+          ].map((n) => (
+            <option key={n} value={n} />
+          ))}
+        </datalist>
+      </label>
+      <label class="grow">
+        <span class="visually-hidden">{t.device}</span>
+        <input
+          placeholder={t.device}
+          value={filter.device}
+          onChange={(e) => setQuery({ device: e.currentTarget.value.trim() })}
+        />
+      </label>
+    </form>
+  );
+}
+
+function GroupTable({ events }: { events: GatewayEvent[] }) {
+  const columns: Column<Group>[] = [
+    { title: t.what, cell: (g) => <Badge tone={tones[g.severity]}>{g.event}</Badge> },
+    {
+      title: t.who,
+      cell: (g) =>
+        g.last.device ? <Link href={`/devices/${encodeURIComponent(g.last.device)}`}>{g.who}</Link> : g.who,
+    },
+    { title: t.why, cell: (g) => g.reason },
+    { title: t.times, number: true, cell: (g) => count(g.times) },
+    { title: t.first, cell: (g) => <Time at={g.first} /> },
+    { title: t.last, cell: (g) => <Time at={g.last.time} /> },
+    { title: t.newest, cell: (g) => <span class="small muted">{details(g.last)}</span> },
+  ];
+  return <Table label={t.grouped} columns={columns} rows={grouped(events)} name={(g) => g.key} />;
+}
+
+function useEventList(
+  filter: Filter,
+  paused: boolean,
+): { all: GatewayEvent[]; waiting: number; node: ComponentChildren; loaded: boolean } {
+  const list = useLoad(
+    (signal) => get<Page<GatewayEvent>>("/events", { ...filter, last: KEPT }, signal),
+    [filter.severity, filter.name, filter.device],
+  );
+  const [fresh, set] = useState<GatewayEvent[]>([]);
+  useEvents((e) => {
+    if (passes(e, filter)) set((l) => [...l, e].slice(-KEPT));
+  });
+  useReset(() => {
+    set([]);
+    list.reload();
+  });
+  const known = list.data?.items ?? [];
+  const newest = known[known.length - 1]?.seq ?? 0;
+  const more = fresh.filter((e) => e.seq > newest && passes(e, filter));
+  const all = [...known, ...(paused ? [] : more)].slice(-KEPT);
+  const node = (
+    <>
+      <Trouble error={list.error} retry={list.reload} />
+      {list.loading && !list.data && <Spinner />}
+    </>
+  );
+  return { all, waiting: paused ? more.length : 0, node, loaded: list.data !== undefined };
+}
+
+const tabs = [
+  { id: "events", title: t.events },
+  { id: "groups", title: t.grouped },
+];
+
+export default function Events({ place }: PageProps) {
+  const q = place.query;
+  const severity = severities.find((s) => s === q.get("severity")) ?? "notice";
+  const filter: Filter = { severity, name: q.get("name") ?? "", device: q.get("device") ?? "" };
+  const [paused, setPaused] = useState(false);
+  const { all, waiting, node, loaded } = useEventList(filter, paused);
+  const shown = tabOf(place, tabs);
+  return (
+    <>
+      <div class="row apart">
+        <h1>{t.title}</h1>
+        <div class="row">
+          <button aria-pressed={paused} onClick={() => setPaused(!paused)}>
+            {paused ? t.go(waiting) : t.pause}
+          </button>
+          <button
+            onClick={() => download("events.jsonl", all.map((e) => JSON.stringify(e)).join("\n") + "\n")}
+          >
+            {t.saveJson}
+          </button>
+          <button onClick={() => download("events.csv", csv(all), "text/csv")}>{t.saveCsv}</button>
+        </div>
+      </div>
+      <Tabs place={place} tabs={tabs} label={t.title} />
+      <Filters filter={filter} />
+      {node}
+      {loaded && all.length === 0 && (
+        <div class="card">
+          <Empty title={t.none}>{t.noneHint}</Empty>
+        </div>
+      )}
+      {all.length > 0 && shown === "groups" && <GroupTable events={all} />}
+      {all.length > 0 && shown === "events" && (
+        <section class="card" aria-label={t.events}>
+          <ul class="events">
+            {[...all].reverse().map((e) => (
+              <EventLine key={e.seq} event={e} />
+            ))}
+          </ul>
+        </section>
+      )}
+    </>
+  );
+}

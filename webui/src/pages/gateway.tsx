@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: Apache-2.0
+// The gateway itself: settings, administrators, API tokens, sessions, and the audit log.
+import { useState } from "preact/hooks";
+import type { PageProps } from "../app";
+import { del, get, patch, post, put, segment, type Page } from "../api";
+import { setQuery } from "../router";
+import { may, type Session } from "../session";
+import { text } from "../text";
+import {
+  Alert,
+  Badge,
+  Copy,
+  Dialog,
+  Empty,
+  Field,
+  Input,
+  Spinner,
+  Table,
+  Time,
+  Trouble,
+  useAction,
+  useLoad,
+  wrong,
+  type Column,
+} from "../ui/kit";
+import { Confirm, tabOf, Tabs, usePages } from "../ui/pages";
+import { toast } from "../ui/toast";
+
+const t = text.gateway;
+
+interface Setting {
+  key: string;
+  section: string;
+  value: string;
+  origin: string;
+  source: "default" | "settings" | "file" | "command-line";
+  file_only: boolean;
+  restart: boolean;
+  text: string;
+}
+
+function fixed(s: Setting): boolean {
+  return s.file_only || s.source === "file" || s.source === "command-line";
+}
+
+function EditSetting({ setting, close, done }: { setting: Setting; close: () => void; done: () => void }) {
+  const [value, set] = useState(setting.value);
+  const action = useAction();
+  const save = (to: string) =>
+    action.run(async () => {
+      const answer = await put<{ restart?: boolean }>(`/config/${segment(setting.key)}`, { value: to });
+      toast(answer.restart ? t.restartNeeded : t.saved(setting.key));
+      done();
+      close();
+    });
+  return (
+    <Dialog title={setting.key} close={close}>
+      <form
+        class="form"
+        onSubmit={(e) => {
+          e.preventDefault();
+          save(value);
+        }}
+      >
+        <p class="muted">{setting.text}</p>
+        {setting.restart && <Alert>{t.restartHint}</Alert>}
+        <Input label={t.value} value={value} set={set} error={wrong(action.error, "value")} autofocus />
+        {!wrong(action.error, "value") && <Trouble error={action.error} />}
+        <div class="row">
+          <button class="primary" disabled={action.busy}>
+            {text.save}
+          </button>
+          {setting.source === "settings" && (
+            <button type="button" disabled={action.busy} onClick={() => save("")}>
+              {t.toDefault}
+            </button>
+          )}
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function Settings({ session, search }: { session: Session; search: string }) {
+  const list = useLoad((signal) => get<Page<Setting>>("/config", {}, signal), []);
+  const [editing, setEditing] = useState<Setting>();
+  const needle = search.toLowerCase();
+  const rows = (list.data?.items ?? []).filter((s) => `${s.key} ${s.text}`.toLowerCase().includes(needle));
+  const columns: Column<Setting>[] = [
+    {
+      title: t.setting,
+      cell: (s) => (
+        <>
+          <code>{s.key}</code>
+          <br />
+          <span class="small muted">{s.text}</span>
+        </>
+      ),
+    },
+    { title: t.value, cell: (s) => <code>{s.value || "–"}</code> },
+    {
+      title: t.origin,
+      cell: (s) =>
+        s.source === "default" ? (
+          <span class="muted">{t.byDefault}</span>
+        ) : (
+          <span class="small">{s.origin}</span>
+        ),
+    },
+    {
+      title: t.change,
+      cell: (s) =>
+        fixed(s) ? (
+          <span class="small muted">{t.inFile}</span>
+        ) : may(session, "admin") ? (
+          <button onClick={() => setEditing(s)}>{t.change}</button>
+        ) : null,
+    },
+  ];
+  return (
+    <section class="stack" aria-label={t.settings}>
+      <label>
+        <span class="visually-hidden">{text.search}</span>
+        <input
+          type="search"
+          placeholder={text.search}
+          value={search}
+          onInput={(e) => setQuery({ q: e.currentTarget.value })}
+        />
+      </label>
+      <Trouble error={list.error} retry={list.reload} />
+      {list.loading && !list.data && <Spinner />}
+      {rows.length > 0 && <Table label={t.settings} columns={columns} rows={rows} name={(s) => s.key} />}
+      {list.data && rows.length === 0 && <Empty title={t.noSetting} />}
+      {editing && <EditSetting setting={editing} close={() => setEditing(undefined)} done={list.reload} />}
+    </section>
+  );
+}
+
+interface Administrator {
+  name: string;
+  level: string;
+  enabled: boolean;
+  totp: boolean;
+  sessions: number;
+  seen: string | null;
+}
+
+const levels = ["viewer", "operator", "admin"];
+
+function LevelField({ value, set, error }: { value: string; set: (v: string) => void; error: string }) {
+  return (
+    <Field label={t.level} hint={t.levelHint} error={error}>
+      {(a) => (
+        <select {...a} value={value} onChange={(e) => set(e.currentTarget.value)}>
+          {levels.map((l) => (
+            <option key={l}>{l}</option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
+
+function AddAdministrator({ close, done }: { close: () => void; done: () => void }) {
+  const [name, setName] = useState("");
+  const [level, setLevel] = useState("viewer");
+  const [password, setPassword] = useState("");
+  const action = useAction();
+  const e = action.error;
+  const known = ["name", "level", "password"].some((f) => wrong(e, f) !== "");
+  const submit = (event: Event) => {
+    event.preventDefault();
+    action.run(async () => {
+      await post("/administrators", { name, level, password });
+      toast(t.adminAdded(name));
+      done();
+      close();
+    });
+  };
+  return (
+    <Dialog title={t.addAdmin} close={close}>
+      <form class="form" onSubmit={submit}>
+        <Input
+          label={t.name}
+          value={name}
+          set={setName}
+          error={wrong(e, "name")}
+          required
+          autofocus
+          autocomplete="off"
+        />
+        <LevelField value={level} set={setLevel} error={wrong(e, "level")} />
+        <Input
+          label={t.password}
+          hint={t.passwordHint}
+          type="password"
+          value={password}
+          set={setPassword}
+          error={wrong(e, "password")}
+          required
+          autocomplete="new-password"
+        />
+        {!known && <Trouble error={e} />}
+        <div class="row">
+          <button class="primary" disabled={action.busy}>
+            {t.addAdmin}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function Administrators({ session }: { session: Session }) {
+  const list = usePages<Administrator>("/administrators", {});
+  const [adding, setAdding] = useState(false);
+  const [removing, setRemoving] = useState<Administrator>();
+  const action = useAction();
+  const change = (a: Administrator, what: { level?: string; enabled?: boolean; totp?: boolean }) =>
+    action.run(async () => {
+      await patch(`/administrators/${segment(a.name)}`, what);
+      toast(t.adminChanged(a.name));
+      list.reload();
+    });
+  const columns: Column<Administrator>[] = [
+    { title: t.name, cell: (a) => (a.name === session.name ? <strong>{a.name}</strong> : a.name) },
+    {
+      title: t.level,
+      cell: (a) => (
+        <select
+          aria-label={t.levelOf(a.name)}
+          value={a.level}
+          onChange={(e) => change(a, { level: e.currentTarget.value })}
+        >
+          {levels.map((l) => (
+            <option key={l}>{l}</option>
+          ))}
+        </select>
+      ),
+    },
+    {
+      title: t.enabled,
+      cell: (a) => <Badge tone={a.enabled ? "good" : "bad"}>{a.enabled ? text.yes : text.no}</Badge>,
+    },
+    {
+      title: t.secondFactor,
+      cell: (a) => <Badge tone={a.totp ? "good" : "warn"}>{a.totp ? text.yes : text.no}</Badge>,
+    },
+    { title: t.lastLogin, cell: (a) => <Time at={a.seen} /> },
+    {
+      title: t.change,
+      cell: (a) =>
+        a.name === session.name ? null : (
+          <div class="row">
+            <button disabled={action.busy} onClick={() => change(a, { enabled: !a.enabled })}>
+              {a.enabled ? t.disable : t.enable}
+            </button>
+            {a.totp && (
+              <button disabled={action.busy} onClick={() => change(a, { totp: false })}>
+                {t.dropFactor}
+              </button>
+            )}
+            <button class="danger" onClick={() => setRemoving(a)}>
+              {text.remove}
+            </button>
+          </div>
+        ),
+    },
+  ];
+  return (
+    <section class="stack" aria-label={t.administrators}>
+      <div class="row apart">
+        <p class="muted">{t.adminsHint}</p>
+        <button class="primary" onClick={() => setAdding(true)}>
+          {t.addAdmin}
+        </button>
+      </div>
+      <Trouble error={action.error} />
+      {list.rows.length > 0 && (
+        <Table label={t.administrators} columns={columns} rows={list.rows} name={(a) => a.name} />
+      )}
+      {list.foot}
+      {adding && <AddAdministrator close={() => setAdding(false)} done={list.reload} />}
+      {removing && (
+        <Confirm
+          title={t.removeAdmin(removing.name)}
+          hint={t.removeAdminHint}
+          word={text.remove}
+          close={() => setRemoving(undefined)}
+          run={async () => {
+            await del(`/administrators/${segment(removing.name)}`);
+            list.reload();
+          }}
+        />
+      )}
+    </section>
+  );
+}
+
+interface Token {
+  name: string;
+  level: string;
+  operations: string[];
+  expires: string;
+  expired: boolean;
+  seen: string | null;
+  created_by: string;
+}
+
+function AddToken({ close, done }: { close: () => void; done: () => void }) {
+  const [name, setName] = useState("");
+  const [level, setLevel] = useState("viewer");
+  const [operations, setOperations] = useState("");
+  const [days, setDays] = useState("90");
+  const [made, setMade] = useState("");
+  const action = useAction();
+  const e = action.error;
+  const known = ["name", "level", "operations", "ttl"].some((f) => wrong(e, f) !== "");
+  const submit = (event: Event) => {
+    event.preventDefault();
+    action.run(async () => {
+      const list = operations.split(/[\s,]+/).filter((w) => w !== "");
+      const answer = await post<{ token: string }>("/tokens", {
+        name,
+        level,
+        ttl: Math.round(Number(days) * 86400),
+        ...(list.length > 0 ? { operations: list } : {}),
+      });
+      setMade(answer.token);
+      done();
+    });
+  };
+  if (made)
+    return (
+      <Dialog title={t.tokenMade} close={close}>
+        <p>{t.tokenOnce}</p>
+        <Copy value={made} label={t.token} />
+        <p class="small muted">{t.tokenUse}</p>
+      </Dialog>
+    );
+  return (
+    <Dialog title={t.addToken} close={close}>
+      <form class="form" onSubmit={submit}>
+        <Input
+          label={t.name}
+          hint={t.tokenNameHint}
+          value={name}
+          set={setName}
+          error={wrong(e, "name")}
+          required
+          autofocus
+        />
+        <LevelField value={level} set={setLevel} error={wrong(e, "level")} />
+        <Input
+          label={t.operations}
+          hint={t.operationsHint}
+          value={operations}
+          set={setOperations}
+          error={wrong(e, "operations")}
+        />
+        <Input label={t.days} type="number" value={days} set={setDays} error={wrong(e, "ttl")} required />
+        {!known && <Trouble error={e} />}
+        <div class="row">
+          <button class="primary" disabled={action.busy}>
+            {t.addToken}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function Tokens() {
+  const list = usePages<Token>("/tokens", {});
+  const [adding, setAdding] = useState(false);
+  const action = useAction();
+  const remove = (x: Token) =>
+    action.run(async () => {
+      await del(`/tokens/${segment(x.name)}`);
+      toast(t.tokenRemoved(x.name));
+      list.reload();
+    });
+  const columns: Column<Token>[] = [
+    { title: t.name, cell: (x) => x.name },
+    { title: t.level, cell: (x) => x.level },
+    { title: t.operations, cell: (x) => x.operations.join(", ") || t.everything },
+    {
+      title: t.ends,
+      cell: (x) => (x.expired ? <Badge tone="bad">{t.ended}</Badge> : <Time at={x.expires} />),
+    },
+    { title: t.lastSeen, cell: (x) => <Time at={x.seen} /> },
+    {
+      title: t.change,
+      cell: (x) => (
+        <button class="danger" disabled={action.busy} onClick={() => remove(x)}>
+          {text.remove}
+        </button>
+      ),
+    },
+  ];
+  return (
+    <section class="stack" aria-label={t.tokens}>
+      <div class="row apart">
+        <p class="muted">{t.tokensHint}</p>
+        <button class="primary" onClick={() => setAdding(true)}>
+          {t.addToken}
+        </button>
+      </div>
+      <Trouble error={action.error} />
+      {list.rows.length > 0 && (
+        <Table label={t.tokens} columns={columns} rows={list.rows} name={(x) => x.name} />
+      )}
+      {!list.loading && list.rows.length === 0 && (
+        <div class="card">
+          <Empty title={t.noTokens} />
+        </div>
+      )}
+      {list.foot}
+      {adding && <AddToken close={() => setAdding(false)} done={list.reload} />}
+    </section>
+  );
+}
+
+interface AuditRow {
+  id: number;
+  time: string;
+  actor: string;
+  source: string;
+  operation: string;
+  target: string;
+  outcome: string;
+  why: string;
+}
+
+function Audit({ place }: { place: PageProps["place"] }) {
+  const actor = place.query.get("actor") ?? "";
+  const operation = place.query.get("operation") ?? "";
+  const target = place.query.get("target") ?? "";
+  const list = usePages<AuditRow>("/audit", { actor, operation, target, limit: 50 });
+  const columns: Column<AuditRow>[] = [
+    { title: t.when, cell: (r) => <Time at={r.time} exact /> },
+    { title: t.who, cell: (r) => r.actor },
+    { title: t.source, cell: (r) => r.source },
+    { title: t.operation, cell: (r) => <code>{r.operation}</code> },
+    { title: t.target, cell: (r) => r.target },
+    { title: t.outcome, cell: (r) => <Badge tone={r.outcome === "ok" ? "good" : "warn"}>{r.outcome}</Badge> },
+    { title: t.why, cell: (r) => r.why },
+  ];
+  const filters: [string, string][] = [
+    ["actor", t.who],
+    ["operation", t.operation],
+    ["target", t.target],
+  ];
+  return (
+    <section class="stack" aria-label={t.audit}>
+      <form class="row" role="search" onSubmit={(e) => e.preventDefault()}>
+        {filters.map(([key, title]) => (
+          <label key={key} class="grow">
+            <span class="visually-hidden">{title}</span>
+            <input
+              placeholder={title}
+              value={place.query.get(key) ?? ""}
+              onChange={(e) => setQuery({ [key]: e.currentTarget.value.trim() })}
+            />
+          </label>
+        ))}
+      </form>
+      {list.rows.length > 0 && (
+        <Table label={t.audit} columns={columns} rows={list.rows} name={(r) => r.id} />
+      )}
+      {!list.loading && list.rows.length === 0 && (
+        <div class="card">
+          <Empty title={t.noAudit} />
+        </div>
+      )}
+      {list.foot}
+    </section>
+  );
+}
+
+export default function Gateway({ place, session }: PageProps) {
+  const admin = may(session, "admin");
+  const tabs = [
+    { id: "settings", title: t.settings },
+    ...(admin
+      ? [
+          { id: "administrators", title: t.administrators },
+          { id: "tokens", title: t.tokens },
+        ]
+      : []),
+    ...(may(session, "operator") ? [{ id: "audit", title: t.audit }] : []),
+  ];
+  const tab = tabOf(place, tabs);
+  return (
+    <>
+      <h1>{t.title}</h1>
+      <Tabs place={place} tabs={tabs} label={t.title} />
+      {tab === "settings" && <Settings session={session} search={place.query.get("q") ?? ""} />}
+      {tab === "administrators" && <Administrators session={session} />}
+      {tab === "tokens" && <Tokens />}
+      {tab === "audit" && <Audit place={place} />}
+    </>
+  );
+}

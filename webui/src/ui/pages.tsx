@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// What several pages share: tabs in the address, lists with further pages, questions before a change.
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { get, type Arguments, type Page } from "../api";
+import type { Place } from "../router";
+import { text } from "../text";
+import { Dialog, Link, Spinner, Trouble, useAction, useLoad } from "./kit";
+
+export interface Tab {
+  id: string;
+  title: string;
+}
+
+/** The tab of the address ("?tab="), the first one without. */
+export function tabOf(place: Place, tabs: Tab[]): string {
+  const wanted = place.query.get("tab");
+  return tabs.find((x) => x.id === wanted)?.id ?? tabs[0]?.id ?? "";
+}
+
+export function Tabs({ place, tabs, label }: { place: Place; tabs: Tab[]; label: string }) {
+  const now = tabOf(place, tabs);
+  return (
+    <nav class="tabs" aria-label={label}>
+      {tabs.map((x, i) => (
+        <Link
+          key={x.id}
+          href={i === 0 ? place.path : `${place.path}?tab=${x.id}`}
+          aria-current={x.id === now ? "page" : undefined}
+        >
+          {x.title}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+export interface Pages<T> {
+  rows: T[];
+  loading: boolean;
+  reload: () => void;
+  /** What stands below the rows: trouble, a spinner, the way to more. */
+  foot: ComponentChildren;
+}
+
+/** A list of the API page by page, anew whenever its arguments change. */
+export function usePages<T>(path: string, args: Arguments): Pages<T> {
+  const key = JSON.stringify([path, args]);
+  const first = useLoad((signal) => get<Page<T>>(path, args, signal), [key]);
+  const [more, setMore] = useState<T[]>([]);
+  const [next, setNext] = useState<string | null>(null);
+  const action = useAction();
+  useEffect(() => {
+    setMore([]);
+    setNext(first.data?.next ?? null);
+  }, [first.data]);
+  const load = () =>
+    action.run(async () => {
+      const page = await get<Page<T>>(path, { ...args, after: next });
+      setMore((m) => [...m, ...page.items]);
+      setNext(page.next);
+    });
+  const foot = (
+    <>
+      <Trouble error={first.error} retry={first.reload} />
+      <Trouble error={action.error} retry={load} />
+      {first.loading && !first.data && <Spinner />}
+      {next !== null && (
+        <div class="row">
+          <button disabled={action.busy} onClick={load}>
+            {text.more}
+          </button>
+        </div>
+      )}
+    </>
+  );
+  return {
+    rows: [...(first.data?.items ?? []), ...more],
+    loading: first.loading,
+    reload: first.reload,
+    foot,
+  };
+}
+
+/** Asks before something that cannot be undone. */
+export function Confirm(props: {
+  title: string;
+  hint: string;
+  word: string;
+  run: () => Promise<void>;
+  close: () => void;
+}) {
+  const action = useAction();
+  const go = () =>
+    action.run(async () => {
+      await props.run();
+      props.close();
+    });
+  return (
+    <Dialog title={props.title} close={props.close}>
+      <p>{props.hint}</p>
+      <Trouble error={action.error} />
+      <div class="row">
+        <button class="danger" disabled={action.busy} onClick={go}>
+          {props.word}
+        </button>
+        <button onClick={props.close}>{text.cancel}</button>
+      </div>
+    </Dialog>
+  );
+}
+
+/** Saves a text as a file. */
+export function download(name: string, content: string, type = "text/plain"): void {
+  const url = URL.createObjectURL(new Blob([content], { type }));
+  const a = document.createElement("a");
+  a.href = url;
+  a.download = name;
+  a.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
