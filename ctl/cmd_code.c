@@ -6,6 +6,7 @@
  */
 #include "ctl/address.h"
 #include "ctl/ctl.h"
+#include "ctl/host_names.h"
 #include "daemon/base/mem.h"
 
 #include <ctype.h>
@@ -154,6 +155,7 @@ int code_show(const struct invocation *in, json_t *code)
 	} else {
 		print_guide(&g);
 	}
+	host_check(in, host);
 	free(g.qr);
 	json_decref(status);
 	return EXIT_OK;

@@ -7,6 +7,7 @@
 #include "certs/request.h"
 #include "ctl/ctl.h"
 #include "ctl/file.h"
+#include "ctl/host_names.h"
 #include "ctl/passphrase.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
@@ -78,6 +79,8 @@ static int write_bundle(struct invocation *in, const char *name, const json_t *a
 		.passphrase = passphrase,
 	};
 	const int result = bundle_write(&b);
+	if (result == EXIT_OK)
+		host_check(in, b.host);
 	json_decref(status);
 	return result;
 }

@@ -3,6 +3,7 @@
  * A device's TLS connection: see tls_client.h.
  */
 #include "ctl/tls_client.h"
+#include "ctl/host_names.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 
@@ -93,8 +94,20 @@ static int load(struct tls_client *c, const struct tls_client_settings *set, str
 	return 0;
 }
 
+/* The names under which it would have been accepted. */
+static void name_owner(const struct tls_client *c, const char *host, struct buf *why)
+{
+	unsigned n = 0;
+	bool listed;
+	AUTO_BUF names = {0};
+	const gnutls_datum_t *certificate = gnutls_certificate_get_peers(c->session, &n);
+	if (n &&
+	    host_names(str_make(certificate->data, certificate->size), host, &names, &listed) == 0)
+		buf_printf(why, " \"%s\" is not in it; it is for: %s", host, buf_cstr(&names));
+}
+
 /* Why the server's certificate was not accepted, or what else went wrong. */
-static int handshake_failed(const struct tls_client *c, int e, struct buf *why)
+static int handshake_failed(const struct tls_client *c, int e, const char *host, struct buf *why)
 {
 	gnutls_datum_t text = {NULL, 0};
 	if (e == GNUTLS_E_FATAL_ALERT_RECEIVED)
@@ -106,6 +119,8 @@ static int handshake_failed(const struct tls_client *c, int e, struct buf *why)
 		return fail(why, ERR_CRYPTO, "TLS handshake", gnutls_strerror(e));
 	fail(why, 0, "the gateway's certificate", (const char *)text.data);
 	gnutls_free(text.data);
+	if (gnutls_session_get_verify_cert_status(c->session) & GNUTLS_CERT_UNEXPECTED_OWNER)
+		name_owner(c, host, why);
 	return ERR_CRYPTO;
 }
 
@@ -130,7 +145,7 @@ static int handshake(struct tls_client *c, const struct tls_client_settings *set
 		e = gnutls_handshake(c->session);
 	while (e < 0 && !gnutls_error_is_fatal(e));
 	if (e < 0)
-		return handshake_failed(c, e, why);
+		return handshake_failed(c, e, set->host, why);
 	c->established = true;
 	return 0;
 }

@@ -87,6 +87,20 @@ def test_a_host_of_ones_own(gateway):
     assert "MQTT_HOST='gateway.example'" in (folder / "client.env").read_text()
 
 
+@pytest.mark.parametrize("host, listed", [
+    ("localhost", True), ("LOCALHOST", True), ("127.0.0.1", True), ("::1", True), ("gateway.example", False),
+    ("sub.localhost", False), ("127.0.0.2", False),
+])
+def test_a_host_that_the_certificate_does_not_hold(gateway, tmp_path, host, listed):
+    """The bundle is made, for names may come later; but a person is told, and told what would do."""
+    name = "host-" + host.replace(":", "_")
+    done = gateway.cli("device", "add", name, "--bundle", tmp_path / "bundle", "--host", host)
+    assert ("is not in the gateway's certificate" in done.stderr) == (not listed), done.stderr
+    assert listed or re.search(r"the certificate is for: .*localhost.*, 127\.0\.0\.1.*--host", done.stderr)
+    code = gateway.cli("code", "add", name, "--host", host)
+    assert code.stderr == done.stderr
+
+
 @pytest.mark.parametrize("host", ["a'b", "$(touch /tmp/x)", "a b", "x\ny"])
 def test_a_host_that_is_none(gateway, host):
     """It goes into a shell script."""

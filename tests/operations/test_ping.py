@@ -105,6 +105,7 @@ def test_wrong_ca(gw, bundle, tmp_path):
 def test_wrong_name(gw, bundle):
     done = gw.cli("ping", "--bundle", bundle, "--host", "127.0.0.2", "--port", gw.listeners["elsewhere"], check=False)
     assert done.returncode == 4 and "does not match" in done.stderr
+    assert re.search(r'"127\.0\.0\.2" is not in it; it is for: .*localhost.*, 127\.0\.0\.1', done.stderr), done.stderr
 
 
 def test_nobody_there(gw, bundle):
