@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From one root to the next: devices with the old and with the new one stay connected throughout."""
+import base64
 import pathlib
+import ssl
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -32,18 +35,29 @@ def root_file(gw, state):
     return path
 
 
-def shown(gw, trusted):
+def shown(gw, trusted, port=None):
     """Whether openssl and gnutls, with this one root, accept what the listener shows."""
+    port = port or gw.mqtts
     first = subprocess.run(
-        ["openssl", "s_client", "-connect", f"127.0.0.1:{gw.mqtts}", "-CAfile", trusted, "-no-CApath", "-no-CAstore",
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", trusted, "-no-CApath", "-no-CAstore",
          "-verify_return_error", "-verify_hostname", "localhost", "-x509_strict", "-brief"],
         input="", capture_output=True, text=True, timeout=30)
     second = subprocess.run(
-        ["gnutls-cli", "--x509cafile", trusted, "--verify-hostname", "localhost", "-p", str(gw.mqtts), "127.0.0.1"],
+        ["gnutls-cli", "--x509cafile", trusted, "--verify-hostname", "localhost", "-p", str(port), "127.0.0.1"],
         input="", capture_output=True, text=True, timeout=30)
     verdicts = {"Verification: OK" in first.stderr, "The certificate is trusted" in second.stdout}
     assert len(verdicts) == 1, first.stderr + second.stdout
     return verdicts.pop()
+
+
+def est_authorities(gw, trusted):
+    """Subjects in the answer of EST's cacerts."""
+    context = ssl.create_default_context(cafile=trusted)
+    with urllib.request.urlopen(f"https://127.0.0.1:{gw.enrol}/.well-known/est/cacerts", context=context,
+                                timeout=30) as answer:
+        der = base64.b64decode(answer.read())
+    return subprocess.run(["openssl", "pkcs7", "-inform", "DER", "-print_certs", "-noout"], input=der,
+                          capture_output=True, check=True).stdout.decode()
 
 
 def refuses(gw, *words, code, says, **options):
@@ -65,12 +79,16 @@ def test_devices_with_both_roots_stay_connected(gw):
         assert (between / "ca.crt").read_text() == old.read_text() + new.read_text()
         assert (pathlib.Path(gw.root_ca).read_text()) == old.read_text() + new.read_text()
         assert shown(gw, old) and not shown(gw, new)
+        wait_until(lambda: roots(gw)["next"]["subject"] in est_authorities(gw, old), what="the next root in cacerts")
         with connect(gw, between, ca=old) as second:
             gw.cli("ca", "rollover", "switch")
             live.ping()
             second.ping()
             wait_until(lambda: shown(gw, new), what="certificates of the new root on the listener")
             assert shown(gw, old)
+            for port in (gw.admin, gw.enrol):
+                wait_until(lambda: shown(gw, new, port), what="certificates of the new root over HTTPS")
+                assert shown(gw, old, port)
             young = gw.bundle("young")
             for bundle, ca in [(old_device, old), (between, new), (between, old), (young, new), (young, old)]:
                 connect(gw, bundle, ca=ca, client_id=f"again-{bundle.name}").close()
