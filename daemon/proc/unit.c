@@ -24,7 +24,7 @@
 enum {
 	LINK_FD = 3, /* where a child finds its parent */
 	CHILD_UMASK = 077,
-	START_LIMIT_MS = 30000,
+	START_LIMIT_MS = 120000, /* the broker reads a large spool first */
 	STOP_LIMIT_MS = 10000,
 	BACKOFF_FIRST_MS = 100,
 	BACKOFF_MAX_MS = 10000,
