@@ -39,6 +39,7 @@ struct connecting {
 	struct str client_id;
 	bool assigned;
 	bool present;
+	bool ended; /* a durable session, by this clean start */
 	char random_id[ASSIGNED_TEXT];
 	const char *why; /* of a refusal */
 };
@@ -290,6 +291,7 @@ static struct session *take_session(struct connecting *k, const struct owner *ow
 		s = session_find(w, owner->session);
 	}
 	if (s && k->k->clean_start) {
+		k->ended = s->sid && s->durability == CONFIG_DURABILITY_FULL;
 		session_end(s);
 		s = NULL;
 	}
@@ -507,6 +509,12 @@ void connect_not_stored(struct conn *c, enum reason reason, const char *why)
 {
 	struct session *s = c->session;
 	AUTO_BUF detail = {0};
+	if (!s->sid) {
+		/* It is not to be stored; only the end of the one before was to be first. */
+		open_session(c, s, true, false);
+		conn_resume(c);
+		return;
+	}
 	sendq_clear(&c->out, &c->worker->store);
 	c->state = CONN_WAITING;
 	rec_text(&detail, "reason_code", reason_text(reason));
@@ -550,6 +558,14 @@ static void join(struct connecting *k, struct session *s)
 	spool_wait(&c->worker->spool, &j->wait, joined);
 }
 
+/* What CONNACK says of the session holds after an end of ours, too. */
+static bool must_wait(const struct connecting *k, const struct session *s)
+{
+	if (s->sid)
+		return s->durability == CONFIG_DURABILITY_FULL;
+	return k->ended && k->conn->worker->spool.link;
+}
+
 static void begin_session(struct connecting *k, struct session *s, struct identity *id)
 {
 	struct conn *c = k->conn;
@@ -585,7 +601,7 @@ static void begin_session(struct connecting *k, struct session *s, struct identi
 	spool_session_begin(s, c->endpoint->config->durability);
 	if (!send_connack(c, &connack))
 		conn_close(c, REASON_NORMAL_DISCONNECTION, "CONNACK does not fit the client");
-	else if (s->sid && s->durability == CONFIG_DURABILITY_FULL)
+	else if (must_wait(k, s))
 		join(k, s);
 	else
 		open_session(c, s, k->k->clean_start, k->present);
