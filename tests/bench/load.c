@@ -7,6 +7,7 @@
  * driver can read the broker's clocks before and after without the connects in between.
  *
  *   load flow  PORT PUBLISHERS SUBSCRIBERS QOS MESSAGES WINDOW BURST RATE
+ *   load away  PORT PUBLISHERS SUBSCRIBERS QOS MESSAGES WINDOW BURST RATE
  *   load idle  PORT CLIENTS CERTIFICATES
  *   load storm PORT CONNECTS AT-A-TIME CERTIFICATES RESUMED   full handshakes, or resumed (1)
  *
@@ -17,10 +18,12 @@
  * get everything.
  *
  * Each publisher sends MESSAGES, up to BURST of them with one send (1: each in a TLS record and a
- * send of its own). It is at most WINDOW messages ahead of its slowest receiver, and of PUBACK:
- * what a broker drops, loses or sends twice is then its own doing. A window of 1 is a device that
- * sends now and then: no message ever finds company. With a RATE other than 0 so many messages a
- * second leave in all, evenly spaced, and the time from publisher to receiver is measured.
+ * send of its own). In away the subscribers have sessions that outlive them, and are not there: a
+ * message counts when it is acknowledged; then they come, and the next line counts what they got.
+ * It is at most WINDOW messages ahead of its slowest receiver, and of PUBACK: what a broker drops,
+ * loses or sends twice is then its own doing. A window of 1 is a device that sends now and then: no
+ * message ever finds company. With a RATE other than 0 so many messages a second leave in all,
+ * evenly spaced, and the time from publisher to receiver is measured.
  */
 #include "tests/bench/load_client.h"
 
@@ -235,6 +238,21 @@ static const struct client_events flow = {
 	.turn_over = flow_turn_over,
 };
 
+static void only_ready(struct client *c)
+{
+	(void)c;
+	ready_n++;
+}
+
+/* Those who come back to their sessions. */
+static const struct client_events connects_again = {
+	.connected = only_ready,
+	.subscribed = only_ready,
+	.published = flow_published,
+	.acknowledged = flow_acknowledged,
+	.turn_over = flow_turn_over,
+};
+
 static void publish_one(struct publisher *p)
 {
 	static struct payload payload;
@@ -377,6 +395,82 @@ static void run_flow(char **arg)
 		client_close(flow_client(i));
 }
 
+/* ---- away -------------------------------------------------------------------------------------
+ */
+
+static struct client *subscriber(unsigned i)
+{
+	return &subscribers[i];
+}
+
+static struct client *publisher(unsigned i)
+{
+	return &publishers[i].client;
+}
+
+static bool all_acknowledged(void)
+{
+	for (unsigned i = 0; i < publishers_n; i++)
+		if (publishers[i].acknowledged < messages)
+			return false;
+	return true;
+}
+
+static bool publish_window(struct publisher *p)
+{
+	const uint32_t before = p->sent;
+	while (p->sent < messages && p->sent - p->acknowledged < window && !p->client.out_n) {
+		publish_one(p);
+		if (p->sent % burst == 0)
+			client_flush(&p->client);
+	}
+	client_flush(&p->client);
+	return p->sent > before;
+}
+
+static void publish_all(void)
+{
+	for (bool moves = true; moves && !all_acknowledged();) {
+		moves = false;
+		for (unsigned i = 0; i < publishers_n; i++)
+			moves |= publish_window(&publishers[i]);
+		moves |= turn(stalled_ns, &flow) > 0;
+	}
+}
+
+static void run_away(char **arg)
+{
+	flow_prepare(arg);
+	for (unsigned i = 0; i < subscribers_n; i++)
+		subscribers[i].persistent = true;
+	connect_all(subscriber, subscribers_n, &flow);
+	for (unsigned i = 0; i < subscribers_n; i++)
+		client_close(&subscribers[i]);
+	connect_all(publisher, publishers_n, &flow);
+	say("{\"ready\": true}");
+	await_line();
+	const uint64_t cpu = now_us(CLOCK_PROCESS_CPUTIME_ID), wall = now_ns(CLOCK_MONOTONIC);
+	publish_all();
+	for (unsigned i = 0; i < publishers_n; i++)
+		delivered += publishers[i].acknowledged;
+	say_counts((now_ns(CLOCK_MONOTONIC) - wall) / 1000, now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu);
+	await_line();
+	delivered = 0;
+	connect_all(subscriber, subscribers_n, &connects_again);
+	while (!finished() && turn(stalled_ns, &connects_again) > 0)
+		;
+	say_counts(0, 0);
+	await_line();
+	for (unsigned i = 0; i < publishers_n + subscribers_n; i++)
+		client_close(flow_client(i));
+	/* Nothing stays behind for the next scenario. */
+	for (unsigned i = 0; i < subscribers_n; i++)
+		subscribers[i].persistent = false;
+	connect_all(subscriber, subscribers_n, &connects_again);
+	for (unsigned i = 0; i < subscribers_n; i++)
+		client_close(&subscribers[i]);
+}
+
 /* ---- idle and storm ---------------------------------------------------------------------------
  */
 
@@ -494,6 +588,7 @@ static const struct {
 	void (*run)(char **arg);
 } scenario[] = {
 	{"flow", 7, run_flow},
+	{"away", 7, run_away},
 	{"idle", 2, run_idle},
 	{"storm", 4, run_storm},
 };
@@ -517,5 +612,5 @@ int main(int argc, char **argv)
 		scenario[i].run(argv + 3);
 		return 0;
 	}
-	fail("usage: load flow|idle|storm PORT NUMBER...");
+	fail("usage: load flow|away|idle|storm PORT NUMBER...");
 }

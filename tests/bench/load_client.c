@@ -228,7 +228,7 @@ static void queue_connect(const struct client *c)
 	put_header(CONNECT, 10 + 2 + strlen(c->name) + login);
 	put_str("MQTT");
 	put_u8(4);
-	put_u8(0x02 | (t->user ? 0xc0 : 0)); /* clean session */
+	put_u8((c->persistent ? 0 : 0x02) | (t->user ? 0xc0 : 0)); /* clean session */
 	put_u16(KEEP_ALIVE_S);
 	put_str(c->name);
 	if (t->user) {

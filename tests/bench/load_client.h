@@ -39,6 +39,7 @@ struct client {
 	int fd;
 	gnutls_session_t tls;
 	gnutls_datum_t resumption; /* of the last connection, for the next one; owned */
+	bool persistent;           /* its session outlives the connection */
 	bool resumes;              /* wants to resume, and keeps what it needs for that */
 	bool handshaking;
 	bool readable;
