@@ -126,7 +126,7 @@ static void tell(struct spool *s)
 	const size_t now = s->open.bytes.n + s->message.n + s->refused.n;
 	if (now != s->told)
 		atomic_fetch_add(&s->worker->broker->spooled, now - s->told);
-	s->told = now;
+	s->told = s->worker->stats.spool_waiting = now;
 }
 
 /* ---- sending ----------------------------------------------------------------------------------
@@ -284,7 +284,6 @@ static void refused(struct spool *s, enum spool_status status)
 			spool_refuse(w, &b->entry[i],
 				     str_make(b->bytes.p + b->entry[i].at,
 					      end_of(b, i) - b->entry[i].at));
-	w->stats.spool_refused++;
 	/* Whatever has to be stored all the same is tried with the next batch, or then. */
 	loop_timer_start(w->loop, &s->again, "spool", SPOOL_AGAIN_MS, again);
 	answered(s, status);
@@ -293,8 +292,6 @@ static void refused(struct spool *s, enum spool_status status)
 static void stored(struct spool *s)
 {
 	buf_fini(&s->refused);
-	s->worker->stats.spool_commits++;
-	s->worker->stats.spool_bytes += s->message.n;
 	answered(s, SPOOL_STORED);
 }
 
