@@ -67,16 +67,18 @@ struct http_request {
 	char source[ADDR_TEXT];
 };
 
+/* None for a local peer. */
 static struct addr address_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	struct addr a = {.len = 0};
-	if (!info || !info->client_addr)
-		return a;
-	const socklen_t len = info->client_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
-								      : sizeof(struct sockaddr_in6);
-	if (addr_from_sockaddr(info->client_addr, len, &a))
+	const struct sockaddr *sa = info ? info->client_addr : NULL;
+	const socklen_t len = !sa                         ? 0
+			      : sa->sa_family == AF_INET  ? sizeof(struct sockaddr_in)
+			      : sa->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+							  : 0;
+	struct addr a;
+	if (len == 0 || addr_from_sockaddr(sa, len, &a))
 		a.len = 0;
 	return a;
 }
