@@ -4,6 +4,7 @@
  */
 #include "db/enrol.h"
 #include "certs/csr.h"
+#include "certs/leaf.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
@@ -95,7 +96,8 @@ static void raise_refused(const struct op_call *c, enum enrol_status status, str
 	rec_str(&detail, "name", e->ask.name);
 	rec_text(&detail, "via", enrol_via(c));
 	rec_text(&detail, "status", status_word(status));
-	rec_text(&detail, "what", e->ask.what == ENROL_RENEW ? "renew" : "first");
+	static const char *const what[] = {"first", "renew", "join"};
+	rec_text(&detail, "what", what[MIN(e->ask.what, (uint8_t)ENROL_JOIN)]);
 	char device[NAME_SIZE] = "";
 	if (e->grant.device_id)
 		registry_device_name(c->s->registry, e->grant.device_id, device);
@@ -121,7 +123,7 @@ void enrol_answer(struct op_call *c, const struct body_op_done *done)
 	const enum enrol_status status = e->refused ? e->refused : status_of(done->status);
 	const bool later = status == ENROL_BUSY || status == ENROL_LOCKED;
 	const bool ok = status == ENROL_OK;
-	if (!ok && status != ENROL_PENDING)
+	if (!ok && status != ENROL_PENDING && !e->silent)
 		raise_refused(c, status, done->why);
 	if (!peer->link || peer->generation != c->generation)
 		return;
@@ -318,6 +320,23 @@ static bool choose_profile(struct op_call *c, struct profile_row *out)
 	return false;
 }
 
+/* No certificate is issued: the one that was shown counts from now on. */
+static void joined(struct op_call *c)
+{
+	struct grant *g = &c->enrolment->grant;
+	unsigned char fp[SHA256_SIZE];
+	change_begin(c);
+	if (!g->device_id && !insert_device(c)) {
+		change_commit(c);
+		return;
+	}
+	if (!use_authority(c, enrol_join(c)))
+		return;
+	hash_sha256(c->enrolment->ask.certificate, fp);
+	raise_enrolled(c, str_make(fp, sizeof(fp)));
+	change_commit(c);
+}
+
 void enrol_granted(struct op_call *c)
 {
 	struct enrolment *e = c->enrolment;
@@ -329,6 +348,10 @@ void enrol_granted(struct op_call *c)
 	if (!issue_check(c, str_of(g->name), g->device_id))
 		return;
 	fill_uuid(c);
+	if (e->ask.what == ENROL_JOIN) {
+		joined(c);
+		return;
+	}
 	if (profile.lifetime)
 		c->not_after = timefloor_now(&c->s->floor) + profile.lifetime;
 	issue_ask(c, str_of(g->name), str_of(e->uuid), issued);
@@ -347,13 +370,21 @@ bool enrol_name_fits(struct op_call *c, enum enrol_status otherwise)
 
 /* ---- arrival ---- */
 
+static bool is_of_certificate(const struct body_enrol *ask)
+{
+	struct leaf leaf;
+	return leaf_read(ask->certificate, &leaf) == 0 && str_eq(leaf.spki, ask->spki);
+}
+
 static bool check_request(struct op_call *c)
 {
 	const struct body_enrol *ask = &c->enrolment->ask;
 	struct profile_row profile;
 	struct why why;
-	if (ask->what > ENROL_RENEW || ask->spki.n == 0 || ask->csr_hash.n != SHA256_SIZE)
+	if (ask->what > ENROL_JOIN || ask->spki.n == 0 || ask->csr_hash.n != SHA256_SIZE)
 		enrol_refuse(c, ENROL_BAD, 0, "the request has no public key");
+	else if (ask->what == ENROL_JOIN && !is_of_certificate(ask))
+		enrol_refuse(c, ENROL_BAD, 0, "the certificate cannot be read");
 	else if (ask->name.n && device_name_check(ask->name, &why))
 		enrol_refuse(c, ENROL_BAD, 0, "%s", why.text);
 	else if (ask->label.n && profile_find(c->s->registry, ask->label, &profile))
@@ -380,6 +411,8 @@ static void judge(struct op_call *c)
 		enrol_by_secret(c);
 	else if (enrol_queued(c))
 		return;
+	else if (ask->what == ENROL_JOIN)
+		enrol_by_claim(c);
 	else if (ask->certificate.n)
 		enrol_by_certificate(c);
 	else

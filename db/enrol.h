@@ -40,6 +40,7 @@ struct enrolment {
 	char uuid[UUID_SIZE];
 	enum enrol_status refused; /* ENROL_OK: what the status of the operation says */
 	uint32_t retry_after_s;
+	bool silent;    /* a refusal is no event: nobody said that it may ask */
 	struct buf der; /* the certificate and its issuer */
 	struct buf issuer;
 };
@@ -62,6 +63,9 @@ void enrol_refuse(struct op_call *c, enum enrol_status status, uint32_t retry_af
 bool enrol_repeat(struct op_call *c, int64_t cert_id);
 /* Is the CSR's name, if it has one, that of the grant? False: refused with this status. */
 bool enrol_name_fits(struct op_call *c, enum enrol_status otherwise);
+
+/* Within the change: registers the certificate that was shown (ENROL_JOIN); its row. */
+int64_t enrol_join(struct op_call *c);
 
 /* Judge an authority: each ends the call, or calls enrol_granted, at once or later. */
 void enrol_by_secret(struct op_call *c);

@@ -7,11 +7,13 @@
  * Where the certificate says the name, it may come again for the device that it made: after a reset
  * for example. Where the request says it, every name is given once.
  */
+#include "certs/chain.h"
 #include "certs/csr.h"
 #include "certs/der.h"
 #include "certs/leaf.h"
 #include "daemon/conf/config.h"
 #include "db/enrol.h"
+#include "db/hash.h"
 #include "db/op_claim.h"
 #include "db/pattern.h"
 
@@ -30,13 +32,23 @@ static void copy(char *out, size_t size, struct str s)
 	snprintf(out, size, "%.*s", (int)s.n, s.n ? s.p : "");
 }
 
-static bool find_claim(struct op_call *c, struct str issuer, struct claim_row *row)
+/* Others with the name of that authority may be trusted by the asker for something else. */
+static bool is_by(struct str der, struct str authority)
+{
+	struct why why;
+	AUTO(chain_trust) trust = chain_trust_new();
+	return chain_trust_add(trust, authority) == 0 &&
+	       chain_verify_client(trust, &der, 1, &why) == CHAIN_GOOD;
+}
+
+static bool find_claim(struct op_call *c, struct str issuer, struct claim_row *row,
+		       struct buf *authority)
 {
 	struct grant *g = &c->enrolment->grant;
 	AUTO_QUERY q =
 		SQL_QUERY(c->s->registry,
 			  "SELECT id, name, pattern, name_from, approval, quota, profile, kind, "
-			  "members FROM claim WHERE subject = ?",
+			  "members, der FROM claim WHERE subject = ?",
 			  sql_blob(issuer));
 	if (!sql_next(&q))
 		return false;
@@ -49,6 +61,7 @@ static bool find_claim(struct op_call *c, struct str issuer, struct claim_row *r
 	copy(g->profile, sizeof(g->profile), sql_at_str(&q, 6));
 	copy(g->kind, sizeof(g->kind), sql_at_str(&q, 7));
 	buf_str(&g->members, sql_at_str(&q, 8));
+	buf_str(authority, sql_at_str(&q, 9));
 	return true;
 }
 
@@ -174,7 +187,11 @@ void enrol_by_claim(struct op_call *c)
 {
 	struct claim_row row;
 	struct leaf leaf;
-	if (leaf_read(c->enrolment->ask.certificate, &leaf) || !find_claim(c, leaf.issuer, &row)) {
+	const struct str der = c->enrolment->ask.certificate;
+	AUTO_BUF authority = {0};
+	if (leaf_read(der, &leaf) || !find_claim(c, leaf.issuer, &row, &authority) ||
+	    !is_by(der, buf_view(&authority))) {
+		c->enrolment->silent = c->enrolment->ask.what == ENROL_JOIN;
 		enrol_refuse(c, ENROL_FORBIDDEN, 0,
 			     "no authority that may enrol here issued this certificate");
 		return;
@@ -182,6 +199,27 @@ void enrol_by_claim(struct op_call *c)
 	snprintf(c->actor, sizeof(c->actor), "claim %s", row.name);
 	if (take_name(c, &row, &leaf) && check_device(c, &row))
 		decide(c, &row);
+}
+
+int64_t enrol_join(struct op_call *c)
+{
+	struct sql *db = c->s->registry;
+	const struct enrolment *e = c->enrolment;
+	unsigned char fp[SHA256_SIZE];
+	struct leaf leaf = {0};
+	hash_sha256(e->ask.certificate, fp);
+	CHECK(leaf_read(e->ask.certificate, &leaf) == 0);
+	SQL_RUN(db,
+		"INSERT INTO cert(fp, serial, device_id, name, spki, der, profile, not_before, "
+		"not_after, issued_at, issued_by, via, status) "
+		"VALUES(?, ?, ?, ?, ?, ?, 'device', ?, ?, ?, ?, 'import', 0)",
+		sql_blob(str_make(fp, sizeof(fp))), sql_blob(leaf_serial(&leaf)),
+		sql_int(e->grant.device_id), sql_text(e->grant.name), sql_blob(leaf.spki),
+		sql_blob(e->ask.certificate), sql_int(leaf.not_before), sql_int(leaf.not_after),
+		sql_int(timefloor_now(&c->s->floor)), sql_text(c->actor));
+	const int64_t id = sql_last_id(db);
+	registry_put_cert(db, id, &c->change.entries);
+	return id;
 }
 
 void enrol_use_claim(struct op_call *c)

@@ -4,6 +4,7 @@
  */
 #include "daemon/broker/accept.h"
 #include "daemon/broker/bound.h"
+#include "daemon/broker/join.h"
 #include "daemon/broker/proxied.h"
 #include "daemon/ipc/rec.h"
 
@@ -115,6 +116,8 @@ static void handshake_done(struct handshake_result *result)
 		c->worker->stats.handshakes_failed++;
 		if (r->outcome != HANDSHAKE_STOPPED)
 			tell_handshake(c, r);
+		if (c->endpoint->config->client_ca[0])
+			join_tell(c, buf_view(&r->unknown));
 		conn_close(c, REASON_NORMAL_DISCONNECTION, handshake_outcome_name(r->outcome));
 		return;
 	}

@@ -166,7 +166,11 @@ enum ca_change {
 	CA_COMPROMISE,
 };
 enum ca_state { CA_NEXT, CA_ACTIVE, CA_RETIRING, CA_RETIRED, CA_COMPROMISED };
-enum enrol_what { ENROL_FIRST, ENROL_RENEW };
+enum enrol_what {
+	ENROL_FIRST,
+	ENROL_RENEW,
+	ENROL_JOIN, /* the certificate itself, of an authority outside, is to be registered */
+};
 enum enrol_status {                /* and the status of HTTP that it is (RFC 7030, 4.2.3) */
 		    ENROL_OK,      /* 200 */
 		    ENROL_PENDING, /* 202: a person decides; the same request again asks how it went

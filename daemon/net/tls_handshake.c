@@ -110,6 +110,7 @@ void handshake_result_free(struct handshake_result *r)
 {
 	if (r->stream)
 		stream_abort(r->stream);
+	buf_fini(&r->unknown);
 	free(r);
 }
 
@@ -136,11 +137,14 @@ static size_t peer_chain(const struct tls *t, struct str chain[TLS_CHAIN_MAX + 1
 	return stream_peer_chain(&t->base, chain, TLS_CHAIN_MAX + 1);
 }
 
-static void describe_peer(struct handshake *h)
+static void describe_peer(struct handshake *h, enum handshake_outcome outcome)
 {
 	struct str chain[TLS_CHAIN_MAX + 1];
-	if (h->tls && peer_chain(h->tls, chain) > 0)
-		h->result->has_certificate = tls_describe(chain[0], &h->result->certificate) == 0;
+	if (!h->tls || peer_chain(h->tls, chain) == 0)
+		return;
+	h->result->has_certificate = tls_describe(chain[0], &h->result->certificate) == 0;
+	if (outcome == HANDSHAKE_UNKNOWN_DEVICE)
+		buf_str(&h->result->unknown, chain[0]);
 }
 
 static void detail(struct handshake *h, const char *text)
@@ -152,7 +156,7 @@ static void detail(struct handshake *h, const char *text)
 static void fail(struct handshake *h, enum handshake_outcome outcome)
 {
 	struct worker *w = h->worker;
-	describe_peer(h);
+	describe_peer(h, outcome);
 	loop_remove(w->loop, &h->io);
 	if (h->tls) {
 		h->result->bytes_in = h->tls->bytes_in;

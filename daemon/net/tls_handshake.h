@@ -108,8 +108,9 @@ struct handshake_result {
 	bool resumed;
 	bool has_certificate;
 	struct tls_description certificate; /* filled on failure only, when has_certificate */
-	char detail[HANDSHAKE_DETAIL];      /* for events and people; "" when nothing to add */
-	uint64_t bytes_in;                  /* spent by a failed handshake */
+	struct buf unknown; /* HANDSHAKE_UNKNOWN_DEVICE: its DER; nobody has seen its key yet */
+	char detail[HANDSHAKE_DETAIL]; /* for events and people; "" when nothing to add */
+	uint64_t bytes_in;             /* spent by a failed handshake */
 	uint64_t bytes_out;
 	struct loop_note note; /* this and the next: the pool's */
 	void (*done)(struct handshake_result *r);

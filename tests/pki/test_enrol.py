@@ -292,8 +292,8 @@ class Factory:
     """An authority that is not the gateway's, and the certificates that it put into devices."""
 
     def __init__(self, folder, name):
-        self.folder, self.ca = folder, folder / f"{name}.crt"
-        self.key = folder / f"{name}.key"
+        file = name.replace(" ", "-")
+        self.folder, self.ca, self.key = folder, folder / f"{file}.crt", folder / f"{file}.key"
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
                 self.key, "-subj", f"/CN={name}", "-days", "30", "-out", self.ca)
 
@@ -416,3 +416,74 @@ def test_a_new_profile_is_a_label(gateway, tmp_path):
     csr = make_csr(tmp_path / "a", "guest-1").decode()
     answer = ask(gateway, {"csr": csr, "code": code(gateway, "guest-1", "--profile", "guest")})[2]
     assert lives(80000) and not lives(86401)
+
+
+# -- just in time: devices that only ever connect
+
+def connects(gw, folder):
+    try:
+        client = Client.tls(gw.listeners["ext"], V5, bundle=folder)
+        client.connect("")
+        client.close()
+    except (OSError, AssertionError):
+        return False
+    return True
+
+
+def ready(factory, folder, gw):
+    """The folder as a bundle: the root that Client.tls wants is that of the gateway."""
+    (folder / "ca.crt").write_text(open(gw.root_ca).read())
+    return folder
+
+
+def test_just_in_time_registration(make_gateway, tmp_path):
+    tmp_path.chmod(0o755)
+    factory = Factory(tmp_path, "Works Six")
+    gw = make_gateway(listeners=[f"ext client-ca={factory.ca} auth=certificate"])
+    one, two = (ready(factory, factory.certify(f"/CN=jit-{i}"), gw) for i in (1, 2))
+    assert not connects(gw, one)  # nobody trusts that authority to enrol: and that is no event
+    gw.cli("claim", "add", "works", factory.ca, "--group", "works", "--quota", "1")
+    assert not connects(gw, one)
+    event = wait_until(lambda: gw.json("event", "list", "--name", "enrol.issued"), what="the registration")[0]
+    assert (event["device"], event["detail"]["by"], event["detail"]["via"]) == ("jit-1", "claim", "mqtt")
+    assert connects(gw, one)
+    assert gw.json("device", "show", "jit-1")["groups"] == ["works"]
+    assert [c["via"] for c in gw.json("cert", "list", "--device", "jit-1")] == ["import"]
+    assert refusals(gw) == []
+    assert not connects(gw, two)  # one an hour
+    refused = wait_until(lambda: refusals(gw), what="the refusal")
+    assert "used up for this hour" in refused[-1]["reason"]
+    gw.cli("device", "remove", "jit-1")
+    assert not connects(gw, one) and not connects(gw, one)  # it was revoked: it does not come back by itself
+    assert gw.json("device", "list", "--match", "jit") == []
+
+
+def test_just_in_time_with_approval(make_gateway, tmp_path):
+    tmp_path.chmod(0o755)
+    factory = Factory(tmp_path, "Works Seven")
+    gw = make_gateway(listeners=[f"ext client-ca={factory.ca} auth=certificate"])
+    one = ready(factory, factory.certify("/CN=late-1"), gw)
+    gw.cli("claim", "add", "works", factory.ca, "--approval")
+    assert not connects(gw, one)
+    request = wait_until(lambda: gw.json("request", "list"), what="the request")[0]
+    assert (request["name"], request["claim"], request["via"]) == ("late-1", "works", "mqtt")
+    assert not connects(gw, one)
+    gw.cli("request", "approve", request["id"], "--group", "late")
+    assert not connects(gw, one)  # this one brings the certificate
+    wait_until(lambda: gw.json("event", "list", "--name", "enrol.issued"), what="the registration")
+    assert connects(gw, one)
+    assert gw.json("device", "show", "late-1")["groups"] == ["late"]
+
+
+def test_another_authority_of_the_same_name(make_gateway, tmp_path):
+    """A listener may trust an authority for other reasons, and that one can name an authority below it as it likes."""
+    tmp_path.chmod(0o755)
+    trusted, rogue = Factory(tmp_path, "Works Eight"), Factory(tmp_path, "rogue")
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", rogue.key,
+            "-subj", "/CN=Works Eight", "-days", "30", "-out", rogue.ca)
+    gw = make_gateway(listeners=[f"ext client-ca={rogue.ca} auth=certificate"])
+    gw.cli("claim", "add", "works", trusted.ca)
+    one = ready(rogue, rogue.certify("/CN=evil-1"), gw)
+    assert not connects(gw, one) and not connects(gw, one)
+    gw.cli("device", "add", "later")
+    assert [d["name"] for d in gw.json("device", "list")] == ["later"]

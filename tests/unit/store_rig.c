@@ -687,11 +687,20 @@ static void enrol_answered(struct link_call *call, int err, struct record *reply
 
 const struct rig_enrolled *rig_enrol(struct rig *r, const struct body_enrol *ask)
 {
+	return rig_enrol_meanwhile(r, ask, "");
+}
+
+const struct rig_enrolled *rig_enrol_meanwhile(struct rig *r, const struct body_enrol *ask,
+					       const char *script)
+{
 	struct link_call call = {0};
 	if (!r->end[PROCESS_ENROL])
 		rig_link(r, PROCESS_ENROL);
 	answered = false;
 	LINK_ASK(r->end[PROCESS_ENROL], &call, ENROL, enrol, -1, ask, PATIENCE_MS, enrol_answered);
+	while (script[0] && r->store.calls_n == 0)
+		loop_turn(r->loop, 0);
+	assert_int_equal(sql_script(r->store.registry, script), 0);
 	rig_until(r, &answered);
 	return &enrolled;
 }

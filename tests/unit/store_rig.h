@@ -114,6 +114,9 @@ struct rig_enrolled {
 	struct buf der;
 };
 const struct rig_enrolled *rig_enrol(struct rig *r, const struct body_enrol *ask);
+/* The same, but this is done to the registry while a thread judges the password. */
+const struct rig_enrolled *rig_enrol_meanwhile(struct rig *r, const struct body_enrol *ask,
+					       const char *script);
 /* An event from the broker. */
 void rig_event(struct rig *r, enum event event, const char *actor, const char *address);
 /* Entries of this kind that the broker has seen. */

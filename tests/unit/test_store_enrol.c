@@ -47,7 +47,8 @@ struct ask {
 	bool renew;
 };
 
-static const struct rig_enrolled *ask_for(struct rig *r, const struct ask *a)
+static const struct rig_enrolled *ask_meanwhile(struct rig *r, const struct ask *a,
+						const char *script)
 {
 	AUTO_BUF spki = {0};
 	unsigned char hash[SHA256_SIZE];
@@ -66,7 +67,12 @@ static const struct rig_enrolled *ask_for(struct rig *r, const struct ask *a)
 		.label = str_of(a->label),
 		.via = str_of(a->via ? a->via : "est"),
 	};
-	return rig_enrol(r, &body);
+	return rig_enrol_meanwhile(r, &body, script);
+}
+
+static const struct rig_enrolled *ask_for(struct rig *r, const struct ask *a)
+{
+	return ask_meanwhile(r, a, "");
 }
 
 static const struct rig_enrolled *expect(struct rig *r, const struct ask *a,
@@ -437,6 +443,13 @@ static void a_password_enrols_its_device(void **state)
 	const struct ask name = {.user = "pump-1", .secret = "correct horse", .name = "pump-2"};
 	const struct ask none = {.user = "pump-2", .secret = "correct horse", .name = "pump-2"};
 	const struct ask nobody = {.user = "pump-3", .secret = "correct horse", .name = "pump-3"};
+	/* changed while a thread judges the old one */
+	const struct rig_enrolled *done =
+		ask_meanwhile(r, &good, "UPDATE device SET verifier = '$y$new' WHERE id = 1");
+	assert_int_equal(done->status, ENROL_UNAUTHENTICATED);
+	rec_text(&args, "name", "pump-1");
+	rec_text(&args, "password", "correct horse");
+	rig_ok(r, OP_DEVICE_SET, &args);
 	expect(r, &wrong, ENROL_UNAUTHENTICATED, "wrong enrolment code or password");
 	expect(r, &none, ENROL_UNAUTHENTICATED, "wrong enrolment code or password");
 	expect(r, &nobody, ENROL_UNAUTHENTICATED, "wrong enrolment code or password");
