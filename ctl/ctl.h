@@ -16,7 +16,7 @@ enum ctl_exit {
 	EXIT_FAILED = 1,      /* the gateway could not do it */
 	EXIT_USAGE = 2,       /* wrong command line, or a wrong argument */
 	EXIT_REFUSED = 3,     /* refused by policy, or your level does not allow it */
-	EXIT_UNREACHABLE = 4, /* the gateway, or a process of it, does not answer */
+	EXIT_UNREACHABLE = 4, /* the gateway, or a process of it, does not answer; or it is locked */
 	EXIT_NOT_FOUND = 5,
 	EXIT_CONFLICT = 6, /* exists already, or in use */
 };

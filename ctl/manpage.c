@@ -164,7 +164,7 @@ static void put_man(const char *version)
 	       ".TP\n0\nDone.\n.TP\n1\nThe gateway could not do it.\n"
 	       ".TP\n2\nWrong usage, or an argument that is not allowed.\n"
 	       ".TP\n3\nRefused by policy, or not allowed to you.\n"
-	       ".TP\n4\nThe gateway, or a process of it, does not answer.\n"
+	       ".TP\n4\nThe gateway, or a process of it, does not answer; or the certificate authority is locked.\n"
 	       ".TP\n5\nNot found.\n.TP\n6\nConflict: it exists already, or is in use.\n"
 	       ".SH ENVIRONMENT\n.TP\nGATEHOUSE_SOCKET\nThe control socket, where "
 	       "\\fB\\-\\-socket\\fR is not "

@@ -6,7 +6,10 @@ import os
 import pathlib
 import shutil
 import sqlite3
+import ssl
 import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -89,16 +92,37 @@ def test_renewed_names_wait_for_the_lock(gw):
     assert len(after) == len(before) and not after & before
 
 
-def test_who_may(gw):
-    """Changes of the authority come over the control socket alone, from administrators."""
-    done = gw.cli("ca", "show", "--json")
-    assert json.loads(done.stdout)["authorities"][0]["name"] == "root"
+def post(gw, path, token, body):
+    """Status and answer of the interface, over HTTPS with an API token."""
+    context = ssl.create_default_context(cafile=gw.root_ca)
+    request = urllib.request.Request(f"https://127.0.0.1:{gw.admin}{path}", json.dumps(body).encode(), method="POST",
+                                     headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, context=context, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as e:
+        return e.code, json.load(e)
+
+
+@pytest.mark.parametrize("path, body", [
+    ("rollover", {"step": "start"}), ("lock", {"passphrase": "long enough"}), ("request", {}), ("copy", {}),
+    ("forget-root", {"fingerprint": "0" * 64}), ("compromise", {"fingerprint": "0" * 64})])
+def test_changes_are_made_on_the_gateway_itself(gateway, path, body):
+    """Not over the network, whoever asks; and not by those who have no level on the control socket."""
+    token = gateway.json("token", "add", f"robot-{path}", "admin")["token"]
+    status, answer = post(gateway, f"/api/v1/ca/{path}", token, body)
+    assert status == 403 and "on the gateway itself" in answer["detail"], answer
+    show = gateway.json("ca", "show")
+    assert show["rollover"] == "none" and show["locked"] is False and len(show["authorities"]) == 2
+
+
+def test_a_stranger_on_the_machine_changes_nothing(gateway):
     if os.geteuid() != 0:
         pytest.skip("needs another user")
     nobody = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", build() / "gatehouse",
-                             "--socket", gw.socket, "ca", "rollover", "start"], capture_output=True, text=True)
+                             "--socket", gateway.socket, "ca", "rollover", "start"], capture_output=True, text=True)
     assert nobody.returncode in (3, 4)
-    assert gw.json("ca", "show")["rollover"] == "none"
+    assert gateway.json("ca", "show")["rollover"] == "none"
 
 
 # ---- how keys rest
