@@ -9,6 +9,7 @@
 #include "ctl/ctl.h"
 #include "ctl/examples.h"
 #include "ctl/file.h"
+#include "ctl/zip.h"
 #include "daemon/base/err.h"
 #include "daemon/base/fd.h"
 #include "daemon/base/mem.h"
@@ -224,6 +225,18 @@ static int write_examples(const struct bundle *b, const struct address *at, cons
 	return status;
 }
 
+static int write_zip(const struct bundle *b)
+{
+	AUTO_SECRET zip = {0};
+	AUTO_FD fd = open(b->zip, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0 && zip_directory(b->dir, b->device, &zip) == 0 &&
+	    fd_write(fd, buf_view(&zip)) == 0 && fsync(fd) == 0)
+		return EXIT_OK;
+	fprintf(stderr, "gatehouse: cannot write %s: %s; the bundle is whole in %s\n", b->zip,
+		strerror(errno), b->dir);
+	return EXIT_FAILED;
+}
+
 int bundle_write(const struct bundle *b)
 {
 	struct address at;
@@ -257,6 +270,8 @@ int bundle_write(const struct bundle *b)
 		if (status != EXIT_OK)
 			return status;
 	}
-	const int status = write_p12(b);
-	return status == EXIT_OK ? write_examples(b, &at, est) : status;
+	int status = write_p12(b);
+	if (status == EXIT_OK)
+		status = write_examples(b, &at, est);
+	return status == EXIT_OK && b->zip ? write_zip(b) : status;
 }

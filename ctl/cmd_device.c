@@ -77,6 +77,7 @@ static int write_bundle(struct invocation *in, const char *name, const json_t *a
 		.p12 = invocation_switch(in, "p12"),
 		.legacy = invocation_switch(in, "legacy"),
 		.passphrase = passphrase,
+		.zip = invocation_local(in, "zip"),
 	};
 	const int result = bundle_write(&b);
 	if (result == EXIT_OK)
@@ -153,8 +154,9 @@ static int check_options(const struct invocation *in)
 		fprintf(stderr, "gatehouse: give either --code, or --bundle or --csr\n");
 		return EXIT_USAGE;
 	}
-	if (invocation_switch(in, "p12") && !invocation_local(in, "bundle")) {
-		fprintf(stderr, "gatehouse: --p12 goes with --bundle, which has the key\n");
+	if ((invocation_switch(in, "p12") || invocation_local(in, "zip")) &&
+	    !invocation_local(in, "bundle")) {
+		fprintf(stderr, "gatehouse: --p12 and --zip go with --bundle, which has the key\n");
 		return EXIT_USAGE;
 	}
 	if (host && !bundle_is_host(host)) {

@@ -13,10 +13,11 @@
 /* Exit status, as documented in gatehouse(1). */
 enum ctl_exit {
 	EXIT_OK = 0,
-	EXIT_FAILED = 1,      /* the gateway could not do it */
-	EXIT_USAGE = 2,       /* wrong command line, or a wrong argument */
-	EXIT_REFUSED = 3,     /* refused by policy, or your level does not allow it */
-	EXIT_UNREACHABLE = 4, /* the gateway, or a process of it, does not answer; or it is locked */
+	EXIT_FAILED = 1,  /* the gateway could not do it */
+	EXIT_USAGE = 2,   /* wrong command line, or a wrong argument */
+	EXIT_REFUSED = 3, /* refused by policy, or your level does not allow it */
+	EXIT_UNREACHABLE =
+		4, /* the gateway, or a process of it, does not answer; or it is locked */
 	EXIT_NOT_FOUND = 5,
 	EXIT_CONFLICT = 6, /* exists already, or in use */
 };
@@ -106,6 +107,7 @@ struct bundle {
 	bool p12;              /* also as PKCS#12 */
 	bool legacy;           /* in the form that old programs read */
 	struct str passphrase; /* of it */
+	const char *zip;       /* also as one file of that name; NULL: not */
 };
 /* Makes the directory, which must be empty or absent, with the key in it: before the gateway is
  * asked, so that no certificate is issued for a key that cannot be kept. EXIT_* after a message. */

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+import zipfile
 
 import pytest
 from cryptography.hazmat.primitives.serialization import pkcs12
@@ -109,6 +110,21 @@ def test_a_directory_that_would_break_quotes(gateway):
     assert "/path/to/the/bundle" in (folder / "examples/telegraf.conf").read_text()
     gateway.cli("acl", "allow", "device:quoted", "all", "test/#")
     run(sys.executable, folder / "examples/paho-client.py", "test/q", "x")
+
+
+def test_a_zip(gateway, tmp_path):
+    folder, file = tmp_path / "b", tmp_path / "b.zip"
+    gateway.cli("device", "add", "zipped", "--bundle", folder, "--zip", file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    with zipfile.ZipFile(file) as z:
+        assert z.testzip() is None
+        assert {n.removeprefix("zipped/"): z.read(n) for n in z.namelist()} == {
+            str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        modes = {i.filename: i.external_attr >> 16 & 0o777 for i in z.infolist()}
+    assert modes["zipped/connect.sh"] == 0o755 and modes["zipped/device.key"] == 0o600
+    with pytest.raises(CliError) as failed:
+        gateway.cli("cert", "add", "zipped", "--bundle", tmp_path / "c", "--zip", file)
+    assert "File exists" in failed.value.stderr and (tmp_path / "c/device.crt").exists()
 
 
 # ---- PKCS#12
