@@ -295,6 +295,7 @@ void authorities_changed(struct store *s)
 {
 	publish_roots(s);
 	tell_enrol(s);
+	lists_start(s);
 }
 
 static void answered(struct store *s, struct record *reply)

@@ -170,7 +170,7 @@ static void look(struct loop_timer *t)
 
 void lists_start(struct store *s)
 {
-	if (!loop_timer_running(&s->lists.timer) && !s->lists.asking)
+	if (!s->lists.soon && !s->lists.asking)
 		look_in(s, 0, true);
 }
 
@@ -192,7 +192,7 @@ void lists_stop(struct store *s)
 
 #define LISTS                                                                                \
 	"SELECT ca.subject, ca.fp, number, entries, this_update, next_update, crl.der FROM " \
-	"crl JOIN ca ON ca.id = ca_id ORDER BY ca_id DESC"
+	"crl JOIN ca ON ca.id = ca_id WHERE state IN ('active', 'retiring') ORDER BY ca_id DESC"
 
 static bool find(struct store *s, struct str name, struct buf *out)
 {

@@ -29,7 +29,7 @@ struct lists {
 	uint64_t took_ms; /* the last one */
 };
 
-void lists_start(struct store *s); /* looks at once, then every minute */
+void lists_start(struct store *s); /* looks at once, then every minute; also for new authorities */
 void lists_changed(struct store *s);
 void lists_stop(struct store *s);
 /* CRL_GET. Returns like a link_handler. */

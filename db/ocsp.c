@@ -187,6 +187,7 @@ void staples_tell(struct store *s, enum process peer)
 
 static void finish(struct store *s)
 {
+	s->staples.failed = false;
 	buf_fini(&s->staples.ready);
 	s->staples.ready = s->staples.next;
 	s->staples.next = (struct buf){0};
@@ -202,9 +203,11 @@ static void stapled(struct link_call *call, int err, struct record *reply)
 	struct store *s = container_of(call, struct store, staples.call);
 	struct body_sign_ocsp_done done;
 	if (err || body_sign_ocsp_done_get(reply->body, &done) || done.status != OP_OK) {
-		if (!err)
-			log_warning("no OCSP responses for the gateway's own certificates: %.*s",
+		if (!err && !s->staples.failed)
+			log_warning("no OCSP responses for the gateway's own certificates: %.*s; "
+				    "it is tried every minute",
 				    STR_ARG(done.why));
+		s->staples.failed |= !err;
 		loop_timer_start(s->loop, &s->staples.timer, "staples", RETRY_MS, again);
 		return;
 	}
@@ -235,7 +238,8 @@ static void ask_next(struct store *s)
 		s->registry,
 		"SELECT cert.id, cert.fp, serial, ca_id, ca.fp FROM cert JOIN ca ON ca.id = ca_id "
 		"WHERE profile = 'server' AND status = 0 AND cert.not_after > ? AND cert.id > ? "
-		"AND ca.kind = 'issuing' AND cert.id = (SELECT max(id) FROM cert AS newer WHERE "
+		"AND ca.kind = 'issuing' AND state IN ('active', 'retiring') AND cert.id = (SELECT "
+		"max(id) FROM cert AS newer WHERE "
 		"newer.profile = 'server' AND newer.name = cert.name) ORDER BY cert.id LIMIT 1",
 		sql_int(timefloor_now(&s->floor)), sql_int(s->staples.last_id));
 	if (!s->peer[PROCESS_VAULT].link) {

@@ -25,6 +25,7 @@ struct staples {
 	struct buf next;  /* those that are being made */
 	int64_t last_id;  /* of the certificate that is asked about */
 	unsigned char fp[32];
+	bool failed;      /* told */
 	struct list asks; /* struct ocsp_ask */
 	unsigned asks_n;
 };

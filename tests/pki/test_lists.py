@@ -125,6 +125,57 @@ def test_a_list_outlives_a_restart(make_gateway):
     assert first_list(gw)["number"] == before["number"]
 
 
+def test_two_authorities(make_gateway, tmp_path):
+    """During a rollover each has its list, and each answers for its own by OCSP."""
+    gw = make_gateway()
+    bundles = {"old": gw.bundle("old")}
+    gw.cli("ca", "rollover", "start")
+    gw.cli("ca", "rollover", "switch")
+    bundles["new"] = gw.bundle("new")
+    for name in bundles:
+        gw.cli("cert", "revoke", "--device", name)
+    # On the old one are the server certificates as well that the switch replaced.
+    wait_until(lambda: [x["entries"] for x in lists(gw)] == [1, 1 + 6], what="both lists")
+    known = [a for a in gw.json("ca", "show")["authorities"] if a["kind"] == "issuing"]
+    assert {x["name"][:16] for x in lists(gw)} == {a["fingerprint"][:16] for a in known}
+    gw.cli("ca", "crl", "--out", tmp_path / "all.pem")
+    roots = tmp_path / "roots.pem"
+    roots.write_text("".join(a["pem"] for a in gw.json("ca", "show")["authorities"] if a["kind"] == "root"))
+    issuing = tmp_path / "issuing.pem"
+    issuing.write_text("".join(a["pem"] for a in known))
+    for bundle in bundles.values():
+        leaf = tmp_path / "leaf.pem"
+        leaf.write_text(openssl("x509", "-in", bundle / "device.crt"))
+        said = subprocess.run(["openssl", "verify", "-crl_check", "-CAfile", str(roots), "-untrusted", str(issuing),
+                               "-CRLfile", str(tmp_path / "all.pem"), str(leaf)],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+        assert "certificate revoked" in said
+        of_issuer = tmp_path / "one.pem"
+        of_issuer.write_text(next(a["pem"] for a in known if signed(a, leaf, tmp_path)))
+        said = subprocess.run(["openssl", "ocsp", "-issuer", str(of_issuer), "-cert", str(leaf), "-url",
+                               f"https://localhost:{gw.enrol}/ocsp", "-CAfile", str(roots), "-no_nonce"],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+        assert "Response verify OK" in said and ": revoked" in said, said
+
+
+def signed(authority, leaf, tmp_path):
+    (tmp_path / "candidate.pem").write_text(authority["pem"])
+    return subprocess.run(["openssl", "verify", "-partial_chain", "-CAfile", str(tmp_path / "candidate.pem"),
+                           str(leaf)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT).returncode == 0
+
+
+def test_a_locked_key_makes_its_list_later(make_gateway):
+    gw = make_gateway()
+    first = first_list(gw)
+    gw.bundle("pump-1")
+    gw.cli("ca", "lock", input="a good passphrase\na good passphrase\n")
+    gw.cli("cert", "revoke", "--device", "pump-1")
+    wait_until(lambda: "no new revocation list: " in gw.log_text(), what="the line in the log")
+    assert lists(gw)[0]["number"] == first["number"]
+    gw.cli("ca", "unlock", input="a good passphrase\n")
+    assert list_after(gw, first["number"])["entries"] == 1
+
+
 def test_the_name_is_the_authority(gateway):
     issuing = next(a for a in gateway.json("ca", "show")["authorities"] if a["kind"] == "issuing")
     assert first_list(gateway)["name"] == f"{issuing['fingerprint'][:16]}.crl"

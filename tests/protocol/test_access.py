@@ -317,6 +317,16 @@ def test_network_condition(enter, allow, topic):
     assert not may_publish(c, f"{topic}/near")  # while it is connected
 
 
+def test_check_asks_from_where_the_device_is_connected(gateway, enter, allow, topic):
+    allow("device:pump-1", "publish", f"{topic}/near", "allow", 0, "--network", "127.0.0.0/8")
+    question = ("acl", "check", "--as", "pump-1", "publish", f"{topic}/near")
+    assert gateway.json(*question)["verdict"] == "denied"  # from nowhere
+    enter("pump-1", client_id="pump-1")
+    answer = wait_until(lambda: (a := gateway.json(*question))["verdict"] == "allowed" and a, what="the address")
+    assert answer["variables"]["address"] == "127.0.0.1"
+    assert gateway.json(*question, "--address", "10.0.0.1")["verdict"] == "denied"
+
+
 def test_literal_rule(enter, allow, topic):
     allow("device:pump-1", "subscribe", f"{topic}/#", "allow", 0, "--literal")
     allow("device:pump-1", "publish", f"{topic}/${{device}}", "allow", 0, "--literal")
