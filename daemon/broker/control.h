@@ -96,7 +96,8 @@ struct control {
 
 /* process.c: something that serving waits for has arrived. */
 void control_progress(struct control *k);
-/* Any thread: a link of a worker has ended. */
-void control_link_broken(struct control *k, enum process peer, const char *why, bool misbehaved);
+/* Any thread: a link of a worker or of a handshake thread has ended; index as in LINK. */
+void control_link_broken(struct control *k, enum process peer, unsigned index, const char *why,
+			 bool misbehaved);
 /* process.c: asks again, soon, for the snapshot or the chains that are still missing. */
 void control_retry(struct control *k);

@@ -42,7 +42,7 @@ static struct control *control_of(struct child *p)
 	k->broker.control = k;
 	k->broker.loop = child_loop(p);
 	for (size_t i = 0; i < CONTROL_VAULTLINKS_MAX; i++)
-		vaultlink_init(&k->vaultlink[i], &k->broker);
+		vaultlink_init(&k->vaultlink[i], &k->broker, (unsigned)i + 1);
 	child_set_context(p, k);
 	return k;
 }
@@ -451,6 +451,7 @@ struct ended {
 	struct loop_note note;
 	struct control *control;
 	enum process peer;
+	unsigned index;
 	bool misbehaved;
 	char why[];
 };
@@ -460,15 +461,19 @@ static void link_ended(struct loop_note *note)
 	struct ended *e = container_of(note, struct ended, note);
 	if (e->misbehaved)
 		child_misbehaved(e->control->child, e->peer, e->why);
+	else
+		child_link_lost(e->control->child, e->peer, e->index);
 	free(e);
 }
 
-void control_link_broken(struct control *k, enum process peer, const char *why, bool misbehaved)
+void control_link_broken(struct control *k, enum process peer, unsigned index, const char *why,
+			 bool misbehaved)
 {
 	const size_t n = strlen(why) + 1;
 	struct ended *e = mem_alloc(sizeof(*e) + n);
 	e->control = k;
 	e->peer = peer;
+	e->index = index;
 	e->misbehaved = misbehaved;
 	memcpy(e->why, why, n);
 	loop_post(k->broker.loop, &e->note, link_ended);

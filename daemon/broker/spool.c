@@ -327,7 +327,8 @@ static void broken(struct link *l, const char *why, bool misbehaved)
 {
 	struct spool *s = link_owner(l);
 	s->link = NULL;
-	control_link_broken(s->worker->broker->control, PROCESS_STORE, why, misbehaved);
+	control_link_broken(s->worker->broker->control, PROCESS_STORE, 1 + s->worker->index, why,
+			    misbehaved);
 	link_free(l);
 }
 

@@ -7,12 +7,14 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/broker/client_policy.h"
+#include "daemon/broker/control.h"
 
 #include <unistd.h>
 
-void vaultlink_init(struct vaultlink *s, struct broker *broker)
+void vaultlink_init(struct vaultlink *s, struct broker *broker, unsigned index)
 {
 	s->broker = broker;
+	s->index = index;
 	s->given = -1;
 	CHECK(pthread_mutex_init(&s->lock, NULL) == 0);
 }
@@ -51,6 +53,8 @@ int vaultlink_sign(void *context, uint32_t key_id, int scheme, const void *data,
 	if (err && err != ERR_TIMEOUT && err != ERR_CRYPTO && err != ERR_LIMIT) {
 		rpc_fini(&s->rpc);
 		s->up = false;
+		control_link_broken(s->broker->control, PROCESS_VAULT, s->index, err_text(err),
+				    false);
 	}
 	return err;
 }

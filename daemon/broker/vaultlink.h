@@ -14,13 +14,14 @@
 
 struct vaultlink {
 	struct broker *broker;
+	unsigned index; /* of the link between broker and vault */
 	pthread_mutex_t lock;
 	int given; /* a link that the thread has not taken yet, -1 = none */
 	bool up;   /* the thread's from here on */
 	struct rpc rpc;
 };
 
-void vaultlink_init(struct vaultlink *s, struct broker *broker);
+void vaultlink_init(struct vaultlink *s, struct broker *broker, unsigned index);
 void vaultlink_give(struct vaultlink *s, int fd); /* control thread; takes fd */
 
 /* The handshake thread's; context is its struct vaultlink. */

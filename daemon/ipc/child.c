@@ -224,6 +224,13 @@ void child_misbehaved(struct child *p, enum process peer, const char *what)
 	LINK_SEND(p->parent, MISBEHAVED, misbehaved, 0, -1, &b);
 }
 
+void child_link_lost(struct child *p, enum process peer, unsigned index)
+{
+	const struct body_link_lost b = {(uint8_t)peer, (uint16_t)index};
+	if (!p->stopping)
+		LINK_SEND(p->parent, LINK_LOST, link_lost, 0, -1, &b);
+}
+
 void child_link_broken(struct child *p, struct link *l, const char *why, bool misbehaved)
 {
 	const enum process peer = link_peer(l);
@@ -231,6 +238,7 @@ void child_link_broken(struct child *p, struct link *l, const char *why, bool mi
 		child_misbehaved(p, peer, why);
 	} else if (!p->stopping) {
 		log_info("%s is away (%s)", process_name(peer), why);
+		child_link_lost(p, peer, 0);
 	}
 	link_free(l);
 }

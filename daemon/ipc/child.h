@@ -63,7 +63,9 @@ enum process child_self(const struct child *p);
 void child_ready(struct child *p);   /* once */
 void child_stopped(struct child *p); /* leaves the loop; child_run returns 0 */
 void child_fail(struct child *p);    /* leaves the loop; child_run returns 1 (after logging why) */
-/* For the `broken` hook of a peer's link: reports MISBEHAVED when due and frees the link. */
+/* For the `broken` hook of a peer's link 0: reports MISBEHAVED or LINK_LOST and frees the link. */
 void child_link_broken(struct child *p, struct link *l, const char *why, bool misbehaved);
 /* The same for a link that another thread has. */
 void child_misbehaved(struct child *p, enum process peer, const char *what);
+/* A link ended without a breach of the rules. If both processes live on they get a new one. */
+void child_link_lost(struct child *p, enum process peer, unsigned index);

@@ -54,8 +54,9 @@ struct parent {
 	struct priv_user user[PROCESS_COUNT];
 	struct unit unit[PROCESS_COUNT];
 	struct report report;
-	int exe;   /* of this very program, to start children from */
-	int stage; /* that is starting; > STAGE_LAST: the gateway serves */
+	struct list mends; /* links that are made anew soon (unit.c) */
+	int exe;           /* of this very program, to start children from */
+	int stage;         /* that is starting; > STAGE_LAST: the gateway serves */
 	bool stopping;
 	int status;
 	uint64_t started_ms;

@@ -26,6 +26,7 @@ enum {
 	CHILD_UMASK = 077,
 	START_LIMIT_MS = 120000, /* the broker reads a large spool first */
 	STOP_LIMIT_MS = 10000,
+	MEND_MS = 500, /* longer than it takes to hear of the end of a process */
 	BACKOFF_FIRST_MS = 100,
 	BACKOFF_MAX_MS = 10000,
 	BACKOFF_RESET_MS = 60000,
@@ -119,10 +120,13 @@ static int on_roots(struct link *l, struct record *r)
 	return 0;
 }
 
+static int on_link_lost(struct link *l, struct record *r);
+
 /* What a child may say to its parent; the table of messages has judged the sender. */
 static const link_handler handlers[MSG_COUNT] = {
 	[MSG_READY] = on_ready,
 	[MSG_MISBEHAVED] = on_misbehaved,
+	[MSG_LINK_LOST] = on_link_lost,
 	[MSG_ROOTS] = on_roots,
 	[MSG_SETTING_GET] = reload_setting_get,
 	[MSG_SETTING_SET] = reload_setting_set,
@@ -199,26 +203,23 @@ static void give_link(struct unit *u, enum process peer, unsigned index, int fd)
 	LINK_SEND(u->link, LINK, link, 0, fd, &b);
 }
 
-static void make_pair(struct unit *a, struct unit *b, unsigned count)
+static void make_pair(struct unit *a, struct unit *b, unsigned index)
 {
-	for (unsigned i = 0; a->link && b->link && i < count; i++) {
-		int pair[2];
-		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-			log_error("cannot link %s and %s: %s", process_name(a->self),
-				  process_name(b->self), strerror(errno));
-			return;
-		}
-		give_link(a, b->self, i, pair[0]);
-		give_link(b, a->self, i, pair[1]);
-		close(pair[0]);
-		close(pair[1]);
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		log_error("cannot link %s and %s: %s", process_name(a->self), process_name(b->self),
+			  strerror(errno));
+		return;
 	}
+	give_link(a, b->self, index, pair[0]);
+	give_link(b, a->self, index, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
 }
 
-/* Links between this process, just spawned, and those that run. */
-static void make_pairs(struct unit *u)
+/* How many links there are between two processes. */
+static unsigned links_between(const struct parent *p, enum process a, enum process b)
 {
-	struct parent *p = u->parent;
 	const struct config *c = p->running;
 	const struct {
 		enum process a, b;
@@ -229,8 +230,82 @@ static void make_pairs(struct unit *u)
 #include "daemon/proc/processes.def"
 	};
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
-		if (pairs[i].a == u->self || pairs[i].b == u->self)
-			make_pair(&p->unit[pairs[i].a], &p->unit[pairs[i].b], pairs[i].count);
+		if ((pairs[i].a == a && pairs[i].b == b) || (pairs[i].a == b && pairs[i].b == a))
+			return pairs[i].count;
+	return 0;
+}
+
+/* Links between this process, just spawned, and those that run. */
+static void make_pairs(struct unit *u)
+{
+	struct parent *p = u->parent;
+	for (enum process i = PROCESS_PARENT + 1; i < PROCESS_COUNT; i++) {
+		const unsigned n = links_between(p, u->self, i);
+		for (unsigned k = 0; k < n && u->link && p->unit[i].link; k++)
+			make_pair(u, &p->unit[i], k);
+	}
+}
+
+/* ---- links that broke -------------------------------------------------------------------------
+ */
+
+/* Both ends tell, and so does the end that lives on when the other process ended: so nothing is
+ * done before it is clear which of the two it was. */
+struct mend {
+	struct list node;
+	struct loop_timer timer;
+	struct unit *a;
+	struct unit *b;
+	pid_t a_pid;
+	pid_t b_pid;
+	unsigned index;
+};
+
+static void mend(struct loop_timer *t)
+{
+	struct mend *m = container_of(t, struct mend, timer);
+	const bool same = m->a->pid == m->a_pid && m->b->pid == m->b_pid;
+	if (same && m->a->state == PROCESS_SERVING && m->b->state == PROCESS_SERVING) {
+		log_warning("a link between %s and %s broke while both live: it is made anew",
+			    process_name(m->a->self), process_name(m->b->self));
+		make_pair(m->a, m->b, m->index);
+	}
+	list_remove(&m->node);
+	free(m);
+}
+
+static bool is_due(const struct parent *p, const struct unit *u, const struct unit *peer,
+		   unsigned index)
+{
+	list_each (it, &p->mends) {
+		const struct mend *m = list_entry(it, struct mend, node);
+		if (m->index == index &&
+		    ((m->a == u && m->b == peer) || (m->a == peer && m->b == u)))
+			return true;
+	}
+	return false;
+}
+
+static int on_link_lost(struct link *l, struct record *r)
+{
+	struct unit *u = link_owner(l);
+	struct parent *p = u->parent;
+	struct body_link_lost b;
+	if (body_link_lost_get(r->body, &b) || b.peer <= PROCESS_PARENT ||
+	    b.peer >= PROCESS_COUNT || b.index >= links_between(p, u->self, b.peer))
+		return ERR_MALFORMED;
+	struct unit *peer = &p->unit[b.peer];
+	if (p->stopping || is_due(p, u, peer, b.index))
+		return 0;
+	struct mend *m = mem_new(struct mend);
+	m->a = u;
+	m->b = peer;
+	m->a_pid = u->pid;
+	m->b_pid = peer->pid;
+	m->index = b.index;
+	list_append(&p->mends, &m->node);
+	loop_timer_start(p->loop, &m->timer, "mend", MEND_MS, mend);
+	return 0;
 }
 
 static void try_again(struct loop_timer *t)
@@ -311,6 +386,7 @@ void unit_exited(struct unit *u, int wait_status)
 
 void unit_init(struct parent *p)
 {
+	list_init(&p->mends);
 	static const struct {
 		enum process self;
 		int stage;

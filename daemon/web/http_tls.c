@@ -24,6 +24,15 @@ struct identities {
 static _Atomic(struct identities *) current;
 static pthread_mutex_t vault_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rpc vault = {.sock = -1};
+static bool vault_lost; /* this link; told once */
+static void (*on_lost)(void *arg);
+static void *on_lost_arg;
+
+void http_tls_on_lost(void (*lost)(void *arg), void *arg)
+{
+	on_lost = lost;
+	on_lost_arg = arg;
+}
 
 void http_tls_set_vault(int fd, unsigned self)
 {
@@ -31,6 +40,7 @@ void http_tls_set_vault(int fd, unsigned self)
 	if (vault.buf)
 		rpc_fini(&vault);
 	rpc_init(&vault, fd, (enum process)self, PROCESS_VAULT);
+	vault_lost = false;
 	pthread_mutex_unlock(&vault_lock);
 }
 
@@ -41,6 +51,10 @@ static int sign(void *context, uint32_t key_id, int scheme, const void *data, si
 	pthread_mutex_lock(&vault_lock);
 	const int err = vault.buf ? sign_ask(&vault, key_id, scheme, str_make(data, n), signature)
 				  : ERR_UNAVAILABLE;
+	if ((err == ERR_EOF || err == ERR_IO) && !vault_lost && on_lost) {
+		vault_lost = true;
+		on_lost(on_lost_arg);
+	}
 	pthread_mutex_unlock(&vault_lock);
 	return err;
 }

@@ -14,6 +14,8 @@
 /* The link on which signatures are asked for; takes the descriptor. Again after the vault was
  * restarted. */
 void http_tls_set_vault(int fd, unsigned self);
+/* Called once for each link that turns out to be dead, by whichever thread finds out. */
+void http_tls_on_lost(void (*lost)(void *arg), void *arg);
 /* Chains as TLS_CHAIN_DONE gives them (records of body_chain); the same ones again change nothing.
  * 0, or an error after logging why; the old ones stay then. New handshakes use the new ones. */
 int http_tls_set_chains(struct str chains);

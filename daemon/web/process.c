@@ -92,6 +92,19 @@ static void refused(void *owner, enum event event, const char *source, const cha
 
 static void anchors_changed(struct anchors *a);
 
+static void tell_lost(struct loop_note *note)
+{
+	const struct web *w = container_of(note, struct web, sign_lost);
+	child_link_lost(w->child, PROCESS_VAULT, VAULT_SIGN);
+}
+
+/* A thread of the library. */
+static void sign_lost(void *arg)
+{
+	struct web *w = arg;
+	loop_post(w->loop, &w->sign_lost, tell_lost);
+}
+
 static struct web *context(struct child *child)
 {
 	struct web *w = child_context(child);
@@ -107,6 +120,7 @@ static struct web *context(struct child *child)
 	report_init(&w->report, w->loop);
 	est_init(&w->est, w->loop, &w->report, anchors_changed);
 	child_set_context(child, w);
+	http_tls_on_lost(sign_lost, w);
 	return w;
 }
 

@@ -18,8 +18,9 @@ enum { WEB_SERVERS_MAX = 64 };
 struct web {
 	struct child *child;
 	struct loop *loop;
-	struct link *store; /* NULL while the store is away */
-	struct link *vault; /* chains; NULL while away, and always in ctl */
+	struct link *store;         /* NULL while the store is away */
+	struct link *vault;         /* chains; NULL while away, and always in ctl */
+	struct loop_note sign_lost; /* the link for signatures turned out to be dead */
 	struct link_call chains;
 	struct loop_timer chains_again;
 	struct report report;
