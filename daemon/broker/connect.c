@@ -25,6 +25,9 @@
 enum {
 	RENEW_PERCENT = 66,
 	CLAIM_TRIES = 8,
+	PROBE_IDLE_MAX_S = 32767, /* the kernel's */
+	PROBE_INTERVAL_S = 15,
+	PROBES = 4,
 	ASSIGNED_RANDOM = 10,
 	ASSIGNED_TEXT = 3 + 2 * ASSIGNED_RANDOM + 1
 };
@@ -347,6 +350,21 @@ static enum reason claim(struct connecting *k, struct identity *id, struct sessi
 /* ---- CONNACK ----------------------------------------------------------------------------------
  */
 
+/* MQTT 3 cannot tell a client to be heard more often, and it is not to be cut off for its silence:
+ * a dead one is found by TCP, which asks after the same time. */
+static void probe(const struct conn *c, uint64_t idle_s)
+{
+	const int fd = stream_fd(c->stream);
+	const int on = 1;
+	const int idle = (int)MIN(idle_s, (uint64_t)PROBE_IDLE_MAX_S);
+	const int interval = PROBE_INTERVAL_S;
+	const int count = PROBES;
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
 static void set_keep_alive(struct connecting *k, struct props *props)
 {
 	struct conn *c = k->conn;
@@ -358,12 +376,8 @@ static void set_keep_alive(struct connecting *k, struct props *props)
 		props_mark(props, PROPERTY_SERVER_KEEP_ALIVE);
 	}
 	c->silence_ms = c->keep_alive * 1500u;
-	if (c->keep_alive == 0) {
-		/* Such a client is not to be cut off for its silence; a dead one has to be found
-		 * by TCP. */
-		const int on = 1;
-		setsockopt(stream_fd(c->stream), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	}
+	if (c->keep_alive == 0 || c->keep_alive > max)
+		probe(c, max);
 }
 
 static void set_expiry(struct connecting *k, struct session *s, struct props *props)

@@ -2,6 +2,8 @@
 """Bounds on what one client may send, keep and make the broker keep."""
 
 import contextlib
+import os
+import pathlib
 
 import pytest
 
@@ -277,3 +279,26 @@ def test_events_of_the_limits(gateway, join, topic):
     join(V5).publish(topic, "x" * 3000, 1)
     assert any(e["address"] for e in events(gateway, "packet.too-large"))
     assert any("max-payload" in e["reason"] for e in events(gateway, "limit.reached"))
+
+
+def tcp_timer(port, peer_port):
+    """What the kernel waits for on the broker's side of a connection: kind and seconds left."""
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        ours, theirs = (int(x.split(":")[1], 16) for x in fields[1:3])
+        if (ours, theirs) == (port, peer_port):
+            kind, ticks = fields[5].split(":")
+            return int(kind), int(ticks, 16) / os.sysconf("SC_CLK_TCK")
+    raise AssertionError("no such connection")
+
+
+@pytest.mark.parametrize("keep_alive, probed", [(0, True), (65535, True), (3600, False)])
+def test_longest_keep_alive_of_who_cannot_be_told(gateway, dial, keep_alive, probed):
+    """3.1.1 with no keep alive, or a longer one than max-keep-alive: TCP finds out who is dead."""
+    c = dial(V311)
+    c.connect(name(), keep_alive=keep_alive)
+    ports = gateway.listeners["open"], c.wire.socket.getsockname()[1]
+    wait_until(lambda: tcp_timer(*ports)[0] in (0, 2), what="the client's TCP to acknowledge CONNACK")
+    kind, left = tcp_timer(*ports)
+    assert kind == (2 if probed else 0)
+    assert not probed or 3400 < left <= 3601
