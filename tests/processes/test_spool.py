@@ -358,7 +358,7 @@ def test_a_store_that_falls_behind_stops_its_publishers_and_nobody_else(make_gat
         c.subscribe(topic, qos=1)
     with other(gw) as p, other(gw) as q, other(gw) as live:
         live.subscribe(f"{topic}/live", qos=1)
-        everything = b"".join(mqtt.publish(topic, b"%08d" % i + b"x" * 500000, 1, i + 1, V5) for i in range(n))
+        everything = b"".join(mqtt.publish(topic, b"%08d" % i + b"x" * 900000, 1, i + 1, V5) for i in range(n))
         view, socket = memoryview(everything), p.wire.socket
         old = gw.processes()["store"]
         os.kill(old, signal.SIGSTOP)
@@ -367,14 +367,15 @@ def test_a_store_that_falls_behind_stops_its_publishers_and_nobody_else(make_gat
             while len(view) and select.select([], [socket], [], 3)[1]:  # 3 s without room: it is not read
                 view = view[socket.send(view[:1 << 20]):]
             taken = len(everything) - len(view)
-            assert 60 << 20 < taken < 80 << 20
+            # What is in sockets and on its way to another worker comes on top.
+            assert 60 << 20 < taken < 140 << 20
             for i in range(10):
                 assert q.publish(f"{topic}/live", b"%d" % i, qos=1) == 0
                 assert live.message().payload == b"%d" % i
         finally:
             os.kill(old, signal.SIGCONT)
-        socket.setblocking(True)
-        p.send(view)
+        for at in range(0, len(view), 1 << 20):
+            p.send(view[at:at + (1 << 20)])
         assert [p.expect(PUBACK, 30).packet_id for _ in range(n)] == list(range(1, n + 1))
     with durable(gw, r) as c:
         assert [m.payload[:8] for m in take(c, n)] == [b"%08d" % i for i in range(n)]
