@@ -115,7 +115,7 @@ def test_reconnecting_does_not_help(gateway, login, device, topic):
 def test_another_device_is_not_slowed_down(gateway, login, device, topic):
     """One is paused for seconds; the other's messages are taken meanwhile."""
     slow, other = login(device()), login(device())
-    slow.send(mqtt.publish(topic, "x" * 60000, version=V5), mqtt.publish(topic, "y", 1, 1, V5))
+    slow.send(mqtt.publish(topic, "x" * 200000, version=V5), mqtt.publish(topic, "y", 1, 1, V5))
     for i in range(20):
         other.publish(topic, str(i), 1)
     assert not slow.wire.pending()
