@@ -11,7 +11,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
 #include "db/certificate.h"
-#include "db/hash.h"
+#include "db/code.h"
 #include "db/issue.h"
 #include "db/op_device.h"
 #include "db/profile.h"
@@ -81,12 +81,13 @@ static const char *status_word(enum enrol_status status)
 	return word[status];
 }
 
-/* Whom the device said to be, as far as it is text. */
+/* Whom the device said to be, as far as it is text. A code in the place of the user is no name: it
+ * may still be good. */
 static struct str claimed_name(const struct enrolment *e)
 {
-	if (e->ask.user.n && str_is_utf8(e->ask.user))
-		return e->ask.user;
-	return e->ask.name;
+	unsigned char hash[SHA256_SIZE];
+	const struct str user = e->ask.user;
+	return user.n && str_is_utf8(user) && !code_hash(user, hash) ? user : e->ask.name;
 }
 
 static void raise_refused(const struct op_call *c, enum enrol_status status, struct str why)

@@ -12,8 +12,8 @@
  *   issuer                        str or null, common name of the authority
  *   status                        str: good, expired, revoked, hold, superseded, pending
  *   not_before, not_after         time
- *   issued_at                     time;  issued_by, via (cli, ui, est, import, vault): str
- *   revoked_at                    time or null;  reason: str or null
+ *   issued_at                     time;  issued_by, via (cli, ui, est, rest, mqtt, import, vault):
+ * str revoked_at                    time or null;  reason: str or null
  *
  * cert.list     items: list of certificates in the order of issue; next: str or null
  * cert.show     a certificate, and pem: str

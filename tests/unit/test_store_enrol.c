@@ -245,6 +245,22 @@ static void wrong_codes_are_refused(void **state)
 	assert_int_equal(events(r, "enrol.refused"), 8);
 }
 
+/* A person who put the code into the wrong field: it must not stand in the log, it is still good.
+ */
+static void a_code_as_user_is_not_told(void **state)
+{
+	struct rig *r = *state;
+	AUTO_CHAR code = mem_strdup(make_code(r, "name", "pump-1", NULL, NULL));
+	const struct ask a = {.user = code, .secret = "x", .name = "pump-1"};
+	expect(r, &a, ENROL_UNAUTHENTICATED, "");
+	int64_t told = -1;
+	assert_int_equal(events_flush(r->store.events), 0);
+	SQL_GET_INT(events_db(r->store.events), &told, "SELECT count(*) FROM event WHERE actor = ?",
+		    sql_text(code));
+	assert_int_equal(told, 0);
+	assert_int_equal(events(r, "enrol.refused"), 1);
+}
+
 static void a_pattern_is_for_new_names(void **state)
 {
 	struct rig *r = *state;
@@ -781,6 +797,7 @@ int main(void)
 		CASE(a_code_is_used_once),
 		CASE(a_code_may_be_typed),
 		CASE(wrong_codes_are_refused),
+		CASE(a_code_as_user_is_not_told),
 		CASE(a_pattern_is_for_new_names),
 		CASE(a_code_for_a_device_goes_with_it),
 		CASE(a_failing_vault_costs_no_code),
