@@ -76,8 +76,7 @@ static void show_rule(const struct ctl_command *c, const json_t *rule)
 		printf("note: %s\n", text_of(rule, "hint"));
 }
 
-/* Codes, claims and requests. False: it is neither. */
-static bool show_enrolment(const struct ctl_command *c, const json_t *answer)
+bool show_enrolment(const struct ctl_command *c, const json_t *answer)
 {
 	const long long id = (long long)json_integer_value(json_object_get(answer, "id"));
 	const char *name = text_of(answer, "name");

@@ -124,6 +124,9 @@ int password_take(struct invocation *in, const char *file, size_t min);
 /* cmd_code.c: the answer of code.add with the commands for the device; --host is read from `in`. */
 int code_show(const struct invocation *in, json_t *code);
 
+/* cmd_plain.c: what became of a code, claim or request. False: it is none. */
+bool show_enrolment(const struct ctl_command *c, const json_t *answer);
+
 int run_plain(struct invocation *in);
 int run_setup(struct invocation *in);
 int run_admin_password(struct invocation *in);
@@ -137,6 +140,7 @@ int run_cert_add(struct invocation *in);
 int run_claim_add(struct invocation *in);
 int run_claim_allow(struct invocation *in);
 int run_enrol_csv(struct invocation *in);
+int run_request_decide(struct invocation *in);
 int run_code_add(struct invocation *in);
 int run_cert_import(struct invocation *in);
 int run_ca_crl(struct invocation *in);

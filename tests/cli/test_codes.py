@@ -112,6 +112,14 @@ def test_requests_that_are_not_there(gateway):
         fails(gateway, "request", verb, "17", code=NOT_FOUND, says="there is no request 17")
 
 
+def test_one_request_or_all(gateway):
+    for verb in ("approve", "deny"):
+        fails(gateway, "request", verb, code=USAGE, says="the number of a request, or --all")
+        fails(gateway, "request", verb, "1", "--all", code=USAGE, says="the number of a request, or --all")
+        done = gateway.cli("request", verb, "--all")
+        assert (done.stdout, done.stderr) == ("", "none\n")
+
+
 def test_who_made_it_is_recorded(gateway):
     gateway.cli("code", "add", "noted")
     event = gateway.json("event", "list", "--name", "enrol.code-added", "--last", "1")[0]

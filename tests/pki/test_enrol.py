@@ -255,6 +255,19 @@ def test_approval(make_gateway, tmp_path):
     assert ask(gw, denied)[0] == 403 and ask(gw, body)[0] == 201
 
 
+def test_approval_of_all(make_gateway, tmp_path):
+    gw = make_gateway(set=["enrol.approval=anyone"])
+    gw.cli("device", "add", "all-1")
+    bodies = [{"csr": make_csr(tmp_path / str(i), f"all-{i}").decode()} for i in range(3)]
+    assert [ask(gw, b)[0] for b in bodies] == [202] * 3
+    done = gw.cli("request", "approve", "--all", "--group", "all", check=False)
+    assert done.returncode == 6 and 'there is a device "all-1" already' in done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["request 1", "request 3"]
+    assert [ask(gw, b)[0] for b in bodies] == [201, 202, 201]
+    assert gw.cli("request", "deny", "--all").stdout == "request 2 of all-1: denied\n"
+    assert ask(gw, bodies[1])[0] == 403
+
+
 # -- the end of the old certificate
 
 def test_the_old_certificate_ends_when_the_new_one_connects(gateway, tmp_path):
