@@ -192,28 +192,33 @@ static int read_root_key(const char *path, const json_t *root, struct key **out)
 	AUTO_SECRET passphrase = {0};
 	const char *cause;
 	struct why why;
+	struct key *found = NULL;
 	if (file_read(path, KEY_FILE_MAX, &bytes, &cause)) {
 		fprintf(stderr, "gatehouse: --root-key %s: %s\n", path, cause);
 		return EXIT_USAGE;
 	}
 	int err;
 	if (!key_is_encrypted(buf_view(&bytes)))
-		err = key_parse(buf_view(&bytes), path, out, &why);
+		err = key_parse(buf_view(&bytes), path, &found, &why);
 	else if (passphrase_ask("Passphrase of the root key", false, 1, PASSPHRASE_MAX,
 				&passphrase))
-		err = key_parse_encrypted(buf_view(&bytes), path, buf_view(&passphrase), out, &why);
+		err = key_parse_encrypted(buf_view(&bytes), path, buf_view(&passphrase), &found,
+					  &why);
 	else
 		return EXIT_USAGE;
 	if (err) {
 		fprintf(stderr, "gatehouse: %s\n", why.text);
 		return err == ERR_DENIED ? EXIT_REFUSED : EXIT_USAGE;
 	}
-	if (belongs(*out, root))
-		return EXIT_OK;
-	fprintf(stderr, "gatehouse: --root-key %s: not the key of the root in use, \"%s\"\n", path,
-		ca_text(root, "subject"));
-	key_unref(*out);
-	return EXIT_REFUSED;
+	AUTO(key) key = found;
+	if (!belongs(key, root)) {
+		fprintf(stderr,
+			"gatehouse: --root-key %s: not the key of the root in use, \"%s\"\n", path,
+			ca_text(root, "subject"));
+		return EXIT_REFUSED;
+	}
+	*out = TAKE(key);
+	return EXIT_OK;
 }
 
 static int cross_sign(struct invocation *in, const json_t *show, struct key *key, json_t **answer)
