@@ -211,7 +211,7 @@ char *buf_reserve(struct buf *b, size_t n)
 		b->p = mem_grow(b->p, cap);
 		b->cap = cap;
 	}
-	return b->p + b->n;
+	return b->p ? b->p + b->n : NULL; /* room for nothing in an empty one */
 }
 
 void buf_put(struct buf *b, const void *p, size_t n)
