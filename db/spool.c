@@ -334,6 +334,14 @@ static void refuse(struct spool *s, struct spool_batch *b, int err)
 
 /* ---- groups ---- */
 
+static bool old_links(const struct spool *s)
+{
+	list_each (it, &s->links)
+		if (list_entry(it, struct spool_link, node)->old)
+			return true;
+	return false;
+}
+
 static void group_free(struct list *group)
 {
 	while (!list_empty(group)) {
@@ -386,14 +394,6 @@ static void commit_group(struct spool *s)
 }
 
 /* ---- a broker that starts ---- */
-
-static bool old_links(const struct spool *s)
-{
-	list_each (it, &s->links)
-		if (list_entry(it, struct spool_link, node)->old)
-			return true;
-	return false;
-}
 
 static int make_state(struct spool *s, int *fd)
 {
@@ -464,9 +464,27 @@ static int take_records(const struct record *r, const struct body_spool *b, stru
 	return b->records.n ? ERR_MALFORMED : memfd_read(r->fd, SPOOL_BATCH_MAX, out);
 }
 
+/* Sent again over a new link while the one that came over the old link waits to be committed: the
+ * new link is answered. */
+static bool is_waiting(struct spool *s, const struct spool_batch *b)
+{
+	list_each (it, &s->group) {
+		struct spool_batch *w = list_entry(it, struct spool_batch, node);
+		if (w->worker != b->worker || w->seq != b->seq || w->epoch != b->epoch)
+			continue;
+		const struct spool_link *l = b->from;
+		if (!l->old)
+			w->from = b->from;
+		return true;
+	}
+	return false;
+}
+
 /* A batch that comes again after the store was restarted is answered as it was then. */
 static bool seen_before(struct spool *s, const struct spool_batch *b)
 {
+	if (old_links(s) && is_waiting(s, b))
+		return true;
 	if (ready(s))
 		return false;
 	switch (spool_tables_seen(&s->tables, b)) {

@@ -422,6 +422,27 @@ static void batches_of_a_broker_that_is_gone_are_not_taken_after_the_next_one_as
 	assert_non_null(strstr(text, "session 3 new"));
 }
 
+/* A link that is made anew while both ends live: what has no answer comes over both. */
+static void a_batch_over_two_links_is_applied_once_and_answered_on_the_new_one(void **state)
+{
+	struct spool_rig *r = *state;
+	struct spool_figures f;
+	for (uint64_t seq = 1; seq <= 20; seq++) {
+		AUTO_BUF b = {0};
+		put_session(&b, 1, "one");
+		put_message(&b, seq, "t", "m");
+		put_queue(&b, 1, seq, seq);
+		spool_rig_send_as(r, 0, seq, buf_view(&b));
+		spool_rig_link(r, 0);
+		spool_rig_send_as(r, 0, seq, buf_view(&b));
+		spool_rig_answered(r, 0, seq);
+		assert_int_equal(r->worker[0].answers, 1);
+	}
+	spool_figures(r->spool, &f);
+	assert_int_equal(f.batches, 20);
+	assert_int_equal(f.queued, 20);
+}
+
 /* What a killed broker had sent is in the sockets: it counts, and the next broker hears of it. */
 static void the_last_words_of_a_killed_broker_are_heard(void **state)
 {
@@ -779,6 +800,7 @@ int main(void)
 		TEST(a_malformed_batch_marks_its_sender),
 		TEST(after_a_restart_of_the_store_nothing_is_applied_twice),
 		TEST(batches_of_a_broker_that_is_gone_are_not_taken_after_the_next_one_asked),
+		TEST(a_batch_over_two_links_is_applied_once_and_answered_on_the_new_one),
 		TEST(the_last_words_of_a_killed_broker_are_heard),
 		TEST(at_the_end_everything_sent_is_committed),
 		TEST(a_damaged_file_is_set_aside),
