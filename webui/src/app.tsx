@@ -10,7 +10,7 @@ import { navigate, usePlace, type Place } from "./router";
 import { current, logout, setupState, type Session, type Setup } from "./session";
 import { Shell, type MenuEntry } from "./shell";
 import { text } from "./text";
-import { Empty, explain, Link, Spinner, Trouble } from "./ui/kit";
+import { explain, Link, Spinner, Trouble } from "./ui/kit";
 import { Toasts } from "./ui/toast";
 
 export interface PageProps {
@@ -63,9 +63,10 @@ function Page(props: PageProps) {
   }, [entry?.href]);
   if (!entry)
     return (
-      <Empty title={text.missing.title}>
+      <>
+        <h1>{text.missing.title}</h1>
         <Link href="/">{text.missing.back}</Link>
-      </Empty>
+      </>
     );
   if (error !== undefined) return <Trouble error={error} retry={() => location.reload()} />;
   if (shown?.href !== entry.href) return <Spinner />;
@@ -106,6 +107,7 @@ export function App() {
     return live.stop;
   }, [inside]);
   const leave = () => {
+    set({ at: "start" }); // nothing of the session asks any more
     void logout()
       .catch(() => undefined)
       .then(() => {

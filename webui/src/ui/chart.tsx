@@ -85,8 +85,8 @@ export function Chart({
   useEffect(() => plot.current?.setData(dataOf(lines)));
   const now = lines.map((l) => `${l.label} ${format(l.points[l.points.length - 1]?.value ?? 0)}`).join(", ");
   return (
-    <figure class="chart" aria-label={`${label}: ${now}`} role="img">
-      <figcaption class="row small" aria-hidden="true">
+    <div class="chart" aria-label={`${label}: ${now}`} role="img">
+      <div class="row small" aria-hidden="true">
         {lines.map((l) => (
           <span key={l.label}>
             <svg width="14" height="10" viewBox="0 0 14 10">
@@ -95,8 +95,8 @@ export function Chart({
             {l.label} <strong>{format(l.points[l.points.length - 1]?.value ?? 0)}</strong>
           </span>
         ))}
-      </figcaption>
+      </div>
       <div ref={host} aria-hidden="true" />
-    </figure>
+    </div>
   );
 }

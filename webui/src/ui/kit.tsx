@@ -264,7 +264,7 @@ export function Table<T>(props: {
   onSort?: (sort: string) => void;
 }) {
   return (
-    <div class="table" tabIndex={0} role="region" aria-label={props.label}>
+    <div class="table" tabIndex={0} role="group" aria-label={props.label}>
       <table>
         <thead>
           <tr>

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interface in Chromium against the real gateway. Each walk is a script beside this file.
+
+Screenshots of every page are kept in the folder that GATEHOUSE_SHOTS names.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+NAME, PASSWORD = "ann", "a long enough secret"
+pytestmark = pytest.mark.timeout(700)  # a walk has its own bounds
+
+
+def walk(name, gw, **more):
+    shots = os.environ.get("GATEHOUSE_SHOTS", "")
+    args = {"port": gw.admin, "name": NAME, "password": PASSWORD, "dir": str(gw.dir), "shots": shots, **more}
+    done = subprocess.run(["node", HERE / f"{name}.mjs", json.dumps(args)], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture(scope="module")
+def gw(gateway):
+    gateway.cli("setup", "--admin", NAME, input=PASSWORD + "\n")
+    for level in ("viewer", "operator"):
+        gateway.cli("admin", "add", level, level, input=PASSWORD + "\n")
+    gateway.bundle("pump-1", "--group", "pumps")
+    gateway.cli("role", "add", "reader")
+    gateway.cli("acl", "allow", "group:pumps", "publish", "plant/${device}/#")
+    gateway.cli("code", "add", "pump-2")
+    gateway.cli("token", "add", "grafana", "viewer")
+    return gateway
+
+
+def test_the_first_visit(make_gateway):
+    gw = make_gateway()
+    walk("setup", gw, code=gw.json("setup-code")["code"])
+
+
+def test_a_device_in_three_ways_until_it_is_gone(gw):
+    walk("device", gw)
+
+
+def test_every_page_is_for_everybody(gw):
+    walk("pages", gw, device="pump-1")
+
+
+def test_nothing_is_offered_beyond_the_level(gw):
+    walk("viewer", gw, device="pump-1")
+
+
+def test_the_second_factor(gw):
+    walk("account", gw)
