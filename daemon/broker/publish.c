@@ -14,6 +14,8 @@
 
 #include <stdlib.h>
 
+enum { RECEIVED_UNTOLD = 4096 /* QoS 2 messages of a client that knows no receive maximum */ };
+
 /* Finds the topic behind an alias, or gives the alias its topic (section 3.3.2.3.4). */
 static enum reason resolve_alias(struct conn *c, const struct packet *p, struct str *topic)
 {
@@ -166,8 +168,14 @@ static void store_received(struct session *s, struct received *r)
 	spool_received(s->worker, s->sid, r->packet_id, !waits || !promise_row(s->worker));
 }
 
-/* A QoS 2 message counts from PUBLISH to PUBREL against the receive maximum that we announced;
- * clients of MQTT 3 were told none, but are held to it as well. */
+/* A QoS 2 message counts from PUBLISH to PUBREL against the receive maximum that we announced.
+ * Clients of MQTT 3 are told none, and some send all they have at once. */
+static size_t received_max(const struct conn *c)
+{
+	const size_t told = c->settings->config->broker.max_inflight;
+	return c->version == MQTT_5 ? told : MAX(told, (size_t)RECEIVED_UNTOLD);
+}
+
 static enum reason take_exactly_once(struct conn *c, const struct packet *p, struct str topic)
 {
 	struct session *s = c->session;
@@ -178,7 +186,7 @@ static enum reason take_exactly_once(struct conn *c, const struct packet *p, str
 		received_again(c, r);
 		return REASON_SUCCESS;
 	}
-	if (!r && s->received_n >= c->settings->config->broker.max_inflight)
+	if (!r && s->received_n >= received_max(c))
 		return REASON_RECEIVE_MAXIMUM_EXCEEDED;
 	promise_begin(w, s->sid, id);
 	w->promising.skip = r ? r->workers : 0;

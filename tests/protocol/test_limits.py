@@ -110,6 +110,20 @@ def test_receive_maximum_of_the_server(join, topic):
     c.expect_disconnect(0x93)
 
 
+def test_who_is_told_no_receive_maximum_may_send_more(join, topic):
+    """In 3.1.1 there is none, and libraries send whatever they have; it has an end all the same."""
+    c = join(V311)
+    most = 4096
+    c.send(*[mqtt.publish(topic, "x", 2, i + 1) for i in range(most)])
+    for i in range(most):
+        assert c.expect(mqtt.PUBREC).packet_id == i + 1
+    c.send(*[mqtt.ack(mqtt.PUBREL, i + 1) for i in range(most)])
+    for i in range(most):
+        assert c.expect(mqtt.PUBCOMP).packet_id == i + 1
+    c.send(*[mqtt.publish(topic, "x", 2, i + 1) for i in range(most + 1)])
+    assert len(c.expect_closed()) <= most
+
+
 def test_receive_maximum_frees_places(join, topic):
     c = join(V5)
     for i in range(100):
