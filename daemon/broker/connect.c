@@ -545,7 +545,9 @@ static void joined(struct spool_wait *wait, enum spool_status status)
 	struct joining *j = container_of(wait, struct joining, wait);
 	struct conn *c = conn_find(j->worker, j->conn);
 	if (c && c->state == CONN_STORING) {
-		if (status == SPOOL_STORED) {
+		/* One that is stored already comes in when the disk is full, too: it may make room.
+		 */
+		if (status == SPOOL_STORED || (status == SPOOL_FULL && !c->session->is_new)) {
 			open_session(c, c->session, j->clean_start, j->present);
 			conn_resume(c);
 		} else if (status == SPOOL_FULL) {

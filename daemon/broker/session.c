@@ -585,6 +585,9 @@ void session_pump(struct session *s)
 	       (d = inflight_next(&s->out, window, now, &w->stats.dropped_expired)))
 		send_delivery(s, d);
 	count_waiting(s, 1);
+	/* Before what replay_run brings: that takes the place of fresh. */
+	if (s->fresh)
+		spool_row(s, s->fresh);
 	replay_run(s);
 }
 

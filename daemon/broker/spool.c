@@ -245,6 +245,16 @@ static void answered(struct spool *s, enum spool_status status)
 	loop_defer(s->worker->loop, &s->task, send_task);
 }
 
+/* Nothing is new: what was refused is tried again when its time has come. */
+static bool has_to_rest(const struct spool *s)
+{
+	if (s->is_alone || s->open.n)
+		return false;
+	if (loop_timer_running(&s->again))
+		return true;
+	return s->refused.n == 0 && list_empty(&s->open.waits);
+}
+
 static void send_task(struct loop_task *task)
 {
 	struct spool *s = container_of(task, struct spool, task);
@@ -252,14 +262,18 @@ static void send_task(struct loop_task *task)
 		tell(s);
 		return;
 	}
-	if (s->open.n == 0 && list_empty(&s->open.waits) &&
-	    (s->refused.n == 0 || loop_timer_running(&s->again))) {
+	if (has_to_rest(s)) {
 		tell(s);
 		return;
 	}
-	turn(s);
 	buf_str(&s->message, buf_view(&s->refused));
-	copy_entries(&s->sent, &s->message, is_wanted);
+	if (s->is_alone) {
+		s->sent.n = 0;
+	} else {
+		turn(s);
+		copy_entries(&s->sent, &s->message, is_wanted);
+	}
+	s->is_alone = false;
 	if (s->message.n == 0) {
 		answered(s, SPOOL_STORED);
 		return;
@@ -284,7 +298,9 @@ static void refused(struct spool *s, enum spool_status status)
 			spool_refuse(w, &b->entry[i],
 				     str_make(b->bytes.p + b->entry[i].at,
 					      end_of(b, i) - b->entry[i].at));
-	/* Whatever has to be stored all the same is tried with the next batch, or then. */
+	/* What has to be stored all the same goes alone at first: ends of messages make room. Then
+	 * with what is new, so that its publishers are answered; or when this time is over. */
+	s->is_alone = b->n && s->refused.n;
 	loop_timer_start(w->loop, &s->again, "spool", SPOOL_AGAIN_MS, again);
 	answered(s, status);
 }
@@ -346,8 +362,9 @@ static void use(struct spool *s, int fd)
 		.broken = broken,
 	};
 	struct worker *w = s->worker;
-	if (s->link)
-		link_free(s->link);
+	struct link *old = TAKE(s->link);
+	if (old)
+		link_free(old); /* ends a question of the restore */
 	s->link = link_new(w->loop, fd, &config);
 	if (w->index == 0)
 		spool_restore_ask(w);

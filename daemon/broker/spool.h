@@ -60,6 +60,7 @@ struct spool {
 	struct buf message;      /* as it was sent */
 	struct buf refused; /* records of batches that were refused; they go with the next one */
 	bool is_sent;
+	bool is_alone;      /* the next message is refused alone */
 	bool is_unsent;     /* there was no descriptor for it */
 	uint64_t seq;       /* of the last message */
 	uint64_t committed; /* number of the last batch that is done */

@@ -246,15 +246,18 @@ def payloads(c, n):
 
 
 def answer(c, n):
-    """Answers n messages to their ends."""
+    """Answers n messages to their ends; their payloads."""
+    got = []
     while n:
         p = c.receive()
         if p.kind == PUBLISH:
+            got.append(p.payload)
             c.send(mqtt.ack(PUBACK if p.qos == 1 else PUBREC, p.packet_id))
             n -= p.qos == 1
         else:
             c.send(mqtt.ack(PUBCOMP, p.packet_id))
             n -= 1
+    return got
 
 
 def nothing_waits(c):
@@ -511,3 +514,29 @@ def test_nothing_is_left_of_what_was_received(gw):
     gw.restart()
     with join(gw, client_id) as c:
         nothing_waits(c)
+
+
+def test_a_full_spool_is_emptied_by_its_receivers(make_gateway):
+    """The publishers are refused; who fetches what waits comes in, and makes room for others."""
+    gw = make_gateway(set=[ONE, "store.spool-max-size=16M", "broker.max-queued-messages=10000",
+                           "broker.max-queued-bytes=1G"], listeners=[OPEN])
+    gw.cli(*ALL)
+    receivers = {qos: away(gw, f"f/{qos}/#", qos=qos) for qos in (1, 2)}
+    c = join(gw, name(), True, "open", 0)
+    sent = {1: 0, 2: 0}
+    full = False
+    while not full:
+        for qos in (1, 2):
+            if c.publish(f"f/{qos}/x", b"%08d" % sent[qos] + bytes(100000), qos=qos) >= 0x80:
+                full = True
+            else:
+                sent[qos] += 1
+    new = mqtt.Client.tcp(gw.listeners["open"], mqtt.V5)
+    new.send(mqtt.connect(name(), mqtt.V5, clean=False, props={"session_expiry": 60}))
+    new.receive()
+    for qos, client_id in receivers.items():
+        r = join(gw, client_id)
+        assert [int(p[:8]) for p in answer(r, sent[qos])] == list(range(sent[qos]))
+        r.ping()
+        r.disconnect()
+    wait_until(lambda: c.publish("f/1/x", b"again", qos=1) == 0, what="room")
