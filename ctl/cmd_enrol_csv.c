@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gatehouse enrol csv: many devices from a table. The whole file is read and checked before
+ * gatehouse enrol csv and enrol devices: codes for many devices, from a table or for those that are
+ * there. The whole file is read and checked before
  * anything is asked for; then every line is one request that works or changes nothing, and a line
  * that was refused does not stop the next ones.
  */
@@ -337,7 +338,7 @@ static int run(struct job *j)
 /* Options that hold for every line. */
 static void put_options(struct job *j)
 {
-	static const char *const common[] = {"ttl", "network"};
+	static const char *const common[] = {"ttl", "network", "profile"};
 	size_t i;
 	json_t *entry;
 	json_array_foreach(j->lines, i, entry)
@@ -349,6 +350,63 @@ static void put_options(struct job *j)
 				json_object_set(body, common[k], value);
 		}
 	}
+}
+
+/* Every device of the registry that the filters let through, by pages. */
+static int read_devices(struct job *j)
+{
+	size_t i;
+	const json_t *device;
+	const char *next = NULL;
+	json_t *answer = NULL;
+	do {
+		if (next)
+			json_object_set_new(j->in->args, "after", json_string(next));
+		json_decref(answer);
+		answer = NULL;
+		const int status = request_command(j->in, &answer);
+		if (status != EXIT_OK) {
+			json_decref(answer);
+			return status;
+		}
+		json_array_foreach(json_object_get(answer, "items"), i, device)
+		{
+			json_t *body = json_pack("{s:O}", "name", json_object_get(device, "name"));
+			json_t *entry =
+				json_pack("{s:I, s:o}", "line",
+					  (json_int_t)json_array_size(j->lines) + 1, "body", body);
+			json_array_append_new(j->lines, entry);
+		}
+		next = json_string_value(json_object_get(answer, "next"));
+	} while (next);
+	json_decref(answer);
+	if (json_array_size(j->lines))
+		return EXIT_OK;
+	fprintf(stderr, "none\n");
+	return EXIT_NOT_FOUND;
+}
+
+int run_enrol_devices(struct invocation *in)
+{
+	static const char *const of_codes[] = {"ttl", "network", "profile"};
+	struct job j = {.in = in, .lines = json_array()};
+	json_t *codes = json_object();
+	/* The list of devices does not know these. */
+	for (size_t i = 0; i < ARRAY_LEN(of_codes); i++) {
+		json_t *value = json_object_get(in->args, of_codes[i]);
+		if (value)
+			json_object_set(codes, of_codes[i], value);
+		json_object_del(in->args, of_codes[i]);
+	}
+	int status = read_devices(&j);
+	json_decref(in->args);
+	in->args = codes;
+	if (status == EXIT_OK) {
+		put_options(&j);
+		status = run(&j);
+	}
+	json_decref(j.lines);
+	return status;
 }
 
 int run_enrol_csv(struct invocation *in)

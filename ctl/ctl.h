@@ -140,6 +140,7 @@ int run_cert_add(struct invocation *in);
 int run_claim_add(struct invocation *in);
 int run_claim_allow(struct invocation *in);
 int run_enrol_csv(struct invocation *in);
+int run_enrol_devices(struct invocation *in);
 int run_request_decide(struct invocation *in);
 int run_code_add(struct invocation *in);
 int run_cert_import(struct invocation *in);

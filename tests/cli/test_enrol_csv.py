@@ -114,3 +114,16 @@ def test_many(gateway, tmp_path):
     table = write(tmp_path, "name\n" + "".join(f"many-{i}\n" for i in range(300)))
     made = rows(gateway.cli("enrol", "csv", table).stdout)
     assert len({r["code"] for r in made}) == 300
+
+
+def test_codes_for_the_devices_that_are_there(gateway, tmp_path):
+    table = write(tmp_path, "name,group\n" + "".join(f"e-{i},emergency\n" for i in range(120)))
+    gateway.cli("enrol", "csv", table, "--bundles", tmp_path / "bundles")
+    out = tmp_path / "codes.csv"
+    done = gateway.cli("enrol", "devices", "--group", "emergency", "--ttl", "30d", "--profile", "manual", "--out", out)
+    assert done.stdout == "" and done.stderr == "120 of 120 lines done\n"
+    made = rows(out.read_text())
+    assert {r["name"] for r in made} == {f"e-{i}" for i in range(120)}
+    assert len({r["code"] for r in made}) == 120 and {r["profile"] for r in made} == {"manual"}
+    done = gateway.cli("enrol", "devices", "--match", "no such device", check=False)
+    assert done.returncode == NOT_FOUND and done.stderr == "none\n"
