@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WHY_TEXT = 512, REASON_TEXT = 256, SOON_S = 1, CLOCK_S = 60 };
+enum { WHY_TEXT = 512, REASON_TEXT = 256, SOON_S = 1, CLOCK_S = 60, PERSON_S = 120 };
 
 static void enrolment_free(void *state)
 {
@@ -130,9 +130,10 @@ void enrol_answer(struct op_call *c, const struct body_op_done *done)
 		return;
 	const struct body_enrol_done body = {
 		.status = (uint8_t)status,
-		.retry_after_s = e->retry_after_s ? e->retry_after_s
-				 : later          ? SOON_S
-						  : 0,
+		.retry_after_s = e->retry_after_s            ? e->retry_after_s
+				 : done->status == OP_LOCKED ? PERSON_S
+				 : later                     ? SOON_S
+							     : 0,
 		.why = {done->why.p, MIN(done->why.n, (size_t)WHY_TEXT)},
 		.device = ok ? str_of(e->grant.name) : STR(""),
 		.der = ok ? buf_view(&e->der) : STR(""),

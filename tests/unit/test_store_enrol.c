@@ -313,6 +313,8 @@ static void a_failing_vault_costs_no_code(void **state)
 	const struct ask a = {.secret = code};
 	r->vault_status = OP_REFUSED;
 	expect(r, &a, ENROL_FORBIDDEN, "does not like this key");
+	r->vault_status = OP_LOCKED; /* a person must come: there is no haste */
+	assert_true(expect(r, &a, ENROL_LOCKED, "")->retry_after_s >= 60);
 	r->vault_status = OP_OK;
 	rig_unlink(r, PROCESS_VAULT);
 	const struct rig_enrolled *done = expect(r, &a, ENROL_LOCKED, "the vault is away");
