@@ -34,7 +34,7 @@ static int write_lists(const json_t *items, const char *path)
 	const json_t *list;
 	FILE *f = fopen(next, "w");
 	if (!f) {
-		fprintf(stderr, "gatehouse: %s: %s\n", next, strerror(errno));
+		fprintf(stderr, "gatehouse: %s: %s\n", path, strerror(errno));
 		return EXIT_FAILED;
 	}
 	json_array_foreach(items, i, list) fputs(text_of(list, "pem"), f);
