@@ -34,6 +34,16 @@ static void make_code(char out[CODE_SIZE])
 	secret_wipe(random, sizeof(random));
 }
 
+/* Of the certificate that browsers are shown, so that people can compare. */
+static void put_fingerprint(struct op_call *c)
+{
+	AUTO_QUERY q =
+		SQL_QUERY(c->s->registry, "SELECT fp FROM cert WHERE profile = 'server' AND name = "
+					  "'admin-p256' ORDER BY id DESC LIMIT 1");
+	if (sql_next(&q))
+		rec_bytes(&c->result, "fingerprint", sql_at_str(&q, 0));
+}
+
 void op_setup_code_add(struct op_call *c)
 {
 	struct sql *db = c->s->registry;
@@ -52,6 +62,7 @@ void op_setup_code_add(struct op_call *c)
 	rec_text(&c->result, "code", code);
 	op_put_time(&c->result, "expires", now + LIFETIME);
 	rec_int(&c->result, "tries", TRIES);
+	put_fingerprint(c);
 	secret_wipe(code, sizeof(code));
 	change_event(c, EVENT_SETUP_CODE_MADE, 0, STR(""), STR(""));
 	change_commit(c);

@@ -351,14 +351,11 @@ export const text = {
       "The key of the root is on this gateway. Take it away: “gatehouse ca export-root FILE” writes it with a passphrase and removes it here.",
     rollover: "A new authority",
     rolloverHint:
-      "Begins a new root beside the old one, lets the devices learn it, then goes over to it. Devices with either stay connected.",
+      "A new root begins beside the old one, the devices learn it, then it takes over; devices with either stay connected. What changes the authority is done on the gateway itself:",
+    rolloverCommands:
+      "gatehouse ca rollover start\ngatehouse ca rollover status\ngatehouse ca rollover switch\ngatehouse ca rollover finish",
     rolloverState: (state: string, left: number) =>
       `State: ${state}. ${left} devices have a certificate of the old authority.`,
-    start: "Begin",
-    steps: { switch: "Issue from the new one", finish: "Retire the old one", abort: "Give it up" } as Record<
-      string,
-      string
-    >,
     issuer: "Issuer",
     serial: "Serial number",
     issuedBy: "Issued by",

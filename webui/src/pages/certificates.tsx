@@ -313,14 +313,8 @@ function AuthorityCard({ a }: { a: Authority }) {
   );
 }
 
-function AuthorityTab({ session }: { session: Session }) {
+function AuthorityTab() {
   const ca = useLoad((signal) => get<Ca>("/ca", {}, signal), []);
-  const action = useAction();
-  const rollover = (step: string) =>
-    action.run(async () => {
-      await post("/ca/rollover", { step });
-      ca.reload();
-    });
   const data = ca.data;
   const roots = (data?.authorities ?? []).filter((a) => a.kind === "root");
   return (
@@ -334,25 +328,12 @@ function AuthorityTab({ session }: { session: Session }) {
           <AuthorityCard key={a.fingerprint} a={a} />
         ))}
       </div>
-      {data && may(session, "admin") && (
+      {data && (
         <section class="card stack" aria-label={t.rollover}>
           <h2>{t.rollover}</h2>
-          <p class="muted">{t.rolloverHint}</p>
           {data.rollover !== "none" && <Alert>{t.rolloverState(data.rollover, data.devices_left)}</Alert>}
-          <Trouble error={action.error} />
-          <div class="row">
-            {data.rollover === "none" && (
-              <button disabled={action.busy} onClick={() => rollover("start")}>
-                {t.start}
-              </button>
-            )}
-            {data.rollover !== "none" &&
-              ["switch", "finish", "abort"].map((s) => (
-                <button key={s} disabled={action.busy} onClick={() => rollover(s)}>
-                  {t.steps[s] ?? s}
-                </button>
-              ))}
-          </div>
+          <p class="muted">{t.rolloverHint}</p>
+          <Copy value={t.rolloverCommands} label={t.rollover} />
         </section>
       )}
     </section>
@@ -434,7 +415,7 @@ export default function Certificates({ place, session }: PageProps) {
       {tab === "issued" && <Issued session={session} expiring={place.query.get("expiring") !== null} />}
       {tab === "codes" && <Codes session={session} />}
       {tab === "requests" && <Requests session={session} />}
-      {tab === "authority" && <AuthorityTab session={session} />}
+      {tab === "authority" && <AuthorityTab />}
     </>
   );
 }
