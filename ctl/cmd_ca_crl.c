@@ -18,11 +18,11 @@ static void print_summary(const json_t *items, const char *path)
 {
 	size_t i;
 	const json_t *list;
-	json_array_foreach(items, i, list) printf(
-		"%s: number %lld, %lld revoked, good until %s\n", text_of(list, "authority"),
-		(long long)json_integer_value(json_object_get(list, "number")),
-		(long long)json_integer_value(json_object_get(list, "entries")),
-		text_of(list, "next_update"));
+	json_array_foreach(items, i, list)
+		printf("%s: number %lld, %lld revoked, good until %s\n", text_of(list, "authority"),
+		       (long long)json_integer_value(json_object_get(list, "number")),
+		       (long long)json_integer_value(json_object_get(list, "entries")),
+		       text_of(list, "next_update"));
 	printf("written to %s\n", path);
 }
 
