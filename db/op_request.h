@@ -12,6 +12,7 @@
  *   device_exists                 bool: there is a device of this name
  *   state                         str: pending, approved (not collected yet), denied, issued
  *   created, expires, decided     time;  decided_by, why: str or null
+ *   groups, roles                 list of str, that the new device joins and gets
  *
  * request.list     items: list of requests, oldest first; next: str or null
  * request.show     a request

@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STRS_ITEMS_MAX = 64 };
-
 void json_seed_tables(void)
 {
 	size_t seed;
@@ -131,9 +129,9 @@ static int put_list(const struct op_arg *arg, const json_t *list, struct buf *ar
 		    struct json_problem *p)
 {
 	const size_t n = json_array_size(list);
-	if (n > STRS_ITEMS_MAX)
+	if (n > JSON_LIST_MAX)
 		return wrong(p, arg->name, "%s has %zu entries; at most %d are allowed", arg->name,
-			     n, STRS_ITEMS_MAX);
+			     n, JSON_LIST_MAX);
 	rec_list(args, arg->name);
 	for (size_t i = 0; i < n; i++) {
 		const json_t *item = json_array_get(list, i);

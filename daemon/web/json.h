@@ -9,6 +9,8 @@
 
 #include <jansson.h>
 
+enum { JSON_LIST_MAX = 64 }; /* entries of an ARG_STRS */
+
 /* Seeds the tables of the library, which would open a device for it. Once, at the start. */
 void json_seed_tables(void);
 

@@ -11,6 +11,7 @@
 #include "daemon/web/assets.h"
 #include "daemon/web/http_tls.h"
 #include "daemon/web/json.h"
+#include "daemon/web/openapi.h"
 #include "daemon/web/web.h"
 
 #include <stdio.h>
@@ -35,6 +36,12 @@ static bool est_page(struct web *w, struct http_request *r)
 static bool stream_page(struct web *w, struct http_request *r)
 {
 	return feed_handle(&w->feed, r);
+}
+
+static bool openapi_page(struct web *w, struct http_request *r)
+{
+	(void)w;
+	return openapi_handle(r);
 }
 
 static bool assets_page(struct web *w, struct http_request *r)

@@ -8,11 +8,15 @@ from api import Api
 PASSWORD = "a long enough secret"
 
 
-@pytest.fixture(scope="module")
-def gw(gateway):
+def add_people(gateway):
     for level in ("viewer", "operator", "admin"):
         gateway.cli("admin", "add", level, level, input=PASSWORD + "\n")
     return gateway
+
+
+@pytest.fixture(scope="module")
+def gw(gateway):
+    return add_people(gateway)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@
 
 import http.client
 import json
+import socket
 import ssl
 
 
@@ -27,10 +28,13 @@ class Api:
         self.context = ssl.create_default_context(cafile=str(root_ca))
         self.cookie = self.page = self.token = ""
 
+    def connection(self, timeout):
+        return http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=timeout,
+                                           source_address=(self.source, 0) if self.source else None)
+
     def request(self, method, path, body=None, headers=(), timeout=30):
         """One exchange; the path from the root. The answer, whatever its status."""
-        link = http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=timeout,
-                                           source_address=(self.source, 0) if self.source else None)
+        link = self.connection(timeout)
         fields = {"Cookie": self.cookie, "X-Gatehouse-Page": self.page,
                   "Authorization": f"Bearer {self.token}" if self.token else ""}
         fields = {k: v for k, v in {**fields, **dict(headers)}.items() if v}
@@ -58,3 +62,25 @@ class Api:
         answer = self.request("POST", "/api/v1/session", {"name": name, "password": password, **more})
         assert answer.status == 201, answer.body
         return self.take(answer)
+
+
+class SocketConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Local(Api):
+    """The same over the control socket, where the kernel says who asks."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.cookie = self.page = self.token = ""
+
+    def connection(self, timeout):
+        return SocketConnection(self.path, timeout)
