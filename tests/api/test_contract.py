@@ -86,7 +86,8 @@ class Book:
     def check(self, answer, schema):
         """The JSON of an answer that is as the schema says."""
         whole = {**schema, "components": self.text["components"]}
-        jsonschema.Draft202012Validator(whole).validate(answer)
+        wrong = [f"{e.json_path}: {e.message}" for e in jsonschema.Draft202012Validator(whole).iter_errors(answer)]
+        assert not wrong, "not as daemon/web/results.def says: " + "; ".join(wrong)
         return answer
 
     def problem(self, answer, status):
