@@ -42,6 +42,9 @@ static void paths(void **state)
 		{"/.well-known/est/pumps/cacerts", EST_CACERTS, "pumps"},
 		{"/.well-known/est/a.B-9_/simpleenroll", EST_SIMPLE, "a.B-9_"},
 	};
+	static const char label_of_65[] =
+		"/.well-known/est/"
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/cacerts";
 	static const char *const bad[] = {
 		"/.well-known/est",
 		"/.well-known/est/",
@@ -55,9 +58,7 @@ static void paths(void **state)
 		"/.well-known/est/CACERTS",
 		"/.well-known/estcacerts",
 		"",
-		/* a label of 65 */
-		"/.well-known/est/"
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/cacerts",
+		label_of_65,
 	};
 	enum est_op op;
 	char label[65];
