@@ -70,6 +70,36 @@ void change_revision(struct op_call *c, const char *kind, struct str object, str
 		before.n ? sql_blob(before) : sql_null(), after.n ? sql_blob(after) : sql_null());
 }
 
+static int64_t version_of(struct store *s, const char *kind, struct str object)
+{
+	int64_t version = 0;
+	SQL_GET_INT(s->registry, &version,
+		    "SELECT coalesce(max(id), 0) FROM revision WHERE kind = ? AND object = ?",
+		    sql_text(kind), sql_str(object));
+	return version;
+}
+
+void change_put_version(struct store *s, const char *kind, struct str object, struct buf *out)
+{
+	rec_int(out, "version", version_of(s, kind, object));
+}
+
+bool change_is_current(struct op_call *c, const char *kind, struct str object)
+{
+	int64_t wanted;
+	if (!op_int(c, "version", &wanted))
+		return true;
+	const int64_t version = version_of(c->s, kind, object);
+	if (wanted == version)
+		return true;
+	op_refuse(
+		c, OP_CONFLICT, "version",
+		"the %s \"%.*s\" was changed meanwhile: it has version %lld, not %lld; look at it "
+		"again",
+		kind, STR_ARG(object), (long long)version, (long long)wanted);
+	return false;
+}
+
 /* ---- after the commit ---- */
 
 static void raise_events(struct op_call *c)

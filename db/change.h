@@ -21,6 +21,7 @@
 enum { CHANGE_BROKER_MS = 2000 };
 
 struct op_call;
+struct store;
 
 struct change {
 	bool open;
@@ -43,10 +44,14 @@ void change_event(struct op_call *c, enum event event, int64_t device_id, struct
 /* What an object was and is, as recs; empty: it was not there before, or is not after. */
 void change_revision(struct op_call *c, const char *kind, struct str object, struct str before,
 		     struct str after);
+/* Appends "version": the number of the last revision of an object, 0 without one. What nobody sets
+ * (figures, certificates, connections) changes without it. */
+void change_put_version(struct store *s, const char *kind, struct str object, struct buf *out);
+/* The argument "version": is the object still of it? False: somebody changed it; refused. */
+bool change_is_current(struct op_call *c, const char *kind, struct str object);
 /* Commits and answers; c may be gone when it returns. 0, or the error: the call was refused. */
 int change_commit(struct op_call *c);
 
-struct store;
 /* For changes that no operation made: sends the entries as deltas and waits for nothing. The caller
  * has counted them in the registry's number: change_parts. */
 void change_tell(struct store *s, struct str entries);

@@ -19,6 +19,7 @@
  * Fields of a role:
  *   name, note           str
  *   device_count, rule_count      int
+ *   version                       int, another one after every change of name or note (change.h)
  *   created              time;  created_by: str
  *
  * acl.list      items: list of rules in the order of evaluation

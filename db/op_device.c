@@ -51,6 +51,7 @@ static void put_row(struct store *s, const struct sql_query *q, bool live, struc
 		rec_int(out, "certificate_count", certificates);
 		rec_int(out, "connection_count",
 			(int64_t)presence_of_device(&s->presence, (uint64_t)id));
+		change_put_version(s, "device", sql_at_str(q, 1), out);
 	}
 	op_put_time(out, "created", sql_at_int(q, 7));
 	rec_str(out, "created_by", sql_at_str(q, 8));

@@ -9,6 +9,7 @@
  *   password                      bool: it has one
  *   certificate_count             int, good ones
  *   connection_count              int, now
+ *   version                       int, another one after every change (change.h)
  *   created, changed              time
  *   created_by                    str
  *

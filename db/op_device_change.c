@@ -222,7 +222,8 @@ static void update_device(struct op_call *c)
 	AUTO_BUF detail = {0};
 	AUTO_BUF changes = {0};
 	int64_t id;
-	if (!op_find_device(c, "name", name, &id) || !device_check_lists(c))
+	if (!op_find_device(c, "name", name, &id) || !device_check_lists(c) ||
+	    !change_is_current(c, "device", name))
 		return;
 	name_changes(c, &changes);
 	rec_str(&detail, "fields", buf_view(&changes));

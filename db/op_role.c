@@ -62,6 +62,7 @@ void op_role_list(struct op_call *c)
 	while (sql_next(&q)) {
 		rec_object(&c->result, "");
 		put_row(&q, &c->result);
+		change_put_version(c->s, "role", sql_at_str(&q, 1), &c->result);
 		rec_end(&c->result);
 	}
 	op_put_next(&c->result, STR(""));
@@ -78,6 +79,7 @@ void op_role_show(struct op_call *c)
 	if (!find_role(c, &name, &id))
 		return;
 	put_role(c->s, id, &c->result);
+	change_put_version(c->s, "role", name, &c->result);
 	rule_put_of_role(c->s, id, &c->result);
 	AUTO_QUERY q =
 		SQL_QUERY(c->s->registry,
@@ -106,6 +108,7 @@ void op_role_add(struct op_call *c)
 		sql_int(timefloor_now(&c->s->floor)), sql_text(c->actor));
 	put_role(c->s, sql_last_id(db), &c->result);
 	change_revision(c, "role", name, STR(""), buf_view(&c->result));
+	change_put_version(c->s, "role", name, &c->result);
 	raise_changed(c, "role added", name);
 	change_commit(c);
 }
@@ -146,7 +149,7 @@ void op_role_set(struct op_call *c)
 		return;
 	const bool renamed = op_str(c, "new-name", &new_name) && !str_eq(new_name, name);
 	const bool noted = op_str(c, "note", &note);
-	if (!check_set(c, renamed, noted, new_name))
+	if (!check_set(c, renamed, noted, new_name) || !change_is_current(c, "role", name))
 		return;
 	put_role(c->s, id, &before);
 	change_begin(c);
@@ -160,6 +163,9 @@ void op_role_set(struct op_call *c)
 	}
 	put_role(c->s, id, &c->result);
 	change_revision(c, "role", name, buf_view(&before), buf_view(&c->result));
+	if (renamed)
+		change_revision(c, "role", new_name, buf_view(&before), buf_view(&c->result));
+	change_put_version(c->s, "role", renamed ? new_name : name, &c->result);
 	raise_changed(c, renamed ? "role renamed" : "role changed", name);
 	change_commit(c);
 }

@@ -48,6 +48,8 @@ static const char *title_of(unsigned status)
 		return "Method Not Allowed";
 	case 409:
 		return "Conflict";
+	case 412:
+		return "Precondition Failed";
 	case 415:
 		return "Unsupported Media Type";
 	case 422:
@@ -139,6 +141,29 @@ static void keep_secret(struct http_request *r, enum op op, struct str result, j
 	}
 }
 
+/* What has a version can be changed on the condition that it still is of it (RFC 9110, section 13):
+ * ETag and If-Match are that number in quotes. */
+static void add_etag(struct http_request *r, const json_t *result)
+{
+	const json_t *version = json_object_get(result, "version");
+	char etag[32];
+	if (!json_is_integer(version))
+		return;
+	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)json_integer_value(version));
+	http_add_header(r, "ETag", etag);
+}
+
+static int take_condition(const struct http_request *r, const struct op_spec *spec,
+			  struct buf *args, struct json_problem *problem)
+{
+	struct str tag = str_trim(http_header(r, "If-Match"));
+	if (tag.n == 0 || str_is(tag, "*"))
+		return 0;
+	if (tag.n > 2 && tag.p[0] == '"' && tag.p[tag.n - 1] == '"')
+		tag = str_make(tag.p + 1, tag.n - 2);
+	return json_arg_text(spec, STR("version"), tag, args, problem);
+}
+
 static void send_result(struct api_call *a, struct str result)
 {
 	const enum op op = a->op;
@@ -151,6 +176,7 @@ static void send_result(struct api_call *a, struct str result)
 	}
 	json_t *j = json_from_rec(result);
 	keep_secret(r, op, result, j);
+	add_etag(r, j);
 	if (render)
 		render(r, j);
 	else
@@ -177,7 +203,8 @@ static void store_answered(struct link_call *call, int err, struct record *reply
 	if (done.status != OP_OK) {
 		AUTO_CHAR field = str_dup(done.field);
 		AUTO_CHAR why = str_dup(done.why);
-		api_problem(finish(a), api_status(done.status), field, why, NULL);
+		const bool changed = done.status == OP_CONFLICT && str_is(done.field, "version");
+		api_problem(finish(a), changed ? 412 : api_status(done.status), field, why, NULL);
 		return;
 	}
 	send_result(a, large.n ? buf_view(&large) : done.result);
@@ -349,6 +376,8 @@ static int collect(struct http_request *r, const struct router_match *m, struct 
 		http_each_query(r, take_query, &q);
 	if (!err)
 		err = q.err;
+	if (!err)
+		err = take_condition(r, spec, args, problem);
 	if (!err)
 		err = take_body(r, spec, args, problem);
 	if (!err)

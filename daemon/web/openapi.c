@@ -32,6 +32,9 @@ static const char about[] =
 	"repeats the field page of the session in the header X-Gatehouse-Page. Over the control "
 	"socket the user of the system decides. x-level is the least level that may. "
 	"Lists that take after and limit answer one page: give next as after until it is null. "
+	"What has a version gives it as ETag too; with If-Match, or the argument version, a change "
+	"is "
+	"made only if nobody made another one since. "
 	"Lengths are bytes of UTF-8. Errors are problem documents (RFC 9457); field names the "
 	"argument that is wrong.";
 
@@ -224,7 +227,8 @@ static json_t *components(void)
 		"{s:o, s:o, s:o, s:o}", "Wrong", problem_response("An argument is wrong"),
 		"NoLogin", problem_response("Log in first"), "Forbidden",
 		problem_response("The level or the token is not enough"), "Problem",
-		problem_response("404 no such object, 409 conflict, 422 refused by policy, 429 too "
+		problem_response("404 no such object, 409 conflict, 412 it has another version, "
+				 "422 refused by policy, 429 too "
 				 "many, 503 a process is away, 500 an error of the gateway"));
 	json_t *schemes = json_pack("{s:{s:s, s:s}, s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s}}", "token",
 				    "type", "http", "scheme", "bearer", "session", "type", "apiKey",

@@ -254,6 +254,31 @@ def test_no_such_resource_and_no_such_method(book, people):
     assert answer.headers["Allow"] == "GET, POST"
 
 
+# -- what somebody else changed meanwhile
+
+
+@pytest.mark.parametrize("kind", ["devices", "roles"])
+def test_a_change_can_be_made_on_condition(book, people, kind):
+    who, path = people["operator"], f"/api/v1/{kind}/shared"
+    made = who.request("POST", f"/api/v1/{kind}", {"name": "shared"})
+    assert made.status == 201
+    first = who.request("GET", path).headers["ETag"]
+    assert first == made.headers["ETag"] == f'"{made.json()["version"]}"'
+    done = who.request("PATCH", path, {"note": "mine"}, headers={"If-Match": first})
+    assert done.status == 200 and done.headers["ETag"] != first
+    late = book.problem(who.request("PATCH", path, {"note": "theirs"}, headers={"If-Match": first}), 412)
+    assert late["field"] == "version" and "changed meanwhile" in late["detail"]
+    book.problem(who.request("PATCH", path, {"note": "theirs", "version": int(first.strip('"'))}), 412)
+    assert who.request("GET", path).json()["note"] == "mine"
+    assert who.request("GET", path).headers["ETag"] == done.headers["ETag"]
+    wrong = book.problem(who.request("PATCH", path, {"note": "x"}, headers={"If-Match": 'W/"1"'}), 400)
+    assert wrong["field"] == "version"
+    assert who.request("PATCH", path, {"note": "any"}, headers={"If-Match": "*"}).status == 200
+    assert who.request("PATCH", path, {"note": "whatever"}).status == 200
+    assert book.problem(who.request("DELETE", path, headers={"If-Match": first}), 400)["field"] == "version"
+    assert who.request("DELETE", path).status == 200
+
+
 # -- what works
 
 
