@@ -253,14 +253,23 @@ static void tick(struct loop_timer *t)
 
 /* ---- opening ---- */
 
-static void open_stream(struct stream *s, const json_t *result)
+/* What happened since the client was here last. When that is more than one answer or the stream
+ * holds, or the numbers began anew, there is a gap, and the client is told to load its lists. */
+static void tell_missed(struct stream *s, const json_t *result)
 {
-	struct feed *f = s->feed;
 	size_t i;
 	const json_t *event;
 	AUTO_BUF out = {0};
-	buf_puts(&out, "retry: 3000\n\n");
+	const bool whole =
+		s->seq >= s->feed->cursor && !json_is_true(json_object_get(result, "reset"));
 	json_array_foreach(json_object_get(result, "items"), i, event) put_event(&out, event);
+	if (!whole || !http_stream_write(s->http, buf_view(&out)))
+		write_text(s, "event: reset\ndata:\n\n");
+}
+
+static void open_stream(struct stream *s, const json_t *result)
+{
+	struct feed *f = s->feed;
 	s->seq = json_integer_value(json_object_get(result, "next"));
 	s->http = http_stream_begin(s->request, "text/event-stream", client_left, s);
 	s->request = NULL;
@@ -272,7 +281,8 @@ static void open_stream(struct stream *s, const json_t *result)
 	}
 	list_append(&f->streams, &s->node);
 	f->n++;
-	http_stream_write(s->http, buf_view(&out));
+	write_text(s, "retry: 3000\n\n");
+	tell_missed(s, result);
 	ask_status_by(f, s);
 	ask_events(f);
 }
@@ -294,24 +304,24 @@ static void opened(struct link_call *call, int err, struct record *reply)
 	json_decref(result);
 }
 
+enum { SINCE_TEXT = 24 };
+
+/* The value lives no longer than this call. */
 static bool take_since(void *arg, struct str name, struct str value)
 {
-	struct str *since = arg;
 	if (!str_is(name, "since"))
 		return true;
-	*since = value;
+	snprintf(arg, SINCE_TEXT, "%.*s", STR_ARG(value));
 	return false;
 }
 
 static void put_start(struct http_request *r, struct buf *args)
 {
 	struct str text = http_header(r, "Last-Event-ID");
-	char since[24] = "";
+	char since[SINCE_TEXT] = "";
 	uint64_t seq;
 	if (text.n == 0) {
-		struct str value = STR("");
-		http_each_query(r, take_since, &value);
-		snprintf(since, sizeof(since), "%.*s", STR_ARG(value));
+		http_each_query(r, take_since, since);
 		text = str_of(since);
 	}
 	if (text.n && str_u64(text, INT64_MAX, &seq) == 0)

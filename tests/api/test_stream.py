@@ -102,6 +102,40 @@ def test_who_comes_back_misses_nothing_and_gets_nothing_twice(gw, stream):
     assert seen == ["between", "after"]
 
 
+def test_since_says_where_to_begin(gw, stream):
+    """As a parameter, for who can set no header; what is no number counts as none."""
+    gw.cli("device", "add", "long-ago")
+    seq = gw.json("event", "list", "--name", "device.added")[-1]["seq"]
+    s = stream(path=f"/api/v1/stream?since={seq - 1}")
+    kind, event, _ = s.next("event")
+    assert event["device"] == "long-ago"
+    s = stream(path="/api/v1/stream?since=" + "9" * 300)
+    gw.cli("device", "add", "just-now")
+    while (event := s.next("event")[1])["event"] != "device.added":
+        assert event["seq"] > seq
+    assert event["device"] == "just-now"
+
+
+def test_who_missed_more_than_a_stream_holds_is_told_so(make_gateway):
+    """Whether another one reads along or not: the lists are loaded anew."""
+    gw = make_gateway(set=["events.rate-per-source=100000"])
+    gw.cli("admin", "add", "ann", "viewer", input=PASSWORD + "\n")
+    who = Api(gw.admin, gw.root_ca)
+    who.login("ann", PASSWORD)
+    first = gw.json("event", "list", "--last", "1")[-1]["seq"]
+    for _ in range(1100):
+        assert who.call("GET", "/administrators")[0] == 403
+    streams = [Stream(who, headers={"Last-Event-ID": str(first)})]
+    assert streams[0].next()[0] == "reset"
+    gw.cli("device", "add", "seen-live")
+    while streams[0].next("event")[1]["device"] != "seen-live":
+        pass
+    streams.append(Stream(who, headers={"Last-Event-ID": str(first)}))
+    assert streams[1].next()[0] == "reset"
+    for s in streams:
+        s.close()
+
+
 def test_every_stream_gets_every_event_once(gw, stream):
     streams = [stream() for _ in range(5)]
     gw.cli("device", "add", "for-all")
