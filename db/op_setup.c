@@ -99,34 +99,44 @@ static void tidy_code(struct str typed, char out[CODE_SIZE])
 	out[n] = 0;
 }
 
-/* Takes one of the tries when it is wrong. False: the call was refused. */
-static bool code_is_right(struct op_call *c, struct str typed)
+static bool code_is_valid(struct op_call *c)
 {
-	struct sql *db = c->s->registry;
 	char code[CODE_SIZE];
 	unsigned char hash[SHA256_SIZE];
+	struct str typed = STR("");
 	int64_t n = 0;
+	op_str(c, "code", &typed);
 	tidy_code(typed, code);
 	hash_sha256(str_of(code), hash);
 	secret_wipe(code, sizeof(code));
-	SQL_GET_INT(db, &n,
+	SQL_GET_INT(c->s->registry, &n,
 		    "SELECT count(*) FROM setup_code WHERE hash = ? AND expires > ? AND "
 		    "tries_left > 0",
 		    sql_blob(str_make(hash, sizeof(hash))), sql_int(timefloor_now(&c->s->floor)));
-	if (n)
-		return true;
-	SQL_RUN(db, "UPDATE setup_code SET tries_left = tries_left - 1 WHERE tries_left > 0");
+	return n > 0;
+}
+
+static void refuse_code(struct op_call *c)
+{
 	session_failed(c, STR("setup"), "code", "wrong setup code",
 		       "the setup code is wrong, was used or is no longer valid; on the gateway "
 		       "\"gatehouse setup-code\" makes a fresh one");
+}
+
+/* Takes one of the tries when it is wrong. False: the call was refused. */
+static bool code_is_right(struct op_call *c)
+{
+	if (code_is_valid(c))
+		return true;
+	SQL_RUN(c->s->registry,
+		"UPDATE setup_code SET tries_left = tries_left - 1 WHERE tries_left > 0");
+	refuse_code(c);
 	return false;
 }
 
 static bool name_is_free(struct op_call *c, struct str name)
 {
 	struct person who;
-	if (!op_check_name(c, "name", "administrator", name))
-		return false;
 	if (people_find(c->s->registry, name, &who) == ERR_NOT_FOUND)
 		return true;
 	op_refuse(c, OP_CONFLICT, "name", "there is an administrator \"%.*s\" already",
@@ -141,6 +151,13 @@ static void set_up(struct op_call *c)
 	struct str name = STR("");
 	struct person who = {.level = ADMIN, .enabled = true};
 	op_str(c, "name", &name);
+	/* Another call may have used the code while the password was hashed. */
+	if (!code_is_valid(c)) {
+		refuse_code(c);
+		return;
+	}
+	if (!name_is_free(c, name))
+		return;
 	snprintf(who.name, sizeof(who.name), "%.*s", STR_ARG(name));
 	snprintf(c->actor, sizeof(c->actor), "%s", who.name);
 	change_begin(c);
@@ -157,11 +174,11 @@ static void set_up(struct op_call *c)
 
 void op_setup_add(struct op_call *c)
 {
-	struct str code = STR("");
 	struct str name = STR("");
-	op_str(c, "code", &code);
 	op_str(c, "name", &name);
-	if (session_may_try(c, STR("setup")) && name_is_free(c, name) &&
-	    session_check_password(c, "password", name) && code_is_right(c, code))
+	/* Who is an administrator already is told only to who has the code. */
+	if (session_may_try(c, STR("setup")) && op_check_name(c, "name", "administrator", name) &&
+	    session_check_password(c, "password", name) && code_is_right(c) &&
+	    name_is_free(c, name))
 		session_hash(c, "password", set_up);
 }

@@ -152,6 +152,27 @@ static void five_wrong_setup_codes_spoil_it(void **state)
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM administrator"), 0);
 }
 
+static void only_the_code_tells_who_is_there(void **state)
+{
+	struct rig *r = *state;
+	char code[64];
+	add(r, "ann", "admin");
+	const struct rig_answer *made = rig_op0(r, OP_SETUP_CODE);
+	snprintf(code, sizeof(code), "%.*s", STR_ARG(rig_str(made, "code")));
+	for (int right = 0; right < 2; right++) {
+		struct buf a = two("code", right ? code : "AAAAA-AAAAA-AAAAA-AAAAA", "name", "ann");
+		rec_text(&a, "password", PASSWORD);
+		const struct rig_answer *answer = outside(r, OP_SETUP_ADD, &a);
+		if (right)
+			is_refused(answer, OP_CONFLICT, "name", "already");
+		else
+			is_refused(answer, OP_UNAUTHENTICATED, "code", "wrong");
+	}
+	struct buf a = two("code", code, "name", "bob");
+	rec_text(&a, "password", PASSWORD);
+	assert_int_equal(outside(r, OP_SETUP_ADD, &a)->status, OP_OK);
+}
+
 /* ---- logging in ---- */
 
 static void wrong_names_and_passwords_sound_alike(void **state)
@@ -510,6 +531,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_setup_code_makes_the_first_administrator),
 		TEST(five_wrong_setup_codes_spoil_it),
+		TEST(only_the_code_tells_who_is_there),
 		TEST(wrong_names_and_passwords_sound_alike),
 		TEST(a_disabled_administrator_is_out_at_once),
 		TEST(levels_hold),
