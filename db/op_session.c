@@ -139,7 +139,11 @@ static void confirmed(void *arg, enum login_result result)
 	const struct str name = str_of(p->person.name);
 	if (result == LOGIN_TOO_MANY) {
 		too_many(c);
-	} else if (result != LOGIN_RIGHT) {
+		return;
+	}
+	if (!session_may_try(c, name)) /* others that were under way have failed meanwhile */
+		return;
+	if (result != LOGIN_RIGHT) {
 		session_failed(c, name, "password", "wrong password", "the password is wrong");
 	} else {
 		backoff_worked(&c->s->backoff, name, str_of(c->source));
@@ -242,15 +246,31 @@ static const char *second_factor(struct op_call *c, const struct person *who)
 	return NULL;
 }
 
+/* The administrator as he is now: what was looked up before the password was judged may be old. */
+static bool still_holds(const struct op_call *c, struct pending *p)
+{
+	struct person now;
+	if (people_by_id(c->s->registry, p->person.id, &now) ||
+	    strcmp(now.verifier, p->person.verifier) != 0)
+		return false;
+	p->person = now;
+	return true;
+}
+
 static void proved(void *arg, enum login_result result)
 {
 	struct op_call *c = arg;
-	const struct pending *p = pending_of(c);
+	struct pending *p = pending_of(c);
 	const struct str name = arg_of(c, "name");
 	if (result == LOGIN_TOO_MANY) {
 		too_many(c);
 		return;
 	}
+	/* Whoever asks for many at once is not told of more than of one after the other. */
+	if (!session_may_try(c, name))
+		return;
+	if (result == LOGIN_RIGHT && p->known && !still_holds(c, p))
+		result = LOGIN_WRONG_PASSWORD;
 	if (result != LOGIN_RIGHT || !p->known || !p->person.enabled) {
 		session_failed(c, name, "password",
 			       !p->known            ? "unknown name"

@@ -2,6 +2,7 @@
 """Logging in over HTTPS: the cookie, the word of the page, the first administrator, tokens, levels."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -90,6 +91,17 @@ def test_a_bearer_without_a_token_is_nobody(stranger):
         assert stranger.request("GET", "/api/v1/status", headers={"Authorization": value}).status == 401
 
 
+def test_many_tries_at_once_are_told_no_more_than_some(make_gateway):
+    """Waiting begins with what has failed, also for those that were under way already."""
+    gw = make_gateway()
+    gw.cli("admin", "add", "ann", "admin", input=PASSWORD + "\n")
+    who = Api(gw.admin, gw.root_ca)
+    wrong = {"name": "ann", "password": "not the right one"}
+    with ThreadPoolExecutor(12) as many:
+        seen = list(many.map(lambda _: who.call("POST", "/session", wrong)[0], range(24)))
+    assert set(seen) == {401, 429} and seen.count(401) <= 5, seen
+
+
 def test_the_first_administrator_comes_with_the_setup_code(make_gateway):
     gw = make_gateway()
     who = Api(gw.admin, gw.root_ca)
@@ -106,6 +118,18 @@ def test_the_first_administrator_comes_with_the_setup_code(make_gateway):
     assert who.call("GET", "/setup")[1] == {"gateway": "localhost", "administrators": True, "code": False}
     assert who.call("POST", "/setup", {"code": code, "name": "eve", "password": PASSWORD})[0] == 401
     assert PASSWORD not in gw.log_text() and code not in gw.log_text()
+
+
+def test_a_setup_code_makes_one_administrator(make_gateway):
+    """Also when several ask for it at once."""
+    gw = make_gateway()
+    who = Api(gw.admin, gw.root_ca)
+    code = gw.json("setup-code")["code"]
+    tries = [{"code": code, "name": f"ann-{n}", "password": PASSWORD} for n in range(6)]
+    with ThreadPoolExecutor(len(tries)) as many:
+        seen = list(many.map(lambda body: who.call("POST", "/setup", body)[0], tries))
+    assert seen.count(201) == 1 and set(seen) <= {201, 401, 429}, seen
+    assert len(gw.json("admin", "list")) == 1
 
 
 def test_enrolment_has_neither_interface_nor_api(gw):

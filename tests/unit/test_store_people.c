@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/ipc/link.h"
 #include "db/people.h"
 #include "db/totp.h"
 #include "tests/unit/store_rig.h"
@@ -207,6 +208,45 @@ static void a_disabled_administrator_is_out_at_once(void **state)
 	assert_int_equal(as(r, &bob, OP_STATUS, &none)->status, OP_UNAUTHENTICATED);
 	a = two("name", "bob", "password", PASSWORD);
 	is_refused(outside(r, OP_SESSION_ADD, &a), OP_UNAUTHENTICATED, "password", "wrong");
+}
+
+struct late {
+	struct link_call call;
+	uint8_t status;
+	bool done;
+};
+
+static void late_answered(struct link_call *call, int err, struct record *reply)
+{
+	struct late *l = container_of(call, struct late, call);
+	struct body_op_done b;
+	assert_int_equal(err, 0);
+	assert_int_equal(body_op_done_get(reply->body, &b), 0);
+	l->status = b.status;
+	l->done = true;
+}
+
+/* The password is judged on a thread; what was looked up before may not hold any more then. */
+static void a_login_under_way_is_not_for_who_was_disabled(void **state)
+{
+	struct rig *r = *state;
+	struct late late = {0};
+	add(r, "ann", "admin");
+	add(r, "bob", "viewer");
+	const struct login ann = login(r, "ann");
+	struct buf a = two("name", "bob", "password", PASSWORD);
+	const struct body_op body = {
+		.op = OP_SESSION_ADD,
+		.credential_kind = CREDENTIAL_NONE,
+		.args = buf_view(&a),
+	};
+	LINK_ASK(r->end[PROCESS_ADMIN], &late.call, OP, op, -1, &body, 10000, late_answered);
+	buf_fini(&a);
+	a = two("name", "bob", NULL, NULL);
+	rec_bool(&a, "enabled", false);
+	assert_int_equal(as(r, &ann, OP_ADMINISTRATOR_SET, &a)->status, OP_OK);
+	rig_until(r, &late.done);
+	assert_int_equal(late.status, OP_UNAUTHENTICATED);
 }
 
 static void levels_hold(void **state)
@@ -534,6 +574,7 @@ int main(void)
 		TEST(only_the_code_tells_who_is_there),
 		TEST(wrong_names_and_passwords_sound_alike),
 		TEST(a_disabled_administrator_is_out_at_once),
+		TEST(a_login_under_way_is_not_for_who_was_disabled),
 		TEST(levels_hold),
 		TEST(a_change_needs_the_proof_of_our_page),
 		TEST(sessions_end),
