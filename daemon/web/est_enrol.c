@@ -62,9 +62,11 @@ static void call_free(struct est_call *c)
 }
 
 /* Who it claims to be, for events. */
+/* What is as long as a code may be one, typed into the wrong field: it must not reach a log. */
 static struct str actor_of(const struct est_post *p)
 {
-	return p->user.n ? p->user : str_of(p->csr.name);
+	enum { CODE_LETTERS = 32 };
+	return p->user.n && p->user.n < CODE_LETTERS ? p->user : str_of(p->csr.name);
 }
 
 /* The status with which it is refused, 0 when it passed. */

@@ -200,6 +200,15 @@ def test_nothing_to_show_is_no_event(est, new):
     assert len(est.refusals()) == before + 1
 
 
+def test_a_code_in_the_wrong_field_is_in_no_log(est, new, gateway):
+    code = new[3]
+    before = len(est.refusals())
+    assert est.post("simpleenroll", b"\x30\x00", user=code, secret="x").status == 400
+    assert est.post("simpleenroll", new[2], user=code, secret="x").status == 401
+    wait_until(lambda: len(est.refusals()) >= before + 2, what="both refusals")
+    assert code not in gateway.log_text() and not any(code in str(e) for e in gateway.json("event", "list"))
+
+
 def test_a_code_is_used_once(est, new):
     name, _, csr, code = new
     est.keep(est.post("simpleenroll", csr, user=name, secret=code))
