@@ -119,7 +119,13 @@ static void part_done(struct promise_part *part, enum spool_status status)
 
 static void committed(struct spool_wait *wait, enum spool_status status)
 {
-	part_done(container_of(wait, struct promise_part, wait), status);
+	struct promise_part *part = container_of(wait, struct promise_part, wait);
+	/* What the refused batch was to say is said by the next one. PUBCOMP cannot say no
+	 * [MQTT-3.7.2-1], and must not be early. */
+	if (status != SPOOL_STORED && part->promise->type == PACKET_PUBCOMP)
+		spool_wait(&part->worker->spool, wait, committed);
+	else
+		part_done(part, status);
 }
 
 static void one_less(struct promise_part *part)

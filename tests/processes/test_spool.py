@@ -464,6 +464,25 @@ def test_a_full_spool_refuses_and_heals(make_gateway):
     assert len(events(gw, "spool.recovered")) == 1
 
 
+def test_pubcomp_waits_out_a_full_spool(make_gateway):
+    """PUBREL in one batch with a message that has no room: that one is refused, PUBCOMP cannot be [MQTT-3.7.2-1]."""
+    gw = make_gateway(listeners=[OPEN], set=[*SMALL["set"], "broker.workers=1"])
+    gw.cli("acl", "allow", "any", "all", "#")
+    r, topic = name(), name()
+    with durable(gw, r) as c:
+        c.subscribe(topic, qos=2)
+    with other(gw) as p, durable(gw, name()) as q:
+        q.send(mqtt.publish(topic, b"exactly once", 2, 1, V5))
+        assert q.expect(PUBREC).reason == 0
+        for n in range(1000):
+            if p.publish(topic, b"x" * 200000, qos=1) == 0x97:
+                break
+        q.send(mqtt.publish(topic, b"x" * 400000, 1, 2, V5) + mqtt.ack(PUBREL, 1))
+        assert q.expect(PUBACK).reason == 0x97
+        assert q.expect(PUBCOMP).reason == 0
+        q.ping()
+
+
 def test_a_full_disk(daemon):
     """Not the bound of the spool but the disk itself, with everything on it."""
     state = on_small_disk(daemon, "8m")
