@@ -564,6 +564,7 @@ void session_unhold(struct session *s)
 		s->held--;
 		transmit(s, d);
 	}
+	session_pump(s); /* one that was too large has left its place to another */
 }
 
 void session_pump(struct session *s)

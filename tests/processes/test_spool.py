@@ -560,3 +560,17 @@ def test_a_power_cut_with_a_full_spool_loses_nothing(make_gateway):
                 if m.payload[:8] in acked:
                     got.append(m.payload[:8])
             assert got == acked
+
+
+# -- what has no room
+
+
+def test_a_message_too_large_gives_its_place_to_the_next_one(gw):
+    """It waited for the spool with the only place there was under way."""
+    r, topic = name(), name()
+    with durable(gw, r, props={"session_expiry": 3600, "receive_maximum": 1, "maximum_packet_size": 300}) as c:
+        c.subscribe(topic, qos=2)
+        with other(gw) as p:
+            p.send(mqtt.publish(topic, b"x" * 1000, 2, 1, V5) + mqtt.publish(topic, b"small", 2, 2, V5))
+            assert p.expect(PUBREC).packet_id == 1 and p.expect(PUBREC).packet_id == 2
+        assert c.message().payload == b"small"
