@@ -145,6 +145,8 @@ void spool_session_begin(struct session *s, enum config_durability durability)
 /* ---- rows -------------------------------------------------------------------------------------
  */
 
+enum { IDS_MAX = UINT16_MAX / sizeof(uint32_t) };
+
 static struct str share_of(const struct session *s, uint64_t key)
 {
 	for (uint32_t i = 0; key && i < s->places; i++)
@@ -176,6 +178,13 @@ static uint64_t queued_at(const struct session *s, const struct delivery *d)
 	return clock_wall_ms() - (uint32_t)(now_s - d->queued_s) * UINT64_C(1000);
 }
 
+/* More identifiers than a record takes are told to the client of now, not to that of after an end
+ * of ours. */
+static struct str stored_ids(const struct delivery *d)
+{
+	return str_make(d->ids, MIN(d->ids_n, (uint32_t)IDS_MAX) * sizeof(d->ids[0]));
+}
+
 static void put_queue(struct session *s, struct delivery *d, struct promise_part *part)
 {
 	struct spool *spool = spool_of(s);
@@ -190,7 +199,7 @@ static void put_queue(struct session *s, struct delivery *d, struct promise_part
 		.qos = d->qos,
 		.retain = d->retain,
 		.share = share_of(s, d->share),
-		.ids = str_make(d->ids, d->ids_n * sizeof(d->ids[0])),
+		.ids = stored_ids(d),
 	};
 	row->entry = SPOOL_ADD(spool, QUEUE, queue, &body);
 	row->batch = spool->open.number;

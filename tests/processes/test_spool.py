@@ -574,3 +574,17 @@ def test_a_message_too_large_gives_its_place_to_the_next_one(gw):
             p.send(mqtt.publish(topic, b"x" * 1000, 2, 1, V5) + mqtt.publish(topic, b"small", 2, 2, V5))
             assert p.expect(PUBREC).packet_id == 1 and p.expect(PUBREC).packet_id == 2
         assert c.message().payload == b"small"
+
+
+def test_more_subscription_identifiers_than_a_record_takes(make_gateway):
+    gw = make_gateway(listeners=[OPEN], set=["broker.workers=1", "broker.max-subscriptions=20000"])
+    gw.cli("acl", "allow", "any", "all", "#")
+    r, n = name(), 16500
+    topic = "/".join("abcdefghijklmno")
+    filters = ["/".join("+" if i >> k & 1 else level for k, level in enumerate(topic.split("/"))) for i in range(n)]
+    with durable(gw, r) as c:
+        for at in range(0, n, 500):
+            c.subscribe(*filters[at:at + 500], qos=1, props={"subscription_id": at + 1})
+        with other(gw) as p:
+            assert p.publish(topic, b"message", qos=1) == 0
+        assert c.message().payload == b"message"
