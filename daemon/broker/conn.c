@@ -69,12 +69,13 @@ static void tell_end(struct conn *c, enum reason reason, const char *why, struct
 /* ---- input ------------------------------------------------------------------------------------
  */
 
-/* A publisher whose messages are not stored yet. MQTT 5 tells it how many may be under way; others
- * stop here, and all of them once the store holds back too much. */
+/* A client whose messages or subscriptions are not stored yet. MQTT 5 tells publishers how many may
+ * be under way; others stop here, and all of them once the store holds back too much. */
 static bool owes_much(const struct conn *c)
 {
-	return c->owed_n && (c->owed_n >= c->settings->config->broker.max_inflight ||
-			     spool_is_full(c->worker->broker));
+	const uint32_t n = c->owed_n + c->answers_n;
+	return n &&
+	       (n >= c->settings->config->broker.max_inflight || spool_is_full(c->worker->broker));
 }
 
 static bool wants_input(const struct conn *c)
@@ -520,7 +521,7 @@ static uint64_t silence_left(const struct conn *c)
 static void late(struct loop_timer *t)
 {
 	struct conn *c = container_of(t, struct conn, timer);
-	if (!list_empty(&c->owed))
+	if (!list_empty(&c->owed) || c->answers_n)
 		c->heard_ms = loop_now_ms(c->worker->loop); /* it may be us who do not listen */
 	if (c->state == CONN_LOGIN)
 		return; /* the client did its part; the question to the store has its own limit */

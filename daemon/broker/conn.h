@@ -42,6 +42,7 @@ struct conn {
 	struct list paused;
 	struct list owed; /* acknowledgements that wait, see spool_promise.h */
 	uint32_t owed_n;
+	uint32_t answers_n;        /* SUBACK and UNSUBACK that wait, see subscribe.c */
 	struct settings *settings; /* under which it was accepted */
 	const struct endpoint *endpoint;
 	struct session *session;

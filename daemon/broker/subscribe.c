@@ -177,6 +177,8 @@ static void answer_now(struct spool_wait *wait, enum spool_status status)
 {
 	struct answer *a = container_of(wait, struct answer, wait);
 	struct conn *c = conn_find(a->worker, a->conn);
+	if (c)
+		c->answers_n--;
 	if (c && c->state == CONN_OPEN) {
 		if (status != SPOOL_STORED && a->type == PACKET_SUBACK)
 			take_back(c, a, status);
@@ -186,10 +188,12 @@ static void answer_now(struct spool_wait *wait, enum spool_status status)
 			.suback = {a->packet_id, buf_view(&a->codes)},
 		};
 		packet_explain(&p, a->why);
-		if (conn_send(c, &p))
+		if (conn_send(c, &p)) {
 			replay_run(c->session);
-		else
+			conn_paid(c);
+		} else {
 			conn_close(c, REASON_PACKET_TOO_LARGE, "SUBACK does not fit the client");
+		}
 	}
 	buf_fini(&a->codes);
 	buf_fini(&a->filters);
@@ -203,6 +207,7 @@ static void answer_later(struct conn *c, const struct packet *p,
 	struct answer *a = mem_new(struct answer);
 	a->worker = c->worker;
 	a->conn = c->handle;
+	c->answers_n++;
 	a->type = p->type;
 	a->packet_id = p->suback.packet_id;
 	buf_str(&a->codes, p->suback.codes);

@@ -12,7 +12,7 @@ import pytest
 
 import mqtt
 from gateway import wait_until
-from mqtt import PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, V5, V311
+from mqtt import PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBACK, V5, V311
 from test_failures import fill, on_small_disk
 from told import OPEN, name
 
@@ -379,6 +379,24 @@ def test_a_store_that_falls_behind_stops_its_publishers_and_nobody_else(make_gat
         assert [p.expect(PUBACK, 30).packet_id for _ in range(n)] == list(range(1, n + 1))
     with durable(gw, r) as c:
         assert [m.payload[:8] for m in take(c, n)] == [b"%08d" % i for i in range(n)]
+
+
+def test_subscriptions_do_not_fill_the_memory_while_the_store_stands_still(gw):
+    """A client that waits for SUBACK is read no more after max-inflight of them."""
+    with durable(gw, name()) as c:
+        packet = mqtt.subscribe(1, [("t/" + "x" * 200, 1)], V5)
+        everything = memoryview(packet * (64 * 1024 * 1024 // len(packet)))
+        view, socket = everything, c.wire.socket
+        old = gw.processes()["store"]
+        os.kill(old, signal.SIGSTOP)
+        try:
+            socket.setblocking(False)
+            while len(view) and select.select([], [socket], [], 3)[1]:  # 3 s without room: it is not read
+                view = view[socket.send(view[:1 << 20]):]
+            assert len(view) > len(everything) // 2
+        finally:
+            os.kill(old, signal.SIGCONT)
+        assert all(c.expect(SUBACK, 30).codes == [1] for _ in range(300))
 
 
 # -- damage
