@@ -7,6 +7,7 @@
 #include "daemon/broker/trace.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
+#include "daemon/broker/renew.h"
 #include "daemon/broker/session.h"
 #include "daemon/broker/trace_text.h"
 #include "daemon/ipc/rec.h"
@@ -204,6 +205,12 @@ static bool wants(const struct spec *s, const struct packet *p)
 	return names(p, buf_view(&s->filter));
 }
 
+/* A request for a certificate may hold the enrolment code in its place. */
+static bool shows_payload(const struct spec *s, const struct packet *p)
+{
+	return s->payload && !(p->type == PACKET_PUBLISH && renew_topic(p->publish.topic));
+}
+
 /* ---- lines ------------------------------------------------------------------------------------
  */
 
@@ -233,7 +240,7 @@ static void tell(struct conn *c, uint32_t mask, const char *direction, const str
 		if (!(mask >> i & 1) || !wants(&f->list->spec[i], p))
 			continue;
 		begin_line(&rec, c, direction);
-		trace_text(&rec, p, f->list->spec[i].payload);
+		trace_text(&rec, p, shows_payload(&f->list->spec[i], p));
 		rec_int(&rec, "size", (int64_t)size);
 		put_line(f, i, buf_view(&rec));
 	}

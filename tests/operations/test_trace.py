@@ -186,6 +186,15 @@ def test_a_device_and_no_secret(gateway, trace):
     assert SECRET not in text and "abcdefgh" not in text
 
 
+def test_a_request_for_a_certificate_is_not_shown(gateway, trace):
+    """It may hold an enrolment code."""
+    t = trace("--topic", "$gw/pki/csr", "--payload", "--count", 1)
+    c = client(gateway, name())
+    c.publish("$gw/pki/csr", SECRET.encode())
+    lines, _ = t.finish()
+    assert lines[0]["payload_size"] == len(SECRET) and "payload" not in lines[0]
+
+
 def test_who_is_refused_is_seen(gateway, trace):
     who = name()
     t = trace(who, "--count", 3)
