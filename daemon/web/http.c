@@ -564,7 +564,6 @@ static void give_back(struct http_request *r, unsigned status, const char *conte
 		MHD_add_response_header(r->response, "Content-Type", content_type);
 	MHD_add_response_header(r->response, "Cache-Control", cache_control);
 	MHD_add_response_header(r->response, "X-Content-Type-Options", "nosniff");
-	set_turn(r->server, r->peer, false);
 	MHD_resume_connection(r->connection);
 }
 
@@ -574,6 +573,7 @@ void http_reply(struct http_request *r, unsigned status, const char *content_typ
 	r->response = response_of(body);
 	if (allow)
 		http_add_header(r, "Allow", allow);
+	set_turn(r->server, r->peer, false);
 	give_back(r, status, content_type, "no-store");
 }
 
@@ -582,6 +582,7 @@ void http_reply_static(struct http_request *r, unsigned status, const char *cont
 {
 	r->response = MHD_create_response_from_buffer(
 		body.n, (void *)(uintptr_t)(body.n ? body.p : ""), MHD_RESPMEM_PERSISTENT);
+	set_turn(r->server, r->peer, false);
 	give_back(r, status, content_type, cache_control);
 }
 
@@ -671,6 +672,7 @@ struct http_stream *http_stream_begin(struct http_request *r, const char *conten
 	s->arg = arg;
 	r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE, stream_read, s,
 							stream_left);
+	/* It stays our turn: what the client does not read has a bound of its own. */
 	give_back(r, 200, content_type, "no-store");
 	return s;
 }

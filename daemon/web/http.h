@@ -20,7 +20,8 @@ enum {
 	HTTP_PER_ADDRESS_MAX = 32,  /* IPv6: per /64 */
 	HTTP_IDLE_S = 60,
 	/* From the end of one answer to the end of the next request, and from there to the end of
-	 * the answer: idleness alone would let one byte a minute go on for ever. */
+	 * the answer: idleness alone would let one byte a minute go on for ever. An answer without
+	 * an end has HTTP_STREAM_WAITING_MAX instead. */
 	HTTP_REQUEST_MS = 120000,
 	HTTP_HEADERS_MAX = 8, /* that http_add_header adds to one answer */
 };
