@@ -2,6 +2,7 @@
 // What the gateway tells as it happens: one stream for the whole page, status and events, and a short history of
 // the figures for charts.
 import { useEffect, useState } from "preact/hooks";
+import { get } from "./api";
 import type { GatewayEvent, Status } from "./types";
 
 /** One look at the counters. */
@@ -13,7 +14,10 @@ export interface Sample {
 const KEEP = 600; // samples: 20 minutes at one in 2 s
 type Listener = () => void;
 
+const AGAIN_MS = 3000;
+
 let source: EventSource | undefined;
+let again: ReturnType<typeof setTimeout> | undefined;
 let online = false;
 const samples: Sample[] = [];
 const changed = new Set<Listener>();
@@ -37,11 +41,32 @@ export function take(status: Status, at = Date.now()): void {
   tell();
 }
 
+/** A browser comes back by itself when a stream breaks, but not after an answer like 503 or 401. */
+function refused(ended: () => void): void {
+  source = undefined;
+  again = setTimeout(() => {
+    get<Status>("/status") // which notices when the session has ended
+      .catch(() => undefined)
+      .then(() => {
+        if (again !== undefined) open(ended);
+      })
+      .catch(() => undefined);
+  }, AGAIN_MS);
+}
+
 export function start(ended: () => void): void {
   stop();
+  open(ended);
+}
+
+function open(ended: () => void): void {
+  again = undefined;
   source = new EventSource("/api/v1/stream");
   source.onopen = () => setOnline(true);
-  source.onerror = () => setOnline(false);
+  source.onerror = () => {
+    setOnline(false);
+    if (source?.readyState === EventSource.CLOSED) refused(ended);
+  };
   source.addEventListener("status", (e: MessageEvent<string>) => {
     setOnline(true);
     take(JSON.parse(e.data) as Status);
@@ -60,6 +85,8 @@ export function start(ended: () => void): void {
 export function stop(): void {
   source?.close();
   source = undefined;
+  clearTimeout(again);
+  again = undefined;
   samples.length = 0;
   online = false;
 }
