@@ -68,9 +68,10 @@ int succession_lock(struct issuer *i, struct str passphrase, struct why *why)
 			       PASSPHRASE_MIN, PASSPHRASE_MAX);
 	/* The one in use last: when that worked, all did. */
 	for (size_t k = 0; k < 2 * i->all.n; k++) {
-		struct generation *g = i->all.at[k % i->all.n];
+		const bool second = k >= i->all.n;
+		struct generation *g = i->all.at[second ? k - i->all.n : k];
 		char name[GENERATION_FILE];
-		if (!g->issuing_key || (g == i->active) != (k >= i->all.n))
+		if (!g->issuing_key || (g == i->active) != second)
 			continue;
 		generation_file(g, "issuing", name);
 		const int err = keystore_lock_key(i->ks, name, g->issuing_key, passphrase, why);

@@ -189,7 +189,7 @@ static const json_t *chosen_root(const struct invocation *in, const json_t *show
 	json_array_foreach(json_object_get(show, "authorities"), i, a)
 	{
 		const char *fp = ca_text(a, "fingerprint");
-		if (strcmp(ca_text(a, "kind"), "root") || strlen(wanted) < 8 ||
+		if (strcmp(ca_text(a, "kind"), "root") != 0 || strlen(wanted) < 8 ||
 		    strncasecmp(fp, wanted, strlen(wanted)) != 0)
 			continue;
 		if (found)
@@ -252,8 +252,8 @@ static int list_devices(struct invocation *in, const char *issuer, json_t *devic
 		json_array_foreach(json_object_get(page, "items"), i, cert)
 		{
 			const char *device = ca_text(cert, "device");
-			if (!device[0] || strcmp(ca_text(cert, "status"), "good") ||
-			    strcmp(ca_text(cert, "issuer"), issuer) ||
+			if (!device[0] || strcmp(ca_text(cert, "status"), "good") != 0 ||
+			    strcmp(ca_text(cert, "issuer"), issuer) != 0 ||
 			    json_object_get(seen, device))
 				continue;
 			json_object_set_new(seen, device, json_true());

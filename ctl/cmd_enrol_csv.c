@@ -104,7 +104,7 @@ static int check_titles(const struct job *j, const json_t *titles, size_t line)
 					  c->title);
 		if (what)
 			return complain(line, what);
-		name |= strcmp(c->title, "name") == 0;
+		name |= c && strcmp(c->title, "name") == 0;
 	}
 	return name ? EXIT_OK
 		    : complain(line,

@@ -12,9 +12,9 @@ void csv_begin(struct csv *c, struct str text)
 	*c = (struct csv){.rest = text, .next = 1, .sep = ','};
 	if (str_prefix(text, STR("\xef\xbb\xbf")))
 		c->rest = str_make(text.p + 3, text.n - 3);
-	const char *end = memchr(c->rest.p ? c->rest.p : "", '\n', c->rest.n);
-	const size_t first = end ? (size_t)(end - c->rest.p) : c->rest.n;
-	if (first && !memchr(c->rest.p, ',', first) && memchr(c->rest.p, ';', first))
+	struct str rest = c->rest;
+	const struct str first = str_split(&rest, '\n');
+	if (first.p && first.n && !memchr(first.p, ',', first.n) && memchr(first.p, ';', first.n))
 		c->sep = ';';
 }
 

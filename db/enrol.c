@@ -407,15 +407,13 @@ static void judge(struct op_call *c)
 	const struct body_enrol *ask = &c->enrolment->ask;
 	if (!check_request(c))
 		return;
-	if (ask->what == ENROL_RENEW)
-		enrol_by_certificate(c);
-	else if (ask->secret.n)
+	if (ask->what != ENROL_RENEW && ask->secret.n)
 		enrol_by_secret(c);
-	else if (enrol_queued(c))
+	else if (ask->what != ENROL_RENEW && enrol_queued(c))
 		return;
 	else if (ask->what == ENROL_JOIN)
 		enrol_by_claim(c);
-	else if (ask->certificate.n)
+	else if (ask->what == ENROL_RENEW || ask->certificate.n)
 		enrol_by_certificate(c);
 	else
 		enrol_to_queue(c, STR(""));

@@ -24,7 +24,8 @@ static bool is_filter(struct str s)
 	struct str rest = s;
 	while (rest.p && s.n) {
 		const struct str level = str_split(&rest, '/');
-		const bool wild = memchr(level.p, '#', level.n) || memchr(level.p, '+', level.n);
+		const bool wild =
+			level.n && (memchr(level.p, '#', level.n) || memchr(level.p, '+', level.n));
 		if (wild && (level.n != 1 || (level.p[0] == '#' && rest.p)))
 			return false;
 	}
