@@ -29,7 +29,7 @@ static bool is_filter(struct str s)
 		if (wild && (level.n != 1 || (level.p[0] == '#' && rest.p)))
 			return false;
 	}
-	return s.n && str_is_utf8(s) && !memchr(s.p, 0, s.n) && !str_prefix(s, STR("$share/"));
+	return s.n && str_is_utf8(s) && !str_prefix(s, STR("$share/"));
 }
 
 static bool take_subject(struct op_call *c, struct trace_wish *wish)
