@@ -88,6 +88,12 @@ static bool take_operations(struct op_call *c, struct buf *out)
 		buf_puts(out, out->n ? " " : "");
 		buf_str(out, v.text);
 	}
+	if (out->n == 0) {
+		op_refuse(c, OP_INVALID, "operations",
+			  "the list is empty: name at least one operation, or leave operations out "
+			  "for all of the level");
+		return false;
+	}
 	if (out->n <= OPERATIONS_MAX)
 		return true;
 	op_refuse(c, OP_INVALID, "operations", "the names have %zu bytes together; allowed are %d",

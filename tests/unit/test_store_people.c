@@ -520,6 +520,11 @@ static void bad_tokens_are_refused(void **state)
 	rec_text(&a, "", "device");
 	rec_end(&a);
 	rig_refused(r, OP_TOKEN_ADD, &a, OP_INVALID, "operations", "\"device\" is no operation");
+	/* Who means none must not get all. */
+	a = two("name", "backup", "level", "viewer");
+	rec_list(&a, "operations");
+	rec_end(&a);
+	rig_refused(r, OP_TOKEN_ADD, &a, OP_INVALID, "operations", "at least one");
 	a = two("name", "backup", "level", "viewer");
 	rec_int(&a, "ttl", 59);
 	rig_refused(r, OP_TOKEN_ADD, &a, OP_INVALID, "ttl", "60 and more");
