@@ -26,6 +26,7 @@ struct stream {
 	char source[64];
 	int64_t seq;     /* of the last event that it was told */
 	bool may_status; /* its own credentials have shown it */
+	bool no_status;  /* they are a token's that is for events alone */
 };
 
 static void ask_events(struct feed *f);
@@ -139,14 +140,19 @@ static void tell_all(struct feed *f, const json_t *items)
 }
 
 /* The next one in turn, whose credentials ask. NULL: there is nobody. */
-static struct stream *next_asker(struct feed *f)
+static struct stream *next_asker(struct feed *f, bool for_status)
 {
-	if (list_empty(&f->streams) || !f->web->store)
+	if (!f->web->store)
 		return NULL;
-	struct stream *s = list_entry(f->streams.next, struct stream, node);
-	list_remove(&s->node);
-	list_append(&f->streams, &s->node);
-	return s;
+	list_each (it, &f->streams) {
+		struct stream *s = list_entry(it, struct stream, node);
+		if (for_status && s->no_status)
+			continue;
+		list_remove(&s->node);
+		list_append(&f->streams, &s->node);
+		return s;
+	}
+	return NULL;
 }
 
 static bool is_refusal(unsigned status)
@@ -191,7 +197,7 @@ static void got_events(struct link_call *call, int err, struct record *reply)
 static void ask_events(struct feed *f)
 {
 	AUTO_BUF args = {0};
-	struct stream *s = f->events_asked ? NULL : next_asker(f);
+	struct stream *s = f->events_asked ? NULL : next_asker(f, false);
 	if (!s)
 		return;
 	f->events_by = s;
@@ -226,7 +232,9 @@ static void got_status(struct link_call *call, int err, struct record *reply)
 		f->status_by->may_status = true;
 	if (status == 200)
 		tell_status(f, result);
-	else if (is_refusal(status))
+	else if (status == 403 && f->status_by)
+		f->status_by->no_status = true;
+	else if (status == 401)
 		refuse(f->status_by);
 	json_decref(result);
 }
@@ -247,7 +255,7 @@ static void tick(struct loop_timer *t)
 	if (list_empty(&f->streams))
 		return;
 	loop_timer_start(f->web->loop, t, "status for streams", STREAM_STATUS_MS, tick);
-	ask_status_by(f, next_asker(f));
+	ask_status_by(f, next_asker(f, true));
 	ask_events(f);
 }
 

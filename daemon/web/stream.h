@@ -5,7 +5,7 @@
  * STREAM_STATUS_MS. Each asking uses the credentials of another stream in turn, so that the store
  * judges all of them again and again; a stream whose session has ended is closed.
  *
- *   event: status   data: the answer of /api/v1/status
+ *   event: status   data: the answer of /api/v1/status; not for a token that may not see it
  *   event: event    id: its seq   data: an item of /api/v1/events
  *   event: reset    what was missed is lost: load lists anew
  *   event: ended    the session has ended

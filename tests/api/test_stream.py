@@ -153,6 +153,21 @@ def test_strangers_and_narrow_tokens_get_no_stream(gw, stranger):
     assert Stream(stranger).status == 403
 
 
+def test_a_token_for_events_alone_gets_them_without_the_status(gw, stranger, stream):
+    refused = len(gw.json("event", "list", "--name", "operation.refused", "--last", "1000"))
+    stranger.token = gw.json("token", "add", "events-alone", "viewer", "--operation", "event.list")["token"]
+    s, other = stream(stranger), stream()
+    for _ in range(3):
+        assert other.next("status")
+    gw.cli("device", "add", "told-to-a-token")
+    while True:
+        kind, event, _ = s.next()
+        assert kind == "event"
+        if event["device"] == "told-to-a-token":
+            break
+    assert len(gw.json("event", "list", "--name", "operation.refused", "--last", "1000")) <= refused + 1
+
+
 def test_a_session_that_ends_takes_its_stream_with_it(gw, stream, login):
     """And no other one."""
     who, other = login("operator"), login("viewer")
