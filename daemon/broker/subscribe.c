@@ -74,10 +74,21 @@ static bool wants_retained(const struct packet_subscription *asked, bool existed
 	return asked->retain_handling == 0 || (asked->retain_handling == 1 && !existed);
 }
 
-/* Below 0x80: the QoS that was granted. Otherwise *why may say more. */
+/* What the session had before of a subscription. */
+enum before { HAD_NONE, HAD_OTHER, HAD_SAME };
+
+static enum before had(const struct subscription *sub, uint8_t options, uint32_t identifier)
+{
+	if (!sub)
+		return HAD_NONE;
+	return sub->active && sub->options == options && sub->identifier == identifier ? HAD_SAME
+										       : HAD_OTHER;
+}
+
+/* Below 0x80: the QoS that was granted. Otherwise *why may say more. *before: enum before. */
 static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 				 const struct packet_subscription *asked, uint32_t identifier,
-				 const char **why)
+				 const char **why, char *before)
 {
 	struct session *s = c->session;
 	struct subscription *sub = map_get(&s->subscriptions, asked->filter);
@@ -86,6 +97,7 @@ static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 	const bool existed = sub != NULL;
 	bool replaced;
 	enum bound bound;
+	*before = HAD_NONE;
 	if (filter_too_large(c, asked->filter, &bound)) {
 		bound_reached(c, bound);
 		*why = bound_name(bound);
@@ -101,6 +113,7 @@ static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 		tell_denied(c, *why, asked->filter, verdict.rule);
 		return REASON_NOT_AUTHORIZED;
 	}
+	*before = (char)had(sub, options, identifier);
 	sub = session_subscription(s, asked->filter);
 	sub->identifier = identifier;
 	sub->options = options;
@@ -110,7 +123,8 @@ static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 		session_unsubscribed(s, sub);
 		return REASON_TOPIC_FILTER_INVALID;
 	}
-	spool_subscription(s, sub);
+	if (*before != HAD_SAME)
+		spool_subscription(s, sub);
 	if (wants_retained(asked, existed))
 		replay_start(s, sub); /* runs when SUBACK is on its way */
 	return (enum reason)(options & SUB_QOS);
@@ -146,6 +160,7 @@ struct answer {
 	uint16_t packet_id;
 	struct buf codes;
 	struct buf filters; /* strs_put: of SUBACK */
+	struct buf before;  /* enum before, of each */
 	char *why;
 };
 
@@ -154,7 +169,7 @@ static bool must_wait(const struct session *s)
 	return s->sid && s->durability == CONFIG_DURABILITY_FULL;
 }
 
-/* Subscriptions that could not be stored are none. */
+/* Subscriptions that could not be stored are none; those that there were before stay. */
 static void take_back(struct conn *c, struct answer *a, enum spool_status status)
 {
 	struct worker *w = c->worker;
@@ -167,8 +182,12 @@ static void take_back(struct conn *c, struct answer *a, enum spool_status status
 	for (size_t i = 0; strs_next(&filters, &filter); i++) {
 		if (reason_is_error((enum reason)(unsigned char)a->codes.p[i]))
 			continue;
+		const bool stays = a->before.p[i] && map_get(&c->session->subscriptions, filter);
+		if (stays && a->before.p[i] == HAD_SAME)
+			continue;
 		a->codes.p[i] = code_of(c, code);
-		unsubscribe_one(c, &edit, filter);
+		if (!stays)
+			unsubscribe_one(c, &edit, filter);
 	}
 	trie_edit_commit(&edit);
 }
@@ -197,12 +216,13 @@ static void answer_now(struct spool_wait *wait, enum spool_status status)
 	}
 	buf_fini(&a->codes);
 	buf_fini(&a->filters);
+	buf_fini(&a->before);
 	free(a->why);
 	free(a);
 }
 
 static void answer_later(struct conn *c, const struct packet *p,
-			 const struct packet_subscription *subscriptions, size_t n)
+			 const struct packet_subscription *subscriptions, struct str before)
 {
 	struct answer *a = mem_new(struct answer);
 	a->worker = c->worker;
@@ -211,7 +231,8 @@ static void answer_later(struct conn *c, const struct packet *p,
 	a->type = p->type;
 	a->packet_id = p->suback.packet_id;
 	buf_str(&a->codes, p->suback.codes);
-	for (size_t i = 0; i < n; i++)
+	buf_str(&a->before, before);
+	for (size_t i = 0; i < before.n; i++)
 		strs_put(&a->filters, subscriptions[i].filter);
 	if (props_has(&p->props, PROPERTY_REASON_STRING))
 		a->why = str_dup(p->props.reason_string);
@@ -225,13 +246,14 @@ enum reason subscribe_received(struct conn *c, const struct packet *p)
 	const uint32_t identifier =
 		p->props.subscription_ids.n ? p->props.subscription_ids.p[0] : 0;
 	char *codes = arena_alloc(&w->arena, s->n);
+	char *before = arena_alloc(&w->arena, s->n);
 	const char *why = NULL;
 	struct trie_edit edit;
 	worker_leave(w);
 	trie_edit_begin(w->broker->trie, &w->reader, &edit);
 	for (size_t i = 0; i < s->n; i++)
-		codes[i] =
-			code_of(c, subscribe_one(c, &edit, &s->subscriptions[i], identifier, &why));
+		codes[i] = code_of(c, subscribe_one(c, &edit, &s->subscriptions[i], identifier,
+						    &why, &before[i]));
 	trie_edit_commit(&edit);
 	struct packet answer = {
 		.type = PACKET_SUBACK,
@@ -240,7 +262,7 @@ enum reason subscribe_received(struct conn *c, const struct packet *p)
 	};
 	packet_explain(&answer, why);
 	if (must_wait(c->session)) {
-		answer_later(c, &answer, s->subscriptions, s->n);
+		answer_later(c, &answer, s->subscriptions, str_make(before, s->n));
 		return REASON_SUCCESS;
 	}
 	if (!conn_send(c, &answer))
@@ -266,7 +288,7 @@ enum reason unsubscribe_received(struct conn *c, const struct packet *p)
 		.suback = {u->packet_id, str_make(codes, u->n)},
 	};
 	if (must_wait(c->session)) {
-		answer_later(c, &answer, NULL, 0);
+		answer_later(c, &answer, NULL, STR(""));
 		return REASON_SUCCESS;
 	}
 	return conn_send(c, &answer) ? REASON_SUCCESS : REASON_PACKET_TOO_LARGE;

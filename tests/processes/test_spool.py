@@ -501,6 +501,29 @@ def test_pubcomp_waits_out_a_full_spool(make_gateway):
         q.ping()
 
 
+def test_a_full_spool_takes_no_subscription_away(make_gateway):
+    """Subscribed again in one batch with a message that has no room: what there was before stays; what is new is
+    refused."""
+    gw = make_gateway(listeners=[OPEN], set=[*SMALL["set"], "broker.workers=1"])
+    gw.cli("acl", "allow", "any", "all", "#")
+    r, topic = name(), name()
+    with durable(gw, r) as c:
+        c.subscribe(topic, qos=1)
+    with other(gw) as p, durable(gw, name()) as q:
+        q.subscribe(f"{topic}/q", f"{topic}/other", qos=1)
+        for _ in range(1000):
+            if p.publish(topic, b"x" * 200000, qos=1) == 0x97:
+                break
+        q.send(mqtt.publish(topic, b"x" * 400000, 1, 2, V5)
+               + mqtt.subscribe(3, [(f"{topic}/q", 1), (f"{topic}/new", 1), (f"{topic}/other", 0)], V5))
+        assert q.expect(PUBACK).reason == 0x97
+        assert q.expect(SUBACK).codes == [1, 0x97, 0x97]
+        for last in ("new", "other", "q"):
+            p.publish(f"{topic}/{last}", last.encode())
+        assert [q.message().payload for _ in range(2)] == [b"other", b"q"]
+        q.ping()
+
+
 def test_a_full_disk(daemon):
     """Not the bound of the spool but the disk itself, with everything on it."""
     state = on_small_disk(daemon, "8m")
