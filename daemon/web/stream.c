@@ -249,12 +249,23 @@ static void ask_status_by(struct feed *f, struct stream *s)
 	ask(f, s, &f->status, OP_STATUS, &none, 0, got_status);
 }
 
+/* Where nothing is ever written nobody would notice that the client has gone. */
+static void keep_alive(struct feed *f)
+{
+	list_each_safe (it, &f->streams) {
+		struct stream *s = list_entry(it, struct stream, node);
+		if (s->no_status && !http_stream_write(s->http, STR(":\n\n")))
+			end_stream(s, NULL);
+	}
+}
+
 static void tick(struct loop_timer *t)
 {
 	struct feed *f = container_of(t, struct feed, timer);
 	if (list_empty(&f->streams))
 		return;
 	loop_timer_start(f->web->loop, t, "status for streams", STREAM_STATUS_MS, tick);
+	keep_alive(f);
 	ask_status_by(f, next_asker(f, true));
 	ask_events(f);
 }
