@@ -97,9 +97,10 @@ def test_many_tries_at_once_are_told_no_more_than_some(make_gateway):
     gw.cli("admin", "add", "ann", "admin", input=PASSWORD + "\n")
     who = Api(gw.admin, gw.root_ca)
     wrong = {"name": "ann", "password": "not the right one"}
-    with ThreadPoolExecutor(12) as many:
-        seen = list(many.map(lambda _: who.call("POST", "/session", wrong)[0], range(24)))
-    assert set(seen) == {401, 429} and seen.count(401) <= 5, seen
+    with ThreadPoolExecutor(20) as many:
+        seen = list(many.map(lambda _: who.call("POST", "/session", wrong)[0], range(20)))
+    # Four are free, and on a slow machine one more after 2, 4, 8 ... seconds.
+    assert set(seen) == {401, 429} and seen.count(401) <= 8, seen
 
 
 def test_the_first_administrator_comes_with_the_setup_code(make_gateway):
