@@ -323,6 +323,13 @@ int run_ca_restore(struct invocation *in)
 		fprintf(stderr, "gatehouse: %s: %s\n", file, strerror(errno));
 		return EXIT_USAGE;
 	}
+	if (!given && strcmp(in->socket_path, DEFAULT_SOCKET) != 0) {
+		fprintf(stderr,
+			"gatehouse: %s is the socket of another gateway than the one in %s: "
+			"say where its state is, --state-dir DIR\n",
+			in->socket_path, STATE_DIR_DEFAULT);
+		return EXIT_USAGE;
+	}
 	if (mkdir(r.state_dir, 0755) && errno != EEXIST) {
 		fprintf(stderr, "gatehouse: %s: %s\n", r.state_dir, strerror(errno));
 		return EXIT_FAILED;

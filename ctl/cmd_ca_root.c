@@ -295,6 +295,11 @@ static void print_state(const json_t *show)
 		       left == 1 ? "device has certificates" : "devices have certificates",
 		       left ? ": they renew in time, or enrol again"
 			    : ": gatehouse ca rollover finish ends it");
+		puts("Before that every device must trust the new root: renewals over EST fetch it "
+		     "when "
+		     "they are told to (see code add); devices with a password, and files copied "
+		     "by "
+		     "hand, need it from you.");
 	} else {
 		puts("No rollover is under way: gatehouse ca rollover start begins one.");
 	}

@@ -81,7 +81,7 @@ static void print_head(const struct guide *g)
 		printf(", from %s", text_of(g->code, "network"));
 	printf(". It is shown this once:\n\n    %s\n\n", text_of(g->code, "code"));
 	printf("Root certificate of the gateway, SHA-256:\n\n    %s\n\n", g->fingerprint);
-	printf("As a QR code:\n\n    %s\n\n", g->qr);
+	printf("Text for a QR code:\n\n    %s\n\n", g->qr);
 }
 
 static void print_root(const struct guide *g)
@@ -96,15 +96,17 @@ static void print_root(const struct guide *g)
 
 static void print_enrol(const struct guide *g)
 {
-	printf("# A key, which stays here, and a request for it.\n"
-	       "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
-	       "-keyout device.key -subj '/CN=%s' -outform DER -out device.csr\n\n",
+	printf("# A key, which stays here (one that is there is kept), and a request for it.\n"
+	       "[ -e device.key ] || openssl genpkey -algorithm EC -pkeyopt "
+	       "ec_paramgen_curve:P-256 -out device.key\n"
+	       "openssl req -new -key device.key -subj '/CN=%s' -outform DER -out device.csr\n\n",
 	       g->name);
 	printf("# The certificate.\n"
 	       "curl -sS --fail-with-body --cacert ca.crt -u '%s:%s' "
 	       "-H 'Content-Type: application/pkcs10' --data-binary @device.csr -o device.p7 "
 	       "%s/.well-known/est/simpleenroll && base64 -d device.p7 | "
-	       "openssl pkcs7 -inform DER -print_certs -out device.crt || cat device.p7\n\n",
+	       "openssl pkcs7 -inform DER -print_certs -out device.crt || "
+	       "{ cat device.p7; false; }\n\n",
 	       g->name, text_of(g->code, "code"), g->url);
 }
 
@@ -117,12 +119,19 @@ static void print_use(const struct guide *g)
 	       g->name, g->broker.host, g->broker.port, g->name);
 	if (strcmp(text_of(g->code, "profile"), "manual") == 0)
 		return;
-	printf("\n# Later, before the certificate ends: a new one for the same key.\n"
+	printf("\n# Later, before the certificate ends: the roots of then, and a new certificate "
+	       "for the "
+	       "same key.\n"
+	       "curl -sS --fail-with-body --cacert ca.crt -o roots.p7 %s/.well-known/est/cacerts "
+	       "&& "
+	       "base64 -d roots.p7 | openssl pkcs7 -inform DER -print_certs -out ca.new && "
+	       "mv ca.new ca.crt\n"
 	       "curl -sS --fail-with-body --cacert ca.crt --cert device.crt --key device.key "
 	       "-H 'Content-Type: application/pkcs10' --data-binary @device.csr -o device.p7 "
 	       "%s/.well-known/est/simplereenroll && base64 -d device.p7 | "
-	       "openssl pkcs7 -inform DER -print_certs -out device.crt || cat device.p7\n",
-	       g->url);
+	       "openssl pkcs7 -inform DER -print_certs -out device.crt || "
+	       "{ cat device.p7; false; }\n",
+	       g->url, g->url);
 }
 
 static void print_guide(const struct guide *g)

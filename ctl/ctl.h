@@ -10,6 +10,8 @@
 
 #include <jansson.h>
 
+#define DEFAULT_SOCKET "/run/gatehouse/control.sock"
+
 /* Exit status, as documented in gatehouse(1). */
 enum ctl_exit {
 	EXIT_OK = 0,

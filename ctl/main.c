@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DEFAULT_SOCKET "/run/gatehouse/control.sock"
-
 static void print_commands(const char *noun)
 {
 	for (size_t i = 0; i < ctl_commands_n; i++) {

@@ -64,6 +64,15 @@ static int64_t count_left(struct store *s)
 	return n;
 }
 
+/* Devices that log in with a password: nobody knows which root they trust. */
+static int64_t count_unknown(struct store *s)
+{
+	int64_t n = 0;
+	SQL_GET_INT(s->registry, &n,
+		    "SELECT count(*) FROM device WHERE enabled AND verifier IS NOT NULL");
+	return n;
+}
+
 static void put_show(struct store *s, struct buf *out)
 {
 	int64_t locked;
@@ -80,6 +89,7 @@ static void put_show(struct store *s, struct buf *out)
 	rec_text(out, "rollover",
 		 there_is(s, "next") ? "next" : (there_is(s, "retiring") ? "retiring" : "none"));
 	rec_int(out, "devices_left", count_left(s));
+	rec_int(out, "devices_unknown", count_unknown(s));
 	cert_put_servers(s, out);
 }
 
@@ -221,6 +231,16 @@ void op_ca_rollover(struct op_call *c)
 			  "%lld %s no certificate of the new authority yet: renew first, or leave "
 			  "them behind with --force",
 			  (long long)left, left == 1 ? "device has" : "devices have");
+		return;
+	}
+	const int64_t unknown = steps[i].what == CA_FINISH ? count_unknown(c->s) : 0;
+	if (unknown && !force) {
+		op_refuse(
+			c, OP_CONFLICT, NULL,
+			"%lld %s with a password, and the gateway cannot know whether they trust "
+			"the new root: make sure (it is in EST cacerts and in every bundle), then "
+			"--force",
+			(long long)unknown, unknown == 1 ? "device logs in" : "devices log in");
 		return;
 	}
 	body.what = (uint8_t)steps[i].what;

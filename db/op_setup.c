@@ -50,6 +50,12 @@ void op_setup_code_add(struct op_call *c)
 	char code[CODE_SIZE];
 	unsigned char hash[SHA256_SIZE];
 	const int64_t now = timefloor_now(&c->s->floor);
+	if (people_any(db)) {
+		op_refuse(c, OP_CONFLICT, NULL,
+			  "there is an administrator already: \"gatehouse admin add\" adds another "
+			  "one, \"gatehouse admin reset\" sets a new password");
+		return;
+	}
 	make_code(code);
 	hash_sha256(str_of(code), hash);
 	change_begin(c);
@@ -177,6 +183,11 @@ void op_setup_add(struct op_call *c)
 	struct str name = STR("");
 	op_str(c, "name", &name);
 	/* Who is an administrator already is told only to who has the code. */
+	if (people_any(c->s->registry)) {
+		op_refuse(c, OP_CONFLICT, NULL,
+			  "this gateway has an administrator already, who can add others");
+		return;
+	}
 	if (session_may_try(c, STR("setup")) && op_check_name(c, "name", "administrator", name) &&
 	    session_check_password(c, "password", name) && code_is_right(c) &&
 	    name_is_free(c, name))

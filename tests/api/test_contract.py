@@ -417,10 +417,16 @@ def test_settings(does):
     does("config.set", key="broker.max-keep-alive", value=before)
 
 
+def test_the_first_administrator(does, make_gateway):
+    """On a gateway that has none yet."""
+    fresh = make_gateway()
+    code = does("setup-code.add", who=Local(fresh.socket))["code"]
+    first = Api(fresh.admin, fresh.root_ca)
+    assert does("setup.show", who=first)["code"] is True
+    does("setup.add", who=first, code=code, name="first", password=PASSWORD)
+
+
 def test_people(gw, book, does, people, stranger):
-    code = does("setup-code.add")["code"]
-    assert does("setup.show")["code"] is True
-    does("setup.add", code=code, name="first", password=PASSWORD)
     does("session.show")
     does("session.show", who=people["viewer"])
     does("administrator.add", name="ann", level="viewer", password=PASSWORD)

@@ -117,7 +117,9 @@ def test_the_first_administrator_comes_with_the_setup_code(make_gateway):
     assert answer.status == 201
     assert who.call("GET", "/session")[1]["level"] == "admin"
     assert who.call("GET", "/setup")[1] == {"gateway": "localhost", "administrators": True, "code": False}
-    assert who.call("POST", "/setup", {"code": code, "name": "eve", "password": PASSWORD})[0] == 401
+    assert who.call("POST", "/setup", {"code": code, "name": "eve", "password": PASSWORD})[0] == 409
+    refused = gw.cli("setup-code", check=False)
+    assert refused.returncode == 6 and "gatehouse admin" in refused.stderr
     assert PASSWORD not in gw.log_text() and code not in gw.log_text()
 
 
@@ -129,7 +131,7 @@ def test_a_setup_code_makes_one_administrator(make_gateway):
     tries = [{"code": code, "name": f"ann-{n}", "password": PASSWORD} for n in range(6)]
     with ThreadPoolExecutor(len(tries)) as many:
         seen = list(many.map(lambda body: who.call("POST", "/setup", body)[0], tries))
-    assert seen.count(201) == 1 and set(seen) <= {201, 401, 429}, seen
+    assert seen.count(201) == 1 and set(seen) <= {201, 401, 409, 429}, seen
     assert len(gw.json("admin", "list")) == 1
 
 

@@ -87,6 +87,7 @@ await walk({ expected: [400] }, async (page) => {
   await page.getByRole("cell", { name: "tank-1" }).first().waitFor();
   await shot(page, "device");
   await page.getByRole("button", { name: "Revoke" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
   await page.getByText("The certificate is revoked").waitFor();
   check("the client was told", (await holds) !== undefined);
   await page.getByText("It is not connected.").waitFor();

@@ -323,3 +323,11 @@ def test_a_restore_into_an_empty_place_makes_it(tmp_path):
         gw.cli("ca", "backup", backup, input=PASSPHRASE)
         restore(gw, backup, tmp_path / "new")
         assert (tmp_path / "new/vault/root.crt").read_text() == (vault(gw) / "root.crt").read_text()
+
+
+def test_a_restore_asks_where_the_state_of_another_gateway_is(gateway, tmp_path):
+    """The default folder belongs to the gateway of the default socket."""
+    backup = tmp_path / "gateway.bak"
+    gateway.cli("ca", "backup", backup, input="correct horse battery\n")
+    done = gateway.cli("ca", "restore", backup, input="correct horse battery\n", check=False)
+    assert done.returncode == 2 and "--state-dir" in done.stderr and "restored" not in done.stdout

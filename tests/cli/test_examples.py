@@ -170,3 +170,17 @@ def test_pkcs12_needs_the_key(gateway, tmp_path):
     with pytest.raises(CliError) as failed:
         gateway.cli("cert", "add", "pump-1", "--csr", tmp_path / "none", "--p12")
     assert failed.value.code == 2 and "--bundle" in failed.value.stderr
+
+
+def test_who_renews_goes_along_with_a_rollover(make_gateway):
+    """The script learns the new root before the old one ends."""
+    gw = make_gateway()
+    folder = gw.bundle("pump-1")
+    gw.cli("acl", "allow", "device:pump-1", "publish", "#")
+    for step in ("start", "switch"):
+        gw.cli("ca", "rollover", step)
+        wait_until(lambda: subprocess.run([folder / "examples/renew.sh"], capture_output=True).returncode == 0,
+                   what="a renewal")
+    gw.cli("ca", "rollover", "finish")
+    wait_until(lambda: subprocess.run([folder / "connect.sh", "pub", "a/b", "x"], capture_output=True).returncode == 0,
+               what="a connection under the new root alone")

@@ -33,8 +33,9 @@ export function enrolCommands(p: Place, name: string, code: string, root: string
   const print = colons(root);
   return `curl -sSk ${url}/cacerts | base64 -d | openssl pkcs7 -inform DER -print_certs | openssl x509 -out ca.crt
 openssl x509 -in ca.crt -noout -fingerprint -sha256 | grep -q '${print}' || { rm -f ca.crt; echo 'NOT the root certificate of the gateway' >&2; }
-openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout device.key -subj '/CN=${name}' -outform DER -out device.csr
-curl -sS --fail-with-body --cacert ca.crt -u '${name}:${code}' -H 'Content-Type: application/pkcs10' --data-binary @device.csr -o device.p7 ${url}/simpleenroll && ${decode} || cat device.p7`;
+[ -e device.key ] || openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out device.key
+openssl req -new -key device.key -subj '/CN=${name}' -outform DER -out device.csr
+curl -sS --fail-with-body --cacert ca.crt -u '${name}:${code}' -H 'Content-Type: application/pkcs10' --data-binary @device.csr -o device.p7 ${url}/simpleenroll && ${decode} || { cat device.p7; false; }`;
 }
 
 const files = "--cafile ca.crt --cert device.crt --key device.key";

@@ -20,7 +20,7 @@ import {
   wrong,
   type Column,
 } from "../ui/kit";
-import { tabOf, Tabs, usePages } from "../ui/pages";
+import { Confirm, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
 
 const t = text.access;
@@ -139,6 +139,11 @@ function AddRule({ close, done }: { close: () => void; done: () => void }) {
   );
 }
 
+/** Can it be made again from what the list tells? */
+function isSimple(r: Rule): boolean {
+  return r.conditions === "" && !r.literal && (r.actions.length === 1 || r.actions.length === actions.length);
+}
+
 /** The arguments that make a rule again as it was. */
 function again(r: Rule) {
   return {
@@ -154,14 +159,16 @@ function Rules({ operator }: { operator: boolean }) {
   const list = usePages<Rule>("/acl", {});
   const [adding, setAdding] = useState(false);
   const action = useAction();
-  const remove = (r: Rule) =>
-    action.run(async () => {
-      await del(`/acl/${r.id}`);
-      list.reload();
-      const simple =
-        r.conditions === "" && !r.literal && (r.actions.length === 1 || r.actions.length === actions.length);
-      toast(t.removed, simple ? () => void post("/acl", again(r)).then(list.reload) : undefined);
-    });
+  const [removing, setRemoving] = useState<Rule>();
+  const drop = async (r: Rule) => {
+    await del(`/acl/${r.id}`);
+    list.reload();
+    toast(t.removed, isSimple(r) ? () => void post("/acl", again(r)).then(list.reload) : undefined);
+  };
+  const remove = (r: Rule) => {
+    if (isSimple(r)) action.run(() => drop(r));
+    else setRemoving(r);
+  };
   const columns: Column<Rule>[] = [
     { title: t.effect, cell: (r) => <Badge tone={r.effect === "allow" ? "good" : "bad"}>{r.effect}</Badge> },
     { title: t.subject, cell: (r) => r.subject },
@@ -199,6 +206,15 @@ function Rules({ operator }: { operator: boolean }) {
         </div>
       )}
       {list.foot}
+      {removing && (
+        <Confirm
+          title={t.removeRule(removing.id)}
+          hint={t.removeRuleHint}
+          word={text.remove}
+          close={() => setRemoving(undefined)}
+          run={() => drop(removing)}
+        />
+      )}
       {adding && <AddRule close={() => setAdding(false)} done={list.reload} />}
     </section>
   );

@@ -3,7 +3,8 @@
 // device seen, or with why not.
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { get, post, segment, type Page } from "../api";
+import type { PageProps } from "../app";
+import { get, post, Problem, segment, type Page } from "../api";
 import { makeRequest } from "../csr";
 import {
   enrolCommands,
@@ -16,6 +17,7 @@ import {
   type Template,
 } from "../kit";
 import { useEvents } from "../live";
+import { may } from "../session";
 import { text } from "../text";
 import type { DeviceDetail, GatewayEvent, Status } from "../types";
 import { Alert, Badge, Copy, Input, Link, Trouble, useAction, useLoad, wrong } from "../ui/kit";
@@ -74,6 +76,8 @@ interface Wish {
 }
 
 async function make(wish: Wish, proof: Proof): Promise<Made> {
+  const known = await get<Page<{ name: string }>>("/devices", { match: wish.name, limit: 1000 });
+  if (known.items.some((d) => d.name === wish.name)) throw new Problem(409, t.exists(wish.name), "name");
   const status = await get<Status>("/status");
   const place = placeOf(status.listeners, location.hostname);
   const args = { name: wish.name, kind: wish.kind, groups: wish.groups, roles: wish.roles };
@@ -383,9 +387,16 @@ function Watch({ name }: { name: string }) {
   );
 }
 
-export default function AddDevice() {
+export default function AddDevice({ session }: PageProps) {
   const [made, set] = useState<Made>();
   useEffect(() => scrollTo(0, 0), [made]);
+  if (!may(session, "operator"))
+    return (
+      <>
+        <h1>{text.devices.add}</h1>
+        <Alert tone="warn">{t.notAllowed}</Alert>
+      </>
+    );
   if (!made)
     return (
       <>

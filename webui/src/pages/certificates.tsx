@@ -178,13 +178,7 @@ function Issued({ session, expiring }: { session: Session; expiring: boolean }) 
 
 function Codes({ session }: { session: Session }) {
   const list = usePages<Code>("/codes", {});
-  const action = useAction();
-  const remove = (c: Code) =>
-    action.run(async () => {
-      await del(`/codes/${c.id}`);
-      toast(t.codeRemoved);
-      list.reload();
-    });
+  const [removing, setRemoving] = useState<Code>();
   useEvents((e) => {
     if (e.event.startsWith("enrol.") || e.event === "certificate.issued") list.reload();
   });
@@ -200,7 +194,7 @@ function Codes({ session }: { session: Session }) {
       title: t.change,
       cell: (c) =>
         may(session, "operator") ? (
-          <button class="danger" disabled={action.busy} onClick={() => remove(c)}>
+          <button class="danger" onClick={() => setRemoving(c)}>
             {text.remove}
           </button>
         ) : null,
@@ -210,11 +204,12 @@ function Codes({ session }: { session: Session }) {
     <section class="stack" aria-label={t.codes}>
       <div class="row apart">
         <p class="muted">{t.codesHint}</p>
-        <Link class="button primary" href="/add-device">
-          {text.devices.add}
-        </Link>
+        {may(session, "operator") && (
+          <Link class="button primary" href="/add-device">
+            {text.devices.add}
+          </Link>
+        )}
       </div>
-      <Trouble error={action.error} />
       {list.rows.length > 0 && (
         <Table label={t.codes} columns={columns} rows={list.rows} name={(c) => c.id} />
       )}
@@ -224,6 +219,19 @@ function Codes({ session }: { session: Session }) {
         </div>
       )}
       {list.foot}
+      {removing && (
+        <Confirm
+          title={t.removeCode(removing.name ?? removing.pattern ?? "")}
+          hint={t.removeCodeHint}
+          word={text.remove}
+          close={() => setRemoving(undefined)}
+          run={async () => {
+            await del(`/codes/${removing.id}`);
+            toast(t.codeRemoved);
+            list.reload();
+          }}
+        />
+      )}
     </section>
   );
 }

@@ -25,6 +25,7 @@ import {
   wrong,
   type Column,
 } from "../ui/kit";
+import { Confirm } from "../ui/pages";
 import { toast } from "../ui/toast";
 import { State } from "./devices";
 
@@ -182,13 +183,7 @@ function Certificates({
   operator: boolean;
   done: () => void;
 }) {
-  const action = useAction();
-  const revoke = (c: Certificate) =>
-    action.run(async () => {
-      await post("/certificates/revoke", { id: c.fingerprint });
-      toast(t.revoked);
-      done();
-    });
+  const [revoking, setRevoking] = useState<Certificate>();
   const columns: Column<Certificate>[] = [
     {
       title: t.fingerprint,
@@ -205,7 +200,7 @@ function Certificates({
       title: t.action,
       cell: (c) =>
         operator && c.status === "good" ? (
-          <button class="danger" disabled={action.busy} onClick={() => revoke(c)}>
+          <button class="danger" onClick={() => setRevoking(c)}>
             {t.revoke}
           </button>
         ) : null,
@@ -214,11 +209,24 @@ function Certificates({
   return (
     <section class="stack" aria-label={t.certificates}>
       <h2>{t.certificates}</h2>
-      <Trouble error={action.error} />
+
       {list.length === 0 ? (
         <p class="muted">{t.noCertificates}</p>
       ) : (
         <Table label={t.certificates} columns={columns} rows={list} name={(c) => c.fingerprint} />
+      )}
+      {revoking && (
+        <Confirm
+          title={text.certificates.revokeTitle(revoking.device ?? revoking.name)}
+          hint={text.certificates.revokeHint}
+          word={t.revoke}
+          close={() => setRevoking(undefined)}
+          run={async () => {
+            await post("/certificates/revoke", { id: revoking.fingerprint });
+            toast(t.revoked);
+            done();
+          }}
+        />
       )}
     </section>
   );

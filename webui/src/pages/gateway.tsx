@@ -374,13 +374,7 @@ function AddToken({ close, done }: { close: () => void; done: () => void }) {
 function Tokens() {
   const list = usePages<Token>("/tokens", {});
   const [adding, setAdding] = useState(false);
-  const action = useAction();
-  const remove = (x: Token) =>
-    action.run(async () => {
-      await del(`/tokens/${segment(x.name)}`);
-      toast(t.tokenRemoved(x.name));
-      list.reload();
-    });
+  const [removing, setRemoving] = useState<Token>();
   const columns: Column<Token>[] = [
     { title: t.name, cell: (x) => x.name },
     { title: t.level, cell: (x) => x.level },
@@ -393,7 +387,7 @@ function Tokens() {
     {
       title: t.change,
       cell: (x) => (
-        <button class="danger" disabled={action.busy} onClick={() => remove(x)}>
+        <button class="danger" onClick={() => setRemoving(x)}>
           {text.remove}
         </button>
       ),
@@ -407,7 +401,6 @@ function Tokens() {
           {t.addToken}
         </button>
       </div>
-      <Trouble error={action.error} />
       {list.rows.length > 0 && (
         <Table label={t.tokens} columns={columns} rows={list.rows} name={(x) => x.name} />
       )}
@@ -417,6 +410,19 @@ function Tokens() {
         </div>
       )}
       {list.foot}
+      {removing && (
+        <Confirm
+          title={t.removeToken(removing.name)}
+          hint={t.removeTokenHint}
+          word={text.remove}
+          close={() => setRemoving(undefined)}
+          run={async () => {
+            await del(`/tokens/${segment(removing.name)}`);
+            toast(t.tokenRemoved(removing.name));
+            list.reload();
+          }}
+        />
+      )}
       {adding && <AddToken close={() => setAdding(false)} done={list.reload} />}
     </section>
   );
