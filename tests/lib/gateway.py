@@ -207,3 +207,13 @@ def running(pid):
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
+
+
+def freeze(pid):
+    """Stops a process (SIGSTOP) and waits until all of its threads stand: one may be in the middle of a disk access,
+    and until it has ended the others go on."""
+    def states():
+        return [pathlib.Path(f"/proc/{pid}/task/{t}/stat").read_text().rpartition(")")[2].split()[0]
+                for t in os.listdir(f"/proc/{pid}/task")]
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: all(s in "Tt" for s in states()), seconds=30, what="the stop of every thread")

@@ -10,7 +10,7 @@ import pytest
 
 import mqtt
 from daemon import Daemon
-from gateway import Gateway, wait_until
+from gateway import Gateway, freeze, wait_until
 
 NAMES = ["broker", "admin", "enrol", "ctl", "store", "vault"]
 
@@ -148,7 +148,7 @@ def stopped():
     pids = []
 
     def stop(pid):
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
         pids.append(pid)
 
     yield stop

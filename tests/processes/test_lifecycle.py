@@ -15,7 +15,7 @@ import pytest
 
 import mqtt
 from conftest import NAMES
-from gateway import running, wait_until
+from gateway import freeze, running, wait_until
 
 STAGES = [["vault"], ["store"], ["broker", "admin", "enrol", "ctl"]]
 
@@ -104,7 +104,7 @@ def test_a_process_that_does_not_stop_is_killed(daemon):
     daemon.start()
     daemon.await_ready()
     admin = daemon.processes()["admin"]
-    os.kill(admin, signal.SIGSTOP)
+    freeze(admin)
     assert daemon.stop() == 0
     assert daemon.log_lines("admin did not stop in time: killed")
     assert not running(admin)

@@ -13,7 +13,7 @@ import time
 import pytest
 
 import mqtt
-from gateway import build, wait_until
+from gateway import build, freeze, wait_until
 from transport import TlsWire
 
 RUNS = 20
@@ -137,7 +137,7 @@ def test_what_was_revoked_while_the_broker_was_away(make_gateway):
     gw = make_gateway()
     bundle, other = gw.bundle("late"), gw.bundle("other")
     broker = gw.processes()["broker"]
-    os.kill(broker, signal.SIGSTOP)
+    freeze(broker)
     revoke = subprocess.Popen([str(build() / "gatehouse"), "--socket", gw.socket, "cert", "revoke", "--device", "late"],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     wait_until(lambda: gw.json("cert", "list", "--device", "late")[0]["status"] == "revoked", what="revocation")

@@ -11,7 +11,7 @@ import signal
 import pytest
 
 import mqtt
-from gateway import wait_until
+from gateway import freeze, wait_until
 from mqtt import PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBACK, V5, V311
 from test_failures import fill, on_small_disk
 from told import OPEN, name
@@ -285,7 +285,7 @@ def test_durability_of_a_listener(make_gateway):
     gw.cli("acl", "allow", "any", "all", "#")
     topic, old = name(), gw.processes()["store"]
     for kind in ("none", "relaxed"):
-        os.kill(old, signal.SIGSTOP)
+        freeze(old)
         try:
             with durable(gw, kind, port=gw.listeners[kind]) as c:
                 c.subscribe(f"{topic}/{kind}", qos=1)
@@ -317,7 +317,7 @@ def test_while_the_store_stands_still_durable_publishers_wait_and_others_go_on(g
     with other(gw) as p, other(gw) as live, other(gw) as q:
         live.subscribe(f"{topic}/live", qos=1)
         old = gw.processes()["store"]
-        os.kill(old, signal.SIGSTOP)
+        freeze(old)
         try:
             p.send(mqtt.publish(f"{topic}/d", b"waits", 1, 1, V5))
             for n in range(20):  # long enough for an answer that would be too early
@@ -338,7 +338,7 @@ def test_without_a_store_nothing_is_acknowledged_that_is_not_stored(gw):
         c.subscribe(topic, qos=1)
     with other(gw) as p:
         old = gw.processes()["store"]
-        os.kill(old, signal.SIGSTOP)
+        freeze(old)
         for n in range(1, 31):
             p.send(mqtt.publish(topic, b"%d" % n, 1, n, V5))
         p.ping()
@@ -361,7 +361,7 @@ def test_a_store_that_falls_behind_stops_its_publishers_and_nobody_else(make_gat
         everything = b"".join(mqtt.publish(topic, b"%08d" % i + b"x" * 900000, 1, i + 1, V5) for i in range(n))
         view, socket = memoryview(everything), p.wire.socket
         old = gw.processes()["store"]
-        os.kill(old, signal.SIGSTOP)
+        freeze(old)
         try:
             socket.setblocking(False)
             while len(view) and select.select([], [socket], [], 3)[1]:  # 3 s without room: it is not read
@@ -388,7 +388,7 @@ def test_subscriptions_do_not_fill_the_memory_while_the_store_stands_still(gw):
         everything = memoryview(packet * (64 * 1024 * 1024 // len(packet)))
         view, socket = everything, c.wire.socket
         old = gw.processes()["store"]
-        os.kill(old, signal.SIGSTOP)
+        freeze(old)
         try:
             socket.setblocking(False)
             while len(view) and select.select([], [socket], [], 3)[1]:  # 3 s without room: it is not read
