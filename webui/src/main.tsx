@@ -2,8 +2,8 @@
 import { render } from "preact";
 import { App } from "./app";
 import "./style/base.css";
-import { useStoredTheme } from "./theme";
+import { startTheme } from "./theme";
 
 const root = document.getElementById("app");
-useStoredTheme();
+startTheme();
 if (root) render(<App />, root);

@@ -9,16 +9,20 @@ export function theme(): Theme {
   return v === "light" || v === "dark" ? v : "system";
 }
 
-function apply(t: Theme): void {
-  if (t === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = t;
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function apply(): void {
+  const t = theme();
+  document.documentElement.dataset.theme = t === "system" ? (dark.matches ? "dark" : "light") : t;
 }
 
 export function setTheme(t: Theme): void {
   localStorage.setItem(key, t);
-  apply(t);
+  apply();
 }
 
-export function useStoredTheme(): void {
-  apply(theme());
+/** From now on the page has the colours that are wanted, whatever changes. */
+export function startTheme(): void {
+  dark.addEventListener("change", apply);
+  apply();
 }

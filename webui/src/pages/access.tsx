@@ -9,18 +9,18 @@ import type { Rule } from "../types";
 import {
   Alert,
   Badge,
+  type Column,
   Dialog,
-  Empty,
   Field,
+  Form,
   Input,
-  Table,
   Trouble,
   useAction,
   useLoad,
+  words,
   wrong,
-  type Column,
 } from "../ui/kit";
-import { Confirm, tabOf, Tabs, usePages } from "../ui/pages";
+import { Confirm, Listing, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
 
 const t = text.access;
@@ -71,28 +71,25 @@ function AddRule({ close, done }: { close: () => void; done: () => void }) {
   const [networks, setNetworks] = useState("");
   const act = useAction();
   const e = act.error;
-  const submit = (event: Event) => {
-    event.preventDefault();
-    act.run(async () => {
-      const list = networks.split(/[\s,]+/).filter((n) => n !== "");
-      await post("/acl", {
-        effect,
-        subject,
-        action,
-        filter,
-        priority: 1000 + Number(priority),
-        ...(qos ? { qos } : {}),
-        ...(list.length > 0 ? { networks: list } : {}),
-      });
-      toast(t.added);
-      done();
-      close();
+  const add = async () => {
+    const list = words(networks);
+    await post("/acl", {
+      effect,
+      subject,
+      action,
+      filter,
+      priority: 1000 + Number(priority),
+      ...(qos ? { qos } : {}),
+      ...(list.length > 0 ? { networks: list } : {}),
     });
+    toast(t.added);
+    done();
+    close();
   };
   const fields = ["subject", "filter", "priority", "qos", "networks"];
   return (
     <Dialog title={t.add} close={close}>
-      <form class="form" onSubmit={submit}>
+      <Form action={act} run={add} fields={fields} word={t.add}>
         <Select label={t.effect} value={effect} set={setEffect} options={["allow", "deny"]} />
         <Input
           label={t.subject}
@@ -128,13 +125,7 @@ function AddRule({ close, done }: { close: () => void; done: () => void }) {
           set={setNetworks}
           error={wrong(e, "networks")}
         />
-        {!fields.some((f) => wrong(e, f)) && <Trouble error={e} />}
-        <div class="row">
-          <button class="primary" disabled={act.busy}>
-            {t.add}
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -197,15 +188,14 @@ function Rules({ operator }: { operator: boolean }) {
         )}
       </div>
       <Trouble error={action.error} />
-      {list.rows.length > 0 && (
-        <Table label={t.rules} columns={columns} rows={list.rows} name={(r) => r.id} />
-      )}
-      {!list.loading && list.rows.length === 0 && (
-        <div class="card">
-          <Empty title={t.noRules}>{t.noRulesHint}</Empty>
-        </div>
-      )}
-      {list.foot}
+      <Listing
+        label={t.rules}
+        list={list}
+        columns={columns}
+        name={(r) => r.id}
+        empty={t.noRules}
+        hint={t.noRulesHint}
+      />
       {removing && (
         <Confirm
           title={t.removeRule(removing.id)}
@@ -224,17 +214,14 @@ function AddRole({ close, done }: { close: () => void; done: () => void }) {
   const [name, setName] = useState("");
   const [note, setNote] = useState("");
   const act = useAction();
-  const submit = (e: Event) => {
-    e.preventDefault();
-    act.run(async () => {
-      await post("/roles", { name, note });
-      done();
-      close();
-    });
+  const add = async () => {
+    await post("/roles", { name, note });
+    done();
+    close();
   };
   return (
     <Dialog title={t.addRole} close={close}>
-      <form class="form" onSubmit={submit}>
+      <Form action={act} run={add} fields={["name", "note"]} word={t.addRole}>
         <Input
           label={t.roleName}
           value={name}
@@ -244,13 +231,7 @@ function AddRole({ close, done }: { close: () => void; done: () => void }) {
           autofocus
         />
         <Input label={t.note} value={note} set={setNote} error={wrong(act.error, "note")} />
-        {!wrong(act.error, "name") && !wrong(act.error, "note") && <Trouble error={act.error} />}
-        <div class="row">
-          <button class="primary" disabled={act.busy}>
-            {t.addRole}
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -291,15 +272,7 @@ function Roles({ operator }: { operator: boolean }) {
         )}
       </div>
       <Trouble error={action.error} />
-      {list.rows.length > 0 && (
-        <Table label={t.roles} columns={columns} rows={list.rows} name={(r) => r.name} />
-      )}
-      {!list.loading && list.rows.length === 0 && (
-        <div class="card">
-          <Empty title={t.noRoles} />
-        </div>
-      )}
-      {list.foot}
+      <Listing label={t.roles} list={list} columns={columns} name={(r) => r.name} empty={t.noRoles} />
       {adding && <AddRole close={() => setAdding(false)} done={list.reload} />}
     </section>
   );
@@ -339,18 +312,15 @@ function Why() {
     [device],
   );
   const act = useAction();
-  const submit = (e: Event) => {
-    e.preventDefault();
-    act.run(async () => {
-      setVerdict(undefined);
-      setVerdict(await post<Verdict>("/acl/check", { device, action, topic }));
-    });
+  const ask = async () => {
+    setVerdict(undefined);
+    setVerdict(await post<Verdict>("/acl/check", { device, action, topic }));
   };
   const e = act.error;
   return (
     <section class="card stack" aria-label={t.why}>
       <p class="muted">{t.whyHint}</p>
-      <form class="form" onSubmit={submit}>
+      <Form action={act} run={ask} fields={["device", "topic"]} word={t.ask}>
         <Field label={t.device} error={wrong(e, "device")}>
           {(a) => (
             <>
@@ -371,13 +341,7 @@ function Why() {
         </Field>
         <Select label={t.action} value={action} set={setAction} options={actions} />
         <Input label={t.topic} value={topic} set={setTopic} error={wrong(e, "topic")} required />
-        {!wrong(e, "device") && !wrong(e, "topic") && <Trouble error={e} />}
-        <div class="row">
-          <button class="primary" disabled={act.busy}>
-            {t.ask}
-          </button>
-        </div>
-      </form>
+      </Form>
       {verdict && <Answer verdict={verdict} />}
     </section>
   );

@@ -5,8 +5,8 @@ import type { PageProps } from "../app";
 import { del, post, put } from "../api";
 import type { Session } from "../session";
 import { text } from "../text";
-import { Alert, Badge, Copy, Input, Table, Time, Trouble, useAction, wrong, type Column } from "../ui/kit";
-import { usePages } from "../ui/pages";
+import { Alert, Badge, type Column, Copy, Form, Input, Time, Trouble, useAction, wrong } from "../ui/kit";
+import { Listing, usePages } from "../ui/pages";
 import { Qr } from "../ui/qr";
 import { toast } from "../ui/toast";
 
@@ -18,21 +18,18 @@ function Password() {
   const [again, setAgain] = useState("");
   const action = useAction();
   const differ = again !== "" && again !== password;
-  const submit = (e: Event) => {
-    e.preventDefault();
+  const change = async () => {
     if (password !== again) return;
-    action.run(async () => {
-      await put("/session/password", { old, password });
-      setOld("");
-      setPassword("");
-      setAgain("");
-      toast(t.passwordSet);
-    });
+    await put("/session/password", { old, password });
+    setOld("");
+    setPassword("");
+    setAgain("");
+    toast(t.passwordSet);
   };
   return (
     <section class="card stack" aria-label={t.password}>
       <h2>{t.password}</h2>
-      <form class="form" onSubmit={submit}>
+      <Form action={action} run={change} word={text.save}>
         <Input
           label={t.old}
           type="password"
@@ -59,13 +56,7 @@ function Password() {
           autocomplete="new-password"
           required
         />
-        <Trouble error={action.error} />
-        <div class="row">
-          <button class="primary" disabled={action.busy}>
-            {text.save}
-          </button>
-        </div>
-      </form>
+      </Form>
     </section>
   );
 }
@@ -82,28 +73,22 @@ function Factor({ session }: { session: Session }) {
   const [code, setCode] = useState("");
   const [recovery, setRecovery] = useState<string[]>([]);
   const action = useAction();
-  const begin = (e: Event) => {
-    e.preventDefault();
-    action.run(async () => {
-      if (has) {
-        await post("/session/totp/remove", { password });
-        setHas(false);
-        toast(t.factorGone);
-      } else {
-        setPending(await post<Pending>("/session/totp", { password }));
-      }
-      setPassword("");
-    });
+  const begin = async () => {
+    if (has) {
+      await post("/session/totp/remove", { password });
+      setHas(false);
+      toast(t.factorGone);
+    } else {
+      setPending(await post<Pending>("/session/totp", { password }));
+    }
+    setPassword("");
   };
-  const confirm = (e: Event) => {
-    e.preventDefault();
-    action.run(async () => {
-      const answer = await put<{ recovery_codes: string[] }>("/session/totp", { code });
-      setRecovery(answer.recovery_codes);
-      setPending(undefined);
-      setHas(true);
-      setCode("");
-    });
+  const confirm = async () => {
+    const answer = await put<{ recovery_codes: string[] }>("/session/totp", { code });
+    setRecovery(answer.recovery_codes);
+    setPending(undefined);
+    setHas(true);
+    setCode("");
   };
   return (
     <section class="card stack" aria-label={t.factor}>
@@ -119,7 +104,13 @@ function Factor({ session }: { session: Session }) {
         </>
       )}
       {!pending && (
-        <form class="form" onSubmit={begin}>
+        <Form
+          action={action}
+          run={begin}
+          fields={["password"]}
+          word={has ? t.removeFactor : t.addFactor}
+          danger={has}
+        >
           <Input
             label={t.old}
             type="password"
@@ -129,16 +120,10 @@ function Factor({ session }: { session: Session }) {
             autocomplete="current-password"
             required
           />
-          {!wrong(action.error, "password") && <Trouble error={action.error} />}
-          <div class="row">
-            <button class={has ? "danger" : "primary"} disabled={action.busy}>
-              {has ? t.removeFactor : t.addFactor}
-            </button>
-          </div>
-        </form>
+        </Form>
       )}
       {pending && (
-        <form class="form" onSubmit={confirm}>
+        <Form action={action} run={confirm} fields={["code"]} word={t.confirm}>
           <p>{t.scan}</p>
           <Qr value={pending.uri} label={t.qr} />
           <Copy value={pending.secret} label={t.secret} />
@@ -151,13 +136,7 @@ function Factor({ session }: { session: Session }) {
             required
             autofocus
           />
-          {!wrong(action.error, "code") && <Trouble error={action.error} />}
-          <div class="row">
-            <button class="primary" disabled={action.busy}>
-              {t.confirm}
-            </button>
-          </div>
-        </form>
+        </Form>
       )}
     </section>
   );
@@ -201,10 +180,7 @@ function Sessions() {
     <section class="stack" aria-label={t.sessions}>
       <h2>{t.sessions}</h2>
       <Trouble error={action.error} />
-      {list.rows.length > 0 && (
-        <Table label={t.sessions} columns={columns} rows={list.rows} name={(s) => s.id} />
-      )}
-      {list.foot}
+      <Listing label={t.sessions} list={list} columns={columns} name={(s) => s.id} />
     </section>
   );
 }

@@ -20,10 +20,9 @@ import { useEvents } from "../live";
 import { may } from "../session";
 import { text } from "../text";
 import type { DeviceDetail, GatewayEvent, Status } from "../types";
-import { Alert, Badge, Copy, Input, Link, Trouble, useAction, useLoad, wrong } from "../ui/kit";
+import { Alert, Badge, Copy, Input, Link, Trouble, useAction, useLoad, words, wrong } from "../ui/kit";
 import { download } from "../ui/pages";
 import { Qr } from "../ui/qr";
-import { words } from "./device";
 
 const t = text.add;
 

@@ -13,19 +13,17 @@ import type { Certificate } from "../types";
 import {
   Alert,
   Badge,
+  type Column,
   Copy,
-  Empty,
   Link,
   Spinner,
-  Table,
   Time,
+  type Tone,
   Trouble,
   useAction,
   useLoad,
-  type Column,
-  type Tone,
 } from "../ui/kit";
-import { Confirm, download, tabOf, Tabs, usePages } from "../ui/pages";
+import { Confirm, download, Listing, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
 
 const t = text.certificates;
@@ -150,15 +148,13 @@ function Issued({ session, expiring }: { session: Session; expiring: boolean }) 
         {t.onlyExpiring}
       </label>
       <Trouble error={action.error} />
-      {list.rows.length > 0 && (
-        <Table label={t.issued} columns={columns} rows={list.rows} name={(c) => c.fingerprint} />
-      )}
-      {!list.loading && list.rows.length === 0 && (
-        <div class="card">
-          <Empty title={expiring ? t.noneExpiring : t.noneIssued} />
-        </div>
-      )}
-      {list.foot}
+      <Listing
+        label={t.issued}
+        list={list}
+        columns={columns}
+        name={(c) => c.fingerprint}
+        empty={expiring ? t.noneExpiring : t.noneIssued}
+      />
       {revoking && (
         <Confirm
           title={t.revokeTitle(revoking.device ?? revoking.name)}
@@ -210,15 +206,7 @@ function Codes({ session }: { session: Session }) {
           </Link>
         )}
       </div>
-      {list.rows.length > 0 && (
-        <Table label={t.codes} columns={columns} rows={list.rows} name={(c) => c.id} />
-      )}
-      {!list.loading && list.rows.length === 0 && (
-        <div class="card">
-          <Empty title={t.noCodes} />
-        </div>
-      )}
-      {list.foot}
+      <Listing label={t.codes} list={list} columns={columns} name={(c) => c.id} empty={t.noCodes} />
       {removing && (
         <Confirm
           title={t.removeCode(removing.name ?? removing.pattern ?? "")}
@@ -278,15 +266,7 @@ function Requests({ session }: { session: Session }) {
     <section class="stack" aria-label={t.requests}>
       <p class="muted">{t.requestsHint}</p>
       <Trouble error={action.error} />
-      {list.rows.length > 0 && (
-        <Table label={t.requests} columns={columns} rows={list.rows} name={(r) => r.id} />
-      )}
-      {!list.loading && list.rows.length === 0 && (
-        <div class="card">
-          <Empty title={t.noRequests} />
-        </div>
-      )}
-      {list.foot}
+      <Listing label={t.requests} list={list} columns={columns} name={(r) => r.id} empty={t.noRequests} />
     </section>
   );
 }

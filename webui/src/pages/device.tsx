@@ -2,18 +2,20 @@
 // One device: what it is, what it has, what it may, what it does now, what happened to it.
 import { useState } from "preact/hooks";
 import type { PageProps } from "../app";
-import { del, get, patch, post, segment, type Page } from "../api";
+import { del, get, patch, post, segment } from "../api";
 import { bytes, count } from "../format";
 import { useEvents } from "../live";
 import { navigate } from "../router";
 import { may } from "../session";
 import { text } from "../text";
 import type { Certificate, Client, DeviceDetail, GatewayEvent, Rule } from "../types";
-import { EventLine } from "../ui/event";
+import { EventList, useEventLog } from "../ui/event";
 import {
   Badge,
+  type Column,
   Dialog,
   Empty,
+  Form,
   Input,
   Link,
   Spinner,
@@ -22,8 +24,8 @@ import {
   Trouble,
   useAction,
   useLoad,
+  words,
   wrong,
-  type Column,
 } from "../ui/kit";
 import { Confirm } from "../ui/pages";
 import { toast } from "../ui/toast";
@@ -58,30 +60,21 @@ function Facts({ device }: { device: DeviceDetail }) {
   );
 }
 
-/** Names between commas or blanks. */
-export function words(s: string): string[] {
-  return s.split(/[\s,]+/).filter((w) => w !== "");
-}
-
 function Edit({ device, close, done }: { device: DeviceDetail; close: () => void; done: () => void }) {
   const [kind, setKind] = useState(device.kind);
   const [groups, setGroups] = useState(device.groups.join(", "));
   const [roles, setRoles] = useState(device.roles.join(", "));
   const [note, setNote] = useState(device.note);
   const action = useAction();
-  const save = (e: Event) => {
-    e.preventDefault();
-    action.run(async () => {
-      await patch(path(device.name), { kind, groups: words(groups), roles: words(roles), note });
-      toast(t.changed(device.name));
-      done();
-      close();
-    });
+  const save = async () => {
+    await patch(path(device.name), { kind, groups: words(groups), roles: words(roles), note });
+    toast(t.changed(device.name));
+    done();
+    close();
   };
-  const fields = ["kind", "groups", "roles", "note"];
   return (
     <Dialog title={t.edit(device.name)} close={close}>
-      <form class="form" onSubmit={save}>
+      <Form action={action} run={save} fields={["kind", "groups", "roles", "note"]} word={text.save}>
         <Input label={t.kind} value={kind} set={setKind} error={wrong(action.error, "kind")} />
         <Input
           label={t.groups}
@@ -98,13 +91,7 @@ function Edit({ device, close, done }: { device: DeviceDetail; close: () => void
           error={wrong(action.error, "roles")}
         />
         <Input label={t.note} value={note} set={setNote} error={wrong(action.error, "note")} />
-        {!fields.some((f) => wrong(action.error, f)) && <Trouble error={action.error} />}
-        <div class="row">
-          <button class="primary" disabled={action.busy}>
-            {text.save}
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -112,21 +99,31 @@ function Edit({ device, close, done }: { device: DeviceDetail; close: () => void
 function Password({ device, close, done }: { device: DeviceDetail; close: () => void; done: () => void }) {
   const [password, set] = useState("");
   const action = useAction();
-  const save = (value: string) =>
-    action.run(async () => {
-      await patch(path(device.name), { password: value });
-      toast(value ? t.passwordSet(device.name) : t.passwordGone(device.name));
-      done();
-      close();
-    });
+  const save = async (value: string) => {
+    await patch(path(device.name), { password: value });
+    toast(value ? t.passwordSet(device.name) : t.passwordGone(device.name));
+    done();
+    close();
+  };
   return (
     <Dialog title={t.setPassword} close={close}>
-      <form
-        class="form"
-        onSubmit={(e) => {
-          e.preventDefault();
-          save(password);
-        }}
+      <Form
+        action={action}
+        run={() => save(password)}
+        fields={["password"]}
+        word={text.save}
+        more={
+          device.password && (
+            <button
+              type="button"
+              class="danger"
+              disabled={action.busy}
+              onClick={() => action.run(() => save(""))}
+            >
+              {t.removePassword}
+            </button>
+          )
+        }
       >
         <Input
           label={t.newPassword}
@@ -137,40 +134,25 @@ function Password({ device, close, done }: { device: DeviceDetail; close: () => 
           autocomplete="off"
           required
         />
-        {!wrong(action.error, "password") && <Trouble error={action.error} />}
-        <div class="row">
-          <button class="primary" disabled={action.busy}>
-            {text.save}
-          </button>
-          {device.password && (
-            <button type="button" class="danger" disabled={action.busy} onClick={() => save("")}>
-              {t.removePassword}
-            </button>
-          )}
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
 
 function Remove({ device, close }: { device: DeviceDetail; close: () => void }) {
-  const action = useAction();
-  const remove = () =>
-    action.run(async () => {
-      await del(path(device.name));
-      toast(t.removed(device.name));
-      navigate("/devices");
-    });
+  const remove = async () => {
+    await del(path(device.name));
+    toast(t.removed(device.name));
+    navigate("/devices");
+  };
   return (
-    <Dialog title={t.remove(device.name)} close={close}>
-      <p>{t.removeHint}</p>
-      <Trouble error={action.error} />
-      <div class="row">
-        <button class="danger" disabled={action.busy} onClick={remove}>
-          {text.remove}
-        </button>
-      </div>
-    </Dialog>
+    <Confirm
+      title={t.remove(device.name)}
+      hint={t.removeHint}
+      word={text.remove}
+      run={remove}
+      close={close}
+    />
   );
 }
 
@@ -298,29 +280,17 @@ function Rules({ list }: { list: Rule[] }) {
 }
 
 function Timeline({ name, refresh }: { name: string; refresh: () => void }) {
-  const list = useLoad(
-    (signal) => get<Page<GatewayEvent>>("/events", { device: name, last: EVENTS }, signal),
-    [name],
-  );
-  const [fresh, set] = useState<GatewayEvent[]>([]);
+  const isOurs = (e: GatewayEvent) => e.device === name || e.actor === name;
+  const log = useEventLog({ device: name }, EVENTS, isOurs);
   useEvents((e) => {
-    if (e.device !== name && e.actor !== name) return;
-    set((l) => [...l, e].slice(-EVENTS));
-    setTimeout(refresh, PRESENCE_MS);
+    if (isOurs(e)) setTimeout(refresh, PRESENCE_MS);
   });
-  const known = list.data?.items ?? [];
-  const newest = known[known.length - 1]?.seq ?? 0;
-  const all = [...known, ...fresh.filter((e) => e.seq > newest)].slice(-EVENTS).reverse();
   return (
     <section class="card stack" aria-label={t.timeline}>
       <h2>{t.timeline}</h2>
-      <Trouble error={list.error} retry={list.reload} />
-      {list.data && all.length === 0 && <Empty title={t.noEvents} />}
-      <ul class="events">
-        {all.map((e) => (
-          <EventLine key={e.seq} event={e} />
-        ))}
-      </ul>
+      {log.foot}
+      {log.loaded && log.all.length === 0 && <Empty title={t.noEvents} />}
+      <EventList events={log.all} />
     </section>
   );
 }

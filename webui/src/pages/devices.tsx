@@ -8,7 +8,7 @@ import { setQuery } from "../router";
 import { may } from "../session";
 import { text } from "../text";
 import type { Device } from "../types";
-import { Badge, Empty, Link, Spinner, Table, Trouble, useLoad, type Column } from "../ui/kit";
+import { Badge, type Column, Empty, Link, Spinner, Table, Trouble, useLoad } from "../ui/kit";
 import { DevicePage } from "./device";
 
 const t = text.devices;

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The anomaly log: what happened, as it happens, or grouped by who did the same again and again.
-import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { PageProps } from "../app";
-import { get, type Page } from "../api";
 import { count } from "../format";
-import { useEvents, useReset } from "../live";
 import { setQuery } from "../router";
 import { text } from "../text";
 import type { GatewayEvent, Severity } from "../types";
-import { details, EventLine, tones } from "../ui/event";
-import { Badge, Empty, Link, Spinner, Table, Time, Trouble, useLoad, type Column } from "../ui/kit";
+import { details, EventList, tones, useEventLog } from "../ui/event";
+import { Badge, type Column, Empty, Link, Table, Time } from "../ui/kit";
 import { download, tabOf, Tabs } from "../ui/pages";
 
 const t = text.events;
@@ -170,35 +167,6 @@ function GroupTable({ events }: { events: GatewayEvent[] }) {
   return <Table label={t.grouped} columns={columns} rows={grouped(events)} name={(g) => g.key} />;
 }
 
-function useEventList(
-  filter: Filter,
-  paused: boolean,
-): { all: GatewayEvent[]; waiting: number; node: ComponentChildren; loaded: boolean } {
-  const list = useLoad(
-    (signal) => get<Page<GatewayEvent>>("/events", { ...filter, last: KEPT }, signal),
-    [filter.severity, filter.name, filter.device],
-  );
-  const [fresh, set] = useState<GatewayEvent[]>([]);
-  useEvents((e) => {
-    if (passes(e, filter)) set((l) => [...l, e].slice(-KEPT));
-  });
-  useReset(() => {
-    set([]);
-    list.reload();
-  });
-  const known = list.data?.items ?? [];
-  const newest = known[known.length - 1]?.seq ?? 0;
-  const more = fresh.filter((e) => e.seq > newest && passes(e, filter));
-  const all = [...known, ...(paused ? [] : more)].slice(-KEPT);
-  const node = (
-    <>
-      <Trouble error={list.error} retry={list.reload} />
-      {list.loading && !list.data && <Spinner />}
-    </>
-  );
-  return { all, waiting: paused ? more.length : 0, node, loaded: list.data !== undefined };
-}
-
 const tabs = [
   { id: "events", title: t.events },
   { id: "groups", title: t.grouped },
@@ -209,7 +177,7 @@ export default function Events({ place }: PageProps) {
   const severity = severities.find((s) => s === q.get("severity")) ?? "notice";
   const filter: Filter = { severity, name: q.get("name") ?? "", device: q.get("device") ?? "" };
   const [paused, setPaused] = useState(false);
-  const { all, waiting, node, loaded } = useEventList(filter, paused);
+  const { all, waiting, foot, loaded } = useEventLog({ ...filter }, KEPT, (e) => passes(e, filter), paused);
   const shown = tabOf(place, tabs);
   return (
     <>
@@ -229,7 +197,7 @@ export default function Events({ place }: PageProps) {
       </div>
       <Tabs place={place} tabs={tabs} label={t.title} />
       <Filters filter={filter} />
-      {node}
+      {foot}
       {loaded && all.length === 0 && (
         <div class="card">
           <Empty title={t.none}>{t.noneHint}</Empty>
@@ -238,11 +206,7 @@ export default function Events({ place }: PageProps) {
       {all.length > 0 && shown === "groups" && <GroupTable events={all} />}
       {all.length > 0 && shown === "events" && (
         <section class="card" aria-label={t.events}>
-          <ul class="events">
-            {[...all].reverse().map((e) => (
-              <EventLine key={e.seq} event={e} />
-            ))}
-          </ul>
+          <EventList events={all} />
         </section>
       )}
     </>

@@ -9,10 +9,12 @@ import { text } from "../text";
 import {
   Alert,
   Badge,
+  type Column,
   Copy,
   Dialog,
   Empty,
   Field,
+  Form,
   Input,
   Spinner,
   Table,
@@ -20,10 +22,10 @@ import {
   Trouble,
   useAction,
   useLoad,
+  words,
   wrong,
-  type Column,
 } from "../ui/kit";
-import { Confirm, tabOf, Tabs, usePages } from "../ui/pages";
+import { Confirm, Listing, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
 
 const t = text.gateway;
@@ -46,37 +48,31 @@ function fixed(s: Setting): boolean {
 function EditSetting({ setting, close, done }: { setting: Setting; close: () => void; done: () => void }) {
   const [value, set] = useState(setting.value);
   const action = useAction();
-  const save = (to: string) =>
-    action.run(async () => {
-      const answer = await put<{ restart?: boolean }>(`/config/${segment(setting.key)}`, { value: to });
-      toast(answer.restart ? t.restartNeeded : t.saved(setting.key));
-      done();
-      close();
-    });
+  const save = async (to: string) => {
+    const answer = await put<{ restart?: boolean }>(`/config/${segment(setting.key)}`, { value: to });
+    toast(answer.restart ? t.restartNeeded : t.saved(setting.key));
+    done();
+    close();
+  };
   return (
     <Dialog title={setting.key} close={close}>
-      <form
-        class="form"
-        onSubmit={(e) => {
-          e.preventDefault();
-          save(value);
-        }}
+      <Form
+        action={action}
+        run={() => save(value)}
+        fields={["value"]}
+        word={text.save}
+        more={
+          setting.source === "settings" && (
+            <button type="button" disabled={action.busy} onClick={() => action.run(() => save(""))}>
+              {t.toDefault}
+            </button>
+          )
+        }
       >
         <p class="muted">{setting.text}</p>
         {setting.restart && <Alert>{t.restartHint}</Alert>}
         <Input label={t.value} value={value} set={set} error={wrong(action.error, "value")} autofocus />
-        {!wrong(action.error, "value") && <Trouble error={action.error} />}
-        <div class="row">
-          <button class="primary" disabled={action.busy}>
-            {text.save}
-          </button>
-          {setting.source === "settings" && (
-            <button type="button" disabled={action.busy} onClick={() => save("")}>
-              {t.toDefault}
-            </button>
-          )}
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -168,19 +164,15 @@ function AddAdministrator({ close, done }: { close: () => void; done: () => void
   const [password, setPassword] = useState("");
   const action = useAction();
   const e = action.error;
-  const known = ["name", "level", "password"].some((f) => wrong(e, f) !== "");
-  const submit = (event: Event) => {
-    event.preventDefault();
-    action.run(async () => {
-      await post("/administrators", { name, level, password });
-      toast(t.adminAdded(name));
-      done();
-      close();
-    });
+  const add = async () => {
+    await post("/administrators", { name, level, password });
+    toast(t.adminAdded(name));
+    done();
+    close();
   };
   return (
     <Dialog title={t.addAdmin} close={close}>
-      <form class="form" onSubmit={submit}>
+      <Form action={action} run={add} fields={["name", "level", "password"]} word={t.addAdmin}>
         <Input
           label={t.name}
           value={name}
@@ -201,13 +193,7 @@ function AddAdministrator({ close, done }: { close: () => void; done: () => void
           required
           autocomplete="new-password"
         />
-        {!known && <Trouble error={e} />}
-        <div class="row">
-          <button class="primary" disabled={action.busy}>
-            {t.addAdmin}
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -277,10 +263,7 @@ function Administrators({ session }: { session: Session }) {
         </button>
       </div>
       <Trouble error={action.error} />
-      {list.rows.length > 0 && (
-        <Table label={t.administrators} columns={columns} rows={list.rows} name={(a) => a.name} />
-      )}
-      {list.foot}
+      <Listing label={t.administrators} list={list} columns={columns} name={(a) => a.name} />
       {adding && <AddAdministrator close={() => setAdding(false)} done={list.reload} />}
       {removing && (
         <Confirm
@@ -316,20 +299,16 @@ function AddToken({ close, done }: { close: () => void; done: () => void }) {
   const [made, setMade] = useState("");
   const action = useAction();
   const e = action.error;
-  const known = ["name", "level", "operations", "ttl"].some((f) => wrong(e, f) !== "");
-  const submit = (event: Event) => {
-    event.preventDefault();
-    action.run(async () => {
-      const list = operations.split(/[\s,]+/).filter((w) => w !== "");
-      const answer = await post<{ token: string }>("/tokens", {
-        name,
-        level,
-        ttl: Math.round(Number(days) * 86400),
-        ...(list.length > 0 ? { operations: list } : {}),
-      });
-      setMade(answer.token);
-      done();
+  const add = async () => {
+    const list = words(operations);
+    const answer = await post<{ token: string }>("/tokens", {
+      name,
+      level,
+      ttl: Math.round(Number(days) * 86400),
+      ...(list.length > 0 ? { operations: list } : {}),
     });
+    setMade(answer.token);
+    done();
   };
   if (made)
     return (
@@ -341,7 +320,7 @@ function AddToken({ close, done }: { close: () => void; done: () => void }) {
     );
   return (
     <Dialog title={t.addToken} close={close}>
-      <form class="form" onSubmit={submit}>
+      <Form action={action} run={add} fields={["name", "level", "operations", "ttl"]} word={t.addToken}>
         <Input
           label={t.name}
           hint={t.tokenNameHint}
@@ -360,13 +339,7 @@ function AddToken({ close, done }: { close: () => void; done: () => void }) {
           error={wrong(e, "operations")}
         />
         <Input label={t.days} type="number" value={days} set={setDays} error={wrong(e, "ttl")} required />
-        {!known && <Trouble error={e} />}
-        <div class="row">
-          <button class="primary" disabled={action.busy}>
-            {t.addToken}
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -401,15 +374,7 @@ function Tokens() {
           {t.addToken}
         </button>
       </div>
-      {list.rows.length > 0 && (
-        <Table label={t.tokens} columns={columns} rows={list.rows} name={(x) => x.name} />
-      )}
-      {!list.loading && list.rows.length === 0 && (
-        <div class="card">
-          <Empty title={t.noTokens} />
-        </div>
-      )}
-      {list.foot}
+      <Listing label={t.tokens} list={list} columns={columns} name={(x) => x.name} empty={t.noTokens} />
       {removing && (
         <Confirm
           title={t.removeToken(removing.name)}
@@ -472,15 +437,7 @@ function Audit({ place }: { place: PageProps["place"] }) {
           </label>
         ))}
       </form>
-      {list.rows.length > 0 && (
-        <Table label={t.audit} columns={columns} rows={list.rows} name={(r) => r.id} />
-      )}
-      {!list.loading && list.rows.length === 0 && (
-        <div class="card">
-          <Empty title={t.noAudit} />
-        </div>
-      )}
-      {list.foot}
+      <Listing label={t.audit} list={list} columns={columns} name={(r) => r.id} empty={t.noAudit} />
     </section>
   );
 }

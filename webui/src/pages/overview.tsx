@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Overview: whether all is well, in one look.
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
-import { get, type Page } from "../api";
+import { get } from "../api";
 import { bytes, count, duration } from "../format";
-import { rate, useEvents, useLive, useReset } from "../live";
+import { rate, useLive } from "../live";
 import { text } from "../text";
-import type { GatewayEvent, Status } from "../types";
+import type { Status } from "../types";
 import { Chart } from "../ui/chart";
-import { EventLine } from "../ui/event";
+import { EventList, useEventLog } from "../ui/event";
 import { Alert, Badge, Empty, Link, Spinner, Trouble, useLoad } from "../ui/kit";
 
 const t = text.overview;
@@ -104,35 +103,20 @@ function Listeners({ status }: { status: Status }) {
 }
 
 function Recent() {
-  const list = useLoad(
-    (signal) => get<Page<GatewayEvent>>("/events", { last: SHOWN, severity: "notice" }, signal),
-    [],
+  const log = useEventLog(
+    { severity: "notice" },
+    SHOWN,
+    (e) => e.severity !== "info" && e.severity !== "debug",
   );
-  const [fresh, set] = useState<GatewayEvent[]>([]);
-  useEvents((e) => {
-    if (e.severity !== "info" && e.severity !== "debug") set((l) => [...l, e].slice(-SHOWN));
-  });
-  useReset(() => {
-    set([]);
-    list.reload();
-  });
-  const known = list.data?.items ?? [];
-  const newest = known[known.length - 1]?.seq ?? 0;
-  const all = [...known, ...fresh.filter((e) => e.seq > newest)].slice(-SHOWN).reverse();
   return (
     <section class="card stack" aria-label={t.recent}>
       <div class="row apart">
         <h2>{t.recent}</h2>
         <Link href="/events">{t.all}</Link>
       </div>
-      <Trouble error={list.error} retry={list.reload} />
-      {list.loading && !list.data ? <Spinner /> : null}
-      {list.data && all.length === 0 && <Empty title={t.quiet} />}
-      <ul class="events">
-        {all.map((e) => (
-          <EventLine key={e.seq} event={e} />
-        ))}
-      </ul>
+      {log.foot}
+      {log.loaded && log.all.length === 0 && <Empty title={t.quiet} />}
+      <EventList events={log.all} />
     </section>
   );
 }

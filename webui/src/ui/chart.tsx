@@ -70,14 +70,11 @@ export function Chart({
       plot.current?.setSize({ width: box.clientWidth, height: HEIGHT }),
     );
     resized.observe(box);
-    const dark = matchMedia("(prefers-color-scheme: dark)");
     const theme = new MutationObserver(make);
     theme.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
-    dark.addEventListener("change", make);
     return () => {
       resized.disconnect();
       theme.disconnect();
-      dark.removeEventListener("change", make);
       plot.current?.destroy();
       plot.current = undefined;
     };

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// An event in one or two lines: when, how severe, what, who, why.
+// Events: one of them in one or two lines (when, how severe, what, who, why), and the list that grows as they come.
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { get, type Arguments, type Page } from "../api";
+import { useEvents, useReset } from "../live";
 import type { GatewayEvent, Severity } from "../types";
-import { Badge, Link, Time, type Tone } from "./kit";
+import { Badge, Link, Spinner, Time, Trouble, useLoad, type Tone } from "./kit";
 
 export const tones: Record<Severity, Tone> = {
   debug: "",
@@ -24,7 +28,7 @@ export function details(e: GatewayEvent): string {
     .join(", ");
 }
 
-export function EventLine({ event }: { event: GatewayEvent }) {
+function EventLine({ event }: { event: GatewayEvent }) {
   const who = event.device ?? event.actor;
   return (
     <li>
@@ -43,5 +47,63 @@ export function EventLine({ event }: { event: GatewayEvent }) {
         <span class="muted small"> {details(event)}</span>
       </span>
     </li>
+  );
+}
+
+export interface EventLog {
+  /** The newest so many, oldest first. */
+  all: GatewayEvent[];
+  /** How many came while it is paused. */
+  waiting: number;
+  loaded: boolean;
+  /** Trouble, or that it loads. */
+  foot: ComponentChildren;
+}
+
+/** The events that the gateway keeps and those that come, in one list. args is the choice for the gateway, passes the
+ * same one for what comes. */
+export function useEventLog(
+  args: Arguments,
+  keep: number,
+  passes: (e: GatewayEvent) => boolean,
+  paused = false,
+): EventLog {
+  const key = JSON.stringify(args);
+  const list = useLoad(
+    (signal) => get<Page<GatewayEvent>>("/events", { ...args, last: keep }, signal),
+    [key],
+  );
+  const [fresh, set] = useState<GatewayEvent[]>([]);
+  useEvents((e) => {
+    if (passes(e)) set((l) => [...l, e].slice(-keep));
+  });
+  useReset(() => {
+    set([]);
+    list.reload();
+  });
+  const known = list.data?.items ?? [];
+  const newest = known[known.length - 1]?.seq ?? 0;
+  const more = fresh.filter((e) => e.seq > newest && passes(e));
+  return {
+    all: [...known, ...(paused ? [] : more)].slice(-keep),
+    waiting: paused ? more.length : 0,
+    loaded: list.data !== undefined,
+    foot: (
+      <>
+        <Trouble error={list.error} retry={list.reload} />
+        {list.loading && !list.data && <Spinner />}
+      </>
+    ),
+  };
+}
+
+/** The newest first. */
+export function EventList({ events }: { events: GatewayEvent[] }) {
+  return (
+    <ul class="events">
+      {[...events].reverse().map((e) => (
+        <EventLine key={e.seq} event={e} />
+      ))}
+    </ul>
   );
 }

@@ -46,13 +46,14 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, deps: read
   return { ...state, reload: () => again((n) => n + 1) };
 }
 
-/** Runs one action at a time; its error is kept until the next. */
-export function useAction(): {
+export interface Action {
   busy: boolean;
   error: unknown;
   run: (f: () => Promise<void>) => void;
-  clear: () => void;
-} {
+}
+
+/** Runs one action at a time; its error is kept until the next. */
+export function useAction(): Action {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
   const running = useRef(false);
@@ -68,7 +69,7 @@ export function useAction(): {
         setBusy(false);
       });
   };
-  return { busy, error, run, clear: () => setError(undefined) };
+  return { busy, error, run };
 }
 
 export function Link(props: AnchorHTMLAttributes & { href: string }) {
@@ -203,6 +204,42 @@ export function Input({ value, set, label, hint, error, type = "text", autofocus
       )}
     </Field>
   );
+}
+
+/** Fields and the button that sends them. What went wrong stands above the button, unless one of the named fields
+ * says it already. */
+export function Form(props: {
+  action: Action;
+  run: () => Promise<void>;
+  fields?: string[];
+  word: string;
+  danger?: boolean;
+  /** Beside the button. */
+  more?: ComponentChildren;
+  children: ComponentChildren;
+}) {
+  const { busy, error, run } = props.action;
+  const submit = (e: Event) => {
+    e.preventDefault();
+    run(props.run);
+  };
+  return (
+    <form class="form" onSubmit={submit}>
+      {props.children}
+      {!props.fields?.some((f) => wrong(error, f) !== "") && <Trouble error={error} />}
+      <div class="row">
+        <button class={props.danger ? "danger" : "primary"} disabled={busy}>
+          {props.word}
+        </button>
+        {props.more}
+      </div>
+    </form>
+  );
+}
+
+/** Names between commas or blanks. */
+export function words(s: string): string[] {
+  return s.split(/[\s,]+/).filter((w) => w !== "");
 }
 
 /** Text that is there to be copied. */

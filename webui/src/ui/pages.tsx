@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, type Arguments, type Page } from "../api";
 import type { Place } from "../router";
 import { text } from "../text";
-import { Dialog, Link, Spinner, Trouble, useAction, useLoad } from "./kit";
+import { Dialog, Empty, Link, Spinner, Table, Trouble, useAction, useLoad, type Column } from "./kit";
 
 export interface Tab {
   id: string;
@@ -80,6 +80,29 @@ export function usePages<T>(path: string, args: Arguments): Pages<T> {
     reload: first.reload,
     foot,
   };
+}
+
+/** The rows of a list, what to say where there are none, and the way to more. */
+export function Listing<T>(props: {
+  label: string;
+  list: Pages<T>;
+  columns: Column<T>[];
+  name: (row: T) => string | number;
+  empty?: string;
+  hint?: string;
+}) {
+  const { rows, loading, foot } = props.list;
+  return (
+    <>
+      {rows.length > 0 && <Table label={props.label} columns={props.columns} rows={rows} name={props.name} />}
+      {props.empty !== undefined && !loading && rows.length === 0 && (
+        <div class="card">
+          <Empty title={props.empty}>{props.hint}</Empty>
+        </div>
+      )}
+      {foot}
+    </>
+  );
 }
 
 /** Asks before something that cannot be undone. */
