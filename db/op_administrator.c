@@ -55,20 +55,15 @@ static bool find(struct op_call *c, struct person *out)
 	return false;
 }
 
+static void put_item(struct op_call *c, const struct sql_query *q)
+{
+	put_row(q, &c->result);
+}
+
 void op_administrator_list(struct op_call *c)
 {
 	AUTO_QUERY q = SQL_QUERY(c->s->registry, ADMINISTRATOR_COLUMNS "ORDER BY name");
-	rec_list(&c->result, "items");
-	while (sql_next(&q)) {
-		rec_object(&c->result, "");
-		put_row(&q, &c->result);
-		rec_end(&c->result);
-	}
-	op_put_next(&c->result, STR(""));
-	if (q.error)
-		op_refuse_sql(c, q.error);
-	else
-		op_done(c);
+	op_answer_all(c, &q, put_item);
 }
 
 /* The argument level; absent: as it was. False: refused. */

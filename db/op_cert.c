@@ -91,27 +91,9 @@ void cert_put_of_device(struct store *s, int64_t device_id, struct buf *out)
 
 /* ---- list ---- */
 
-static void put_page(struct op_call *c, struct sql_query *q, int64_t limit)
+static void put_item(struct op_call *c, const struct sql_query *q)
 {
-	char cursor[24] = "";
-	struct str next = {NULL, 0};
-	rec_list(&c->result, "items");
-	while (sql_next(q)) {
-		if (limit-- == 0) {
-			next = str_of(cursor);
-			break;
-		}
-		snprintf(cursor, sizeof(cursor), "%lld", (long long)sql_at_int(q, 0));
-		rec_object(&c->result, "");
-		put_row(c->s, q, &c->result);
-		rec_end(&c->result);
-	}
-	op_put_next(&c->result, next);
-	sql_query_end(q);
-	if (q->error)
-		op_refuse_sql(c, q->error);
-	else
-		op_done(c);
+	put_row(c->s, q, &c->result);
 }
 
 void op_cert_list(struct op_call *c)
@@ -135,7 +117,7 @@ void op_cert_list(struct op_call *c)
 			     "?3)) ORDER BY cert.id LIMIT ?5",
 		sql_int((int64_t)after), of_device ? sql_int(device_id) : sql_null(),
 		ends ? sql_int(now + expiring) : sql_null(), sql_int(now), sql_int(limit + 1));
-	put_page(c, &q, limit);
+	op_answer_page(c, &q, limit, put_item);
 }
 
 /* ---- show, add ---- */

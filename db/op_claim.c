@@ -181,17 +181,15 @@ void op_claim_add(struct op_call *c)
 
 /* ---- list, allow, remove ---- */
 
+static void put_item(struct op_call *c, const struct sql_query *q)
+{
+	put_row(c->s, q, &c->result);
+}
+
 void op_claim_list(struct op_call *c)
 {
 	AUTO_QUERY q = SQL_QUERY(c->s->registry, CLAIM_COLUMNS "ORDER BY name");
-	rec_list(&c->result, "items");
-	while (sql_next(&q)) {
-		rec_object(&c->result, "");
-		put_row(c->s, &q, &c->result);
-		rec_end(&c->result);
-	}
-	op_put_next(&c->result, (struct str){NULL, 0});
-	op_done(c);
+	op_answer_all(c, &q, put_item);
 }
 
 void op_claim_allow(struct op_call *c)

@@ -12,8 +12,6 @@
 #include "db/pattern.h"
 #include "db/profile.h"
 
-#include <stdio.h>
-
 static void put_list(const struct op_call *c, const char *name, struct buf *out)
 {
 	struct str list;
@@ -253,10 +251,13 @@ void op_code_add(struct op_call *c)
 
 /* ---- list, remove ---- */
 
+static void put_item(struct op_call *c, const struct sql_query *q)
+{
+	put_row(c->s, q, &c->result);
+}
+
 void op_code_list(struct op_call *c)
 {
-	char cursor[24] = "";
-	struct str next = {NULL, 0};
 	uint64_t after;
 	int64_t limit;
 	if (!op_limit(c, &limit) || !op_number_cursor(c, &after))
@@ -265,23 +266,7 @@ void op_code_list(struct op_call *c)
 				 CODE_COLUMNS "WHERE ?1 = 0 OR code.id < ?1 ORDER BY code.id DESC "
 					      "LIMIT ?2",
 				 sql_int((int64_t)after), sql_int(limit + 1));
-	rec_list(&c->result, "items");
-	while (sql_next(&q)) {
-		if (limit-- == 0) {
-			next = str_of(cursor);
-			break;
-		}
-		snprintf(cursor, sizeof(cursor), "%lld", (long long)sql_at_int(&q, 0));
-		rec_object(&c->result, "");
-		put_row(c->s, &q, &c->result);
-		rec_end(&c->result);
-	}
-	op_put_next(&c->result, next);
-	sql_query_end(&q);
-	if (q.error)
-		op_refuse_sql(c, q.error);
-	else
-		op_done(c);
+	op_answer_page(c, &q, limit, put_item);
 }
 
 void op_code_remove(struct op_call *c)

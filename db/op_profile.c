@@ -30,18 +30,16 @@ static void put_profile(struct sql *db, struct str name, struct buf *out)
 		put_row(&q, out);
 }
 
+static void put_item(struct op_call *c, const struct sql_query *q)
+{
+	put_row(q, &c->result);
+}
+
 void op_profile_list(struct op_call *c)
 {
 	AUTO_QUERY q = SQL_QUERY(c->s->registry, "SELECT name, lifetime, grace, overlap, note FROM "
 						 "profile ORDER BY name");
-	rec_list(&c->result, "items");
-	while (sql_next(&q)) {
-		rec_object(&c->result, "");
-		put_row(&q, &c->result);
-		rec_end(&c->result);
-	}
-	op_put_next(&c->result, (struct str){NULL, 0});
-	op_done(c);
+	op_answer_all(c, &q, put_item);
 }
 
 static bool is_of_est(struct str name)

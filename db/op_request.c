@@ -73,10 +73,13 @@ static bool put_request(struct store *s, int64_t id, struct buf *out)
 	return true;
 }
 
+static void put_item(struct op_call *c, const struct sql_query *q)
+{
+	put_row(c->s, q, &c->result);
+}
+
 void op_request_list(struct op_call *c)
 {
-	char cursor[24] = "";
-	struct str next = {NULL, 0};
 	struct str state = {NULL, 0};
 	uint64_t after;
 	int64_t limit;
@@ -89,23 +92,7 @@ void op_request_list(struct op_call *c)
 						 "?3)) ORDER BY id LIMIT ?4",
 				 sql_int((int64_t)after), sql_str(state),
 				 sql_int(timefloor_now(&c->s->floor)), sql_int(limit + 1));
-	rec_list(&c->result, "items");
-	while (sql_next(&q)) {
-		if (limit-- == 0) {
-			next = str_of(cursor);
-			break;
-		}
-		snprintf(cursor, sizeof(cursor), "%lld", (long long)sql_at_int(&q, 0));
-		rec_object(&c->result, "");
-		put_row(c->s, &q, &c->result);
-		rec_end(&c->result);
-	}
-	op_put_next(&c->result, next);
-	sql_query_end(&q);
-	if (q.error)
-		op_refuse_sql(c, q.error);
-	else
-		op_done(c);
+	op_answer_page(c, &q, limit, put_item);
 }
 
 void op_request_show(struct op_call *c)

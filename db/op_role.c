@@ -55,21 +55,16 @@ static void raise_changed(struct op_call *c, const char *what, struct str name)
 	change_event(c, EVENT_ACCESS_CHANGED, 0, STR(""), buf_view(&detail));
 }
 
+static void put_item(struct op_call *c, const struct sql_query *q)
+{
+	put_row(q, &c->result);
+	change_put_version(c->s, "role", sql_at_str(q, 1), &c->result);
+}
+
 void op_role_list(struct op_call *c)
 {
 	AUTO_QUERY q = SQL_QUERY(c->s->registry, ROLE_COLUMNS "ORDER BY name");
-	rec_list(&c->result, "items");
-	while (sql_next(&q)) {
-		rec_object(&c->result, "");
-		put_row(&q, &c->result);
-		change_put_version(c->s, "role", sql_at_str(&q, 1), &c->result);
-		rec_end(&c->result);
-	}
-	op_put_next(&c->result, STR(""));
-	if (q.error)
-		op_refuse_sql(c, q.error);
-	else
-		op_done(c);
+	op_answer_all(c, &q, put_item);
 }
 
 void op_role_show(struct op_call *c)

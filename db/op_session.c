@@ -318,6 +318,18 @@ void op_session_show(struct op_call *c)
 	op_done(c);
 }
 
+static void put_item(struct op_call *c, const struct sql_query *q)
+{
+	rec_int(&c->result, "id", sql_at_int(q, 0));
+	rec_str(&c->result, "name", sql_at_str(q, 1));
+	rec_str(&c->result, "source", sql_at_str(q, 2));
+	rec_str(&c->result, "agent", sql_at_str(q, 3));
+	op_put_time(&c->result, "created", sql_at_int(q, 4));
+	op_put_time(&c->result, "seen", sql_at_int(q, 5));
+	op_put_time(&c->result, "expires", sql_at_int(q, 6));
+	rec_bool(&c->result, "current", sql_at_int(q, 0) == c->session);
+}
+
 void op_session_list(struct op_call *c)
 {
 	bool all = false;
@@ -334,24 +346,7 @@ void op_session_list(struct op_call *c)
 				 "?2 AND (?3 OR a.id = ?4) ORDER BY s.id DESC",
 				 sql_int(now_of(c)), sql_int(now_of(c) - PEOPLE_SESSION_IDLE_S),
 				 sql_int(all || !c->administrator), sql_int(c->administrator));
-	rec_list(&c->result, "items");
-	while (sql_next(&q)) {
-		rec_object(&c->result, "");
-		rec_int(&c->result, "id", sql_at_int(&q, 0));
-		rec_str(&c->result, "name", sql_at_str(&q, 1));
-		rec_str(&c->result, "source", sql_at_str(&q, 2));
-		rec_str(&c->result, "agent", sql_at_str(&q, 3));
-		op_put_time(&c->result, "created", sql_at_int(&q, 4));
-		op_put_time(&c->result, "seen", sql_at_int(&q, 5));
-		op_put_time(&c->result, "expires", sql_at_int(&q, 6));
-		rec_bool(&c->result, "current", sql_at_int(&q, 0) == c->session);
-		rec_end(&c->result);
-	}
-	op_put_next(&c->result, STR(""));
-	if (q.error)
-		op_refuse_sql(c, q.error);
-	else
-		op_done(c);
+	op_answer_all(c, &q, put_item);
 }
 
 void op_session_remove(struct op_call *c)

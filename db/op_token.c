@@ -42,20 +42,15 @@ static void raise_changed(struct op_call *c, const char *what, struct str name)
 	change_event(c, EVENT_ADMIN_CHANGED, 0, STR(""), buf_view(&detail));
 }
 
+static void put_item(struct op_call *c, const struct sql_query *q)
+{
+	put_row(c, q, &c->result);
+}
+
 void op_token_list(struct op_call *c)
 {
 	AUTO_QUERY q = SQL_QUERY(c->s->registry, TOKEN_COLUMNS "ORDER BY name");
-	rec_list(&c->result, "items");
-	while (sql_next(&q)) {
-		rec_object(&c->result, "");
-		put_row(c, &q, &c->result);
-		rec_end(&c->result);
-	}
-	op_put_next(&c->result, STR(""));
-	if (q.error)
-		op_refuse_sql(c, q.error);
-	else
-		op_done(c);
+	op_answer_all(c, &q, put_item);
 }
 
 /* Does a word name an operation, or the beginning of some? */

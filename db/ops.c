@@ -399,3 +399,44 @@ void op_put_next(struct buf *out, struct str next)
 	else
 		rec_null(out, "next");
 }
+
+static void put_item(struct op_call *c, const struct sql_query *q, op_row *put)
+{
+	rec_object(&c->result, "");
+	put(c, q);
+	rec_end(&c->result);
+}
+
+static void end_items(struct op_call *c, struct sql_query *q, struct str next)
+{
+	op_put_next(&c->result, next);
+	sql_query_end(q);
+	if (q->error)
+		op_refuse_sql(c, q->error);
+	else
+		op_done(c);
+}
+
+void op_answer_all(struct op_call *c, struct sql_query *q, op_row *put)
+{
+	rec_list(&c->result, "items");
+	while (sql_next(q))
+		put_item(c, q, put);
+	end_items(c, q, STR(""));
+}
+
+void op_answer_page(struct op_call *c, struct sql_query *q, int64_t limit, op_row *put)
+{
+	char cursor[24] = "";
+	struct str next = {NULL, 0};
+	rec_list(&c->result, "items");
+	while (sql_next(q)) {
+		if (limit-- == 0) {
+			next = str_of(cursor);
+			break;
+		}
+		snprintf(cursor, sizeof(cursor), "%lld", (long long)sql_at_int(q, 0));
+		put_item(c, q, put);
+	}
+	end_items(c, q, next);
+}

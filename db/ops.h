@@ -89,6 +89,15 @@ void op_put_time(struct buf *out, const char *name, int64_t seconds);
 /* Closes the list "items" and appends "next": a cursor or null. */
 void op_put_next(struct buf *out, struct str next);
 
+/* Appends the fields of the query's row to c->result. */
+typedef void op_row(struct op_call *c, const struct sql_query *q);
+/* Ends the call with an object per row in "items" and no cursor, or refuses when the query failed.
+ */
+void op_answer_all(struct op_call *c, struct sql_query *q, op_row *put);
+/* The same for one page: the query asks for one row more than limit, and its first column is the
+ * number that the cursor is. */
+void op_answer_page(struct op_call *c, struct sql_query *q, int64_t limit, op_row *put);
+
 typedef void op_handler(struct op_call *c);
 op_handler op_status_, op_device_list, op_device_show, op_device_add, op_device_set,
 	op_device_remove, op_cert_list, op_cert_show, op_cert_add, op_cert_import, op_cert_revoke,
