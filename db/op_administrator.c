@@ -39,16 +39,9 @@ static void raise_changed(struct op_call *c, const char *what, struct str name)
 	change_event(c, EVENT_ADMIN_CHANGED, 0, STR(""), buf_view(&detail));
 }
 
-static struct str name_of(const struct op_call *c)
-{
-	struct str name = STR("");
-	op_str(c, "name", &name);
-	return name;
-}
-
 static bool find(struct op_call *c, struct person *out)
 {
-	const struct str name = name_of(c);
+	const struct str name = op_text(c, "name", "");
 	if (people_find(c->s->registry, name, out) == 0)
 		return true;
 	op_refuse(c, OP_NOT_FOUND, "name", "there is no administrator \"%.*s\"", STR_ARG(name));
@@ -90,10 +83,10 @@ static void add(struct op_call *c)
 	SQL_RUN(db,
 		"INSERT INTO administrator(name, level, verifier, created, created_by, changed) "
 		"VALUES(?, ?, ?, ?, ?, ?)",
-		sql_str(name_of(c)), sql_int(people_level_number(level)),
+		sql_str(op_text(c, "name", "")), sql_int(people_level_number(level)),
 		sql_text(session_verifier(c)), sql_int(now), sql_text(c->actor), sql_int(now));
 	put(c->s, sql_last_id(db), &c->result);
-	raise_changed(c, "added", name_of(c));
+	raise_changed(c, "added", op_text(c, "name", ""));
 	change_commit(c);
 }
 
@@ -101,7 +94,7 @@ void op_administrator_add(struct op_call *c)
 {
 	struct person who;
 	enum op_level level = VIEWER;
-	const struct str name = name_of(c);
+	const struct str name = op_text(c, "name", "");
 	if (!op_check_name(c, "name", "administrator", name) || !take_level(c, &level) ||
 	    !session_check_password(c, "password", name))
 		return;

@@ -54,18 +54,6 @@ void device_make_uuid(char out[UUID_SIZE])
 		 hex + 20);
 }
 
-static struct str arg_or(const struct op_call *c, const char *name, const char *other)
-{
-	struct str s = str_of(other);
-	op_str(c, name, &s);
-	return s.p ? s : STR("");
-}
-
-static struct str name_of(const struct op_call *c)
-{
-	return arg_or(c, "name", "");
-}
-
 /* The argument password-hash. False: refused. */
 static bool take_hash(struct op_call *c)
 {
@@ -91,7 +79,7 @@ static void insert_device(struct op_call *c, const struct body_issue_done *issue
 	const struct pending *p = pending_of(c);
 	struct sql *db = c->s->registry;
 	const int64_t now = timefloor_now(&c->s->floor);
-	const struct str name = name_of(c);
+	const struct str name = op_text(c, "name", "");
 	AUTO_BUF after = {0};
 	if (!device_check_lists(c)) /* a role may have been removed while this waited */
 		return;
@@ -100,9 +88,10 @@ static void insert_device(struct op_call *c, const struct body_issue_done *issue
 		db,
 		"INSERT INTO device(name, uuid, kind, note, verifier, scram, created, created_by, "
 		"changed) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		sql_str(name), sql_text(p->uuid), sql_str(arg_or(c, "kind", "device")),
-		sql_str(arg_or(c, "note", "")), p->verifier[0] ? sql_text(p->verifier) : sql_null(),
-		scram_of(p), sql_int(now), sql_text(c->actor), sql_int(now));
+		sql_str(name), sql_text(p->uuid), sql_str(op_text(c, "kind", "device")),
+		sql_str(op_text(c, "note", "")),
+		p->verifier[0] ? sql_text(p->verifier) : sql_null(), scram_of(p), sql_int(now),
+		sql_text(c->actor), sql_int(now));
 	const int64_t id = sql_last_id(db);
 	if (!err) {
 		device_set_lists(c, id);
@@ -121,7 +110,7 @@ static void ask_vault_or_insert(struct op_call *c)
 {
 	struct str spki;
 	if (op_str(c, "spki", &spki))
-		issue_ask(c, name_of(c), str_of(pending_of(c)->uuid), insert_device);
+		issue_ask(c, op_text(c, "name", ""), str_of(pending_of(c)->uuid), insert_device);
 	else
 		insert_device(c, NULL);
 }
@@ -150,7 +139,7 @@ static void add_hashed(void *arg, const char *verifier, struct str scram)
 
 void op_device_add(struct op_call *c)
 {
-	const struct str name = name_of(c);
+	const struct str name = op_text(c, "name", "");
 	struct str password;
 	bool has_password;
 	int64_t id;
@@ -216,7 +205,7 @@ static void update_columns(struct op_call *c, int64_t id)
 
 static void update_device(struct op_call *c)
 {
-	const struct str name = name_of(c);
+	const struct str name = op_text(c, "name", "");
 	AUTO_BUF before = {0};
 	AUTO_BUF after = {0};
 	AUTO_BUF detail = {0};
@@ -252,7 +241,7 @@ void op_device_set(struct op_call *c)
 	struct str password;
 	bool has_password;
 	int64_t id;
-	if (!op_find_device(c, "name", name_of(c), &id) || !device_check_lists(c) ||
+	if (!op_find_device(c, "name", op_text(c, "name", ""), &id) || !device_check_lists(c) ||
 	    !device_check_password(c, &has_password))
 		return;
 	if (!take_hash(c))

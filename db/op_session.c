@@ -43,18 +43,11 @@ static struct pending *pending_of(struct op_call *c)
 	return c->state;
 }
 
-static struct str arg_of(const struct op_call *c, const char *name)
-{
-	struct str s = STR("");
-	op_str(c, name, &s);
-	return s.p ? s : STR("");
-}
-
 /* ---- passwords ---- */
 
 bool session_check_password(struct op_call *c, const char *arg, struct str name)
 {
-	const struct str password = arg_of(c, arg);
+	const struct str password = op_text(c, arg, "");
 	if (password.n < PEOPLE_PASSWORD_MIN) {
 		op_refuse(c, OP_INVALID, arg, "the password has %zu bytes; at least %d are needed",
 			  password.n, PEOPLE_PASSWORD_MIN);
@@ -85,7 +78,7 @@ static void hashed(void *arg, const char *verifier, struct str scram)
 void session_hash(struct op_call *c, const char *arg, void (*next)(struct op_call *c))
 {
 	pending_of(c)->next = next;
-	logins_make(c->s->logins, arg_of(c, arg), hashed, c);
+	logins_make(c->s->logins, op_text(c, arg, ""), hashed, c);
 }
 
 const char *session_verifier(const struct op_call *c)
@@ -161,8 +154,8 @@ void session_confirm(struct op_call *c, const char *arg, void (*next)(struct op_
 		return;
 	}
 	if (session_may_try(c, str_of(p->person.name)))
-		logins_check(c->s->logins, arg_of(c, arg), p->person.verifier, str_of(c->source),
-			     confirmed, c);
+		logins_check(c->s->logins, op_text(c, arg, ""), p->person.verifier,
+			     str_of(c->source), confirmed, c);
 }
 
 /* ---- opening ---- */
@@ -185,7 +178,7 @@ void session_open(struct op_call *c, const struct person *who, const char *how)
 {
 	char secret[PEOPLE_SECRET];
 	AUTO_BUF detail = {0};
-	people_session_open(c->s, who->id, c->source, arg_of(c, "agent"), secret);
+	people_session_open(c->s, who->id, c->source, op_text(c, "agent", ""), secret);
 	put_session(c, who, now_of(c) + PEOPLE_SESSION_MAX_S, str_of(secret));
 	rec_text(&c->result, "secret", secret);
 	secret_wipe(secret, sizeof(secret));
@@ -228,7 +221,7 @@ static bool use_recovery(struct op_call *c, int64_t id, struct str code)
 /* How the login was proved; NULL: the call was refused. */
 static const char *second_factor(struct op_call *c, const struct person *who)
 {
-	const struct str code = arg_of(c, "code");
+	const struct str code = op_text(c, "code", "");
 	if (!who->totp)
 		return "password";
 	if (code.n == 0) {
@@ -261,7 +254,7 @@ static void proved(void *arg, enum login_result result)
 {
 	struct op_call *c = arg;
 	struct pending *p = pending_of(c);
-	const struct str name = arg_of(c, "name");
+	const struct str name = op_text(c, "name", "");
 	if (result == LOGIN_TOO_MANY) {
 		too_many(c);
 		return;
@@ -292,11 +285,11 @@ static void proved(void *arg, enum login_result result)
 void op_session_add(struct op_call *c)
 {
 	struct pending *p = pending_of(c);
-	const struct str name = arg_of(c, "name");
+	const struct str name = op_text(c, "name", "");
 	if (!session_may_try(c, name))
 		return;
 	p->known = people_find(c->s->registry, name, &p->person) == 0;
-	logins_check(c->s->logins, arg_of(c, "password"), p->known ? p->person.verifier : "",
+	logins_check(c->s->logins, op_text(c, "password", ""), p->known ? p->person.verifier : "",
 		     str_of(c->source), proved, c);
 }
 

@@ -334,6 +334,13 @@ bool op_bool(const struct op_call *c, const char *name, bool *out)
 	return rec_get_bool(buf_view(&c->args), name, out);
 }
 
+struct str op_text(const struct op_call *c, const char *name, const char *absent)
+{
+	struct str s = str_of(absent);
+	op_str(c, name, &s);
+	return s.p ? s : STR("");
+}
+
 bool op_strs(const struct op_call *c, const char *name, struct str *out)
 {
 	struct rec_value v;

@@ -72,6 +72,8 @@ void op_refuse_sql(struct op_call *c, int err);
 bool op_str(const struct op_call *c, const char *name, struct str *out);
 bool op_int(const struct op_call *c, const char *name, int64_t *out);
 bool op_bool(const struct op_call *c, const char *name, bool *out);
+/* The text of an argument; `absent`, a literal, when it was not given. Never a null pointer. */
+struct str op_text(const struct op_call *c, const char *name, const char *absent);
 /* A list of strings: iterate with rec_next over a cursor on *out. */
 bool op_strs(const struct op_call *c, const char *name, struct str *out);
 /* The argument "limit", 100 when absent. False when it was 0: the call was refused. */
