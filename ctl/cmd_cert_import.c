@@ -11,9 +11,9 @@
 
 #include <stdio.h>
 
-int run_cert_import(struct invocation *in)
+int run_with_certificate(struct invocation *in, const char *arg)
 {
-	const char *path = json_string_value(json_object_get(in->args, "certificate"));
+	const char *path = json_string_value(json_object_get(in->args, arg));
 	const char *why = "";
 	AUTO_BUF bytes = {0};
 	AUTO_BUF pem = {0};
@@ -30,6 +30,11 @@ int run_cert_import(struct invocation *in)
 		fprintf(stderr, "gatehouse: %s: no certificate in PEM or DER\n", path);
 		return EXIT_USAGE;
 	}
-	json_object_set_new(in->args, "certificate", text);
+	json_object_set_new(in->args, arg, text);
 	return run_plain(in);
+}
+
+int run_cert_import(struct invocation *in)
+{
+	return run_with_certificate(in, "certificate");
 }

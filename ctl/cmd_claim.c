@@ -2,9 +2,6 @@
  *
  * gatehouse claim add and allow: the certificate of an authority, and lists of names, from files.
  */
-#include "certs/der.h"
-#include "certs/leaf.h"
-#include "certs/pem.h"
 #include "ctl/ctl.h"
 #include "ctl/file.h"
 #include "daemon/base/mem.h"
@@ -24,22 +21,7 @@ static int read_file(const char *path, size_t max, struct buf *out)
 
 int run_claim_add(struct invocation *in)
 {
-	const char *path = json_string_value(json_object_get(in->args, "authority"));
-	AUTO_BUF bytes = {0};
-	AUTO_BUF pem = {0};
-	if (read_file(path, LEAF_MAX, &bytes) != EXIT_OK)
-		return EXIT_USAGE;
-	if (bytes.n && (uint8_t)bytes.p[0] == DER_SEQUENCE)
-		pem_put("CERTIFICATE", buf_view(&bytes), &pem);
-	else
-		buf_str(&pem, buf_view(&bytes));
-	json_t *text = json_stringn(pem.p, pem.n);
-	if (!text) {
-		fprintf(stderr, "gatehouse: %s: no certificate in PEM or DER\n", path);
-		return EXIT_USAGE;
-	}
-	json_object_set_new(in->args, "authority", text);
-	return run_plain(in);
+	return run_with_certificate(in, "authority");
 }
 
 /* The next names of the list, one a line; # begins a comment. False: there are no more. */

@@ -126,6 +126,10 @@ int password_take(struct invocation *in, const char *file, size_t min);
 /* cmd_code.c: the answer of code.add with the commands for the device; --host is read from `in`. */
 int code_show(const struct invocation *in, json_t *code);
 
+/* cmd_cert_import.c: puts the certificate of the file that the argument names into the request, as
+ * PEM, and sends it. EXIT_* after a message. */
+int run_with_certificate(struct invocation *in, const char *arg);
+
 /* cmd_plain.c: what became of a code, claim or request. False: it is none. */
 bool show_enrolment(const struct ctl_command *c, const json_t *answer);
 
