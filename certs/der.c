@@ -269,3 +269,12 @@ int64_t der_get_time(struct cur *c)
 	return cur_ok(c) ? days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
 			 : 0;
 }
+
+struct str der_key_bits(struct str spki)
+{
+	struct cur c = cur_of(spki);
+	struct cur inside = der_open(&c, DER_SEQUENCE);
+	der_read(&inside);
+	const struct str bits = der_get(&inside, DER_BIT_STRING);
+	return bits.n > 1 ? str_make(bits.p + 1, bits.n - 1) : STR("");
+}

@@ -65,3 +65,6 @@ struct cur der_open(struct cur *c, uint8_t tag);
 int64_t der_get_time(struct cur *c);
 /* True when the value of an OBJECT IDENTIFIER is this one (a literal of ours). */
 bool der_oid_is(struct str body, const char *dotted);
+/* The subjectPublicKey of a SubjectPublicKeyInfo without the count of unused bits, which is what
+ * identifiers of keys hash (RFC 6960, 4.1.1); empty when there is none. */
+struct str der_key_bits(struct str spki);

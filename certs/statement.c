@@ -236,16 +236,6 @@ static struct str hash(struct str data, bool sha1, unsigned char out[HASH_MAX])
 	return str_make(out, sha1 ? 20 : 32);
 }
 
-/* The subjectPublicKey of a SubjectPublicKeyInfo, without the count of unused bits. */
-static struct str key_bits(struct str spki)
-{
-	struct cur c = cur_of(spki);
-	struct cur inside = der_open(&c, DER_SEQUENCE);
-	der_read(&inside);
-	const struct str bits = der_get(&inside, DER_BIT_STRING);
-	return bits.n > 1 ? str_make(bits.p + 1, bits.n - 1) : STR("");
-}
-
 static void put_certificate_id(struct buf *b, const struct issuer_hash *issuer,
 			       const struct body_ocsp_answer *a)
 {
@@ -322,7 +312,7 @@ static int put_basic(const struct statement *s, struct str answers, struct str n
 	int err = check(s, &authority, why);
 	if (err)
 		return err;
-	const struct issuer_hash issuer = {authority.subject, key_bits(authority.spki)};
+	const struct issuer_hash issuer = {authority.subject, der_key_bits(authority.spki)};
 	const size_t whole = der_begin(b, DER_SEQUENCE);
 	const size_t tbs = b->n;
 	const size_t data = der_begin(b, DER_SEQUENCE);

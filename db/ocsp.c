@@ -39,15 +39,6 @@ static void answer(struct store *s, int64_t ca_id, const struct body_ocsp_questi
 
 /* ---- which authority is meant ---- */
 
-static struct str key_bits(struct str spki)
-{
-	struct cur c = cur_of(spki);
-	struct cur inside = der_open(&c, DER_SEQUENCE);
-	der_read(&inside);
-	const struct str bits = der_get(&inside, DER_BIT_STRING);
-	return bits.n > 1 ? str_make(bits.p + 1, bits.n - 1) : STR("");
-}
-
 static bool has_hash(struct str data, bool sha1, struct str expected)
 {
 	unsigned char digest[SHA256_SIZE];
@@ -62,7 +53,7 @@ static bool is_meant(struct str der, const struct body_ocsp_question *q)
 {
 	struct certificate ca;
 	return certificate_read(der, &ca) == 0 && has_hash(ca.subject, q->sha1, q->name_hash) &&
-	       has_hash(key_bits(ca.spki), q->sha1, q->key_hash);
+	       has_hash(der_key_bits(ca.spki), q->sha1, q->key_hash);
 }
 
 /* The row of the authority, 0: none of ours. */
