@@ -8,21 +8,12 @@
 #include "daemon/base/check.h"
 #include "daemon/base/mem.h"
 #include "daemon/web/json.h"
+#include "daemon/web/router.h"
 #include "daemon/web/schema.h"
 #include "daemon/web/web.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static const struct {
-	const char *method;
-	const char *path;
-	enum op op;
-	unsigned status;
-} routes[] = {
-#define ROUTE(method, path, op, status) {method, path, OP_##op, status},
-#include "daemon/web/routes.def"
-};
 
 static const char about[] =
 	"Everything that the gateway's interface and its command line do. Programs send an API "
@@ -241,10 +232,10 @@ static json_t *components(void)
 void openapi_print(struct buf *out)
 {
 	json_t *paths = json_object();
-	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-		put_operation(paths, routes[i].method, routes[i].path,
-			      operation(routes[i].method, routes[i].path, routes[i].op,
-					routes[i].status));
+	const struct route *r;
+	for (size_t i = 0; (r = router_route(i)); i++)
+		put_operation(paths, r->method, r->path,
+			      operation(r->method, r->path, r->op, r->status));
 	put_pages(paths);
 	json_t *all = json_pack("{s:s, s:{s:s, s:s, s:s}, s:o, s:o}", "openapi", "3.1.0", "info",
 				"title", "Gatehouse", "version", PACKAGE_VERSION, "description",

@@ -7,12 +7,7 @@
 
 #include <stdio.h>
 
-static const struct route {
-	const char *method;
-	const char *path;
-	enum op op;
-	unsigned status;
-} routes[] = {
+static const struct route routes[] = {
 #define ROUTE(method, path, op, status) {method, path, OP_##op, status},
 #include "daemon/web/routes.def"
 };
@@ -40,6 +35,11 @@ static bool match(const struct route *r, struct str path, struct router_match *o
 		out->value[out->params++] = segment;
 	}
 	return !want.p && !path.p;
+}
+
+const struct route *router_route(size_t i)
+{
+	return i < ARRAY_LEN(routes) ? &routes[i] : NULL;
 }
 
 int router_find(const char *method, struct str path, struct router_match *out, char *allow,

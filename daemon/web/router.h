@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Finds the operation behind a method and a path. Pure; any thread.
+ * The routes of the API (routes.def): finds the operation behind a method and a path. Pure; any
+ * thread.
  */
 #pragma once
 
 #include "daemon/ipc/op.h"
 
 enum { ROUTER_PARAMS = 2 };
+
+struct route {
+	const char *method;
+	const char *path; /* parameters as {name} */
+	enum op op;
+	unsigned status; /* when it worked */
+};
+
+/* All routes, in the order of routes.def: NULL behind the last. */
+const struct route *router_route(size_t i);
 
 struct router_match {
 	enum op op;
