@@ -6,48 +6,9 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/broker/control.h"
-#include "daemon/broker/route.h"
-
-#include <stdlib.h>
+#include "daemon/broker/sheet.h"
 
 enum { HEX_SIZE = 2 * STREAM_FINGERPRINT + 1 };
-
-/* Topics and payloads on the way to the worker: strings, each with a 0 behind it. */
-struct sheet {
-	struct loop_note note;
-	struct worker *worker;
-	struct buf text;
-};
-
-static void publish_one(struct worker *w, const char *topic, const char *payload)
-{
-	static const struct retain_limits any = {SIZE_MAX, SIZE_MAX};
-	const struct msg_parts parts = {
-		.topic = str_of(topic),
-		.payload = str_of(payload),
-		.props = &props_none,
-		.qos = 2, /* everyone gets it with the QoS of the subscription */
-		.retain = true,
-	};
-	AUTO(msg) m = msg_new(&parts);
-	struct retain_change change;
-	if (m && retain_set(w->broker->retain, m, &any, false, &change) == 0)
-		route_publish(w, m);
-}
-
-static void publish(struct loop_note *note)
-{
-	struct sheet *s = container_of(note, struct sheet, note);
-	for (size_t at = 0; at < s->text.n && !s->worker->stopping;) {
-		const char *topic = s->text.p + at;
-		const char *payload = topic + strlen(topic) + 1;
-		publish_one(s->worker, topic, payload);
-		arena_reset(&s->worker->arena);
-		at = (size_t)(payload + strlen(payload) + 1 - s->text.p);
-	}
-	buf_fini(&s->text);
-	free(s);
-}
 
 static const char *status_word(uint8_t status)
 {
@@ -139,11 +100,10 @@ void revoked_update(struct control *k)
 	if (n == 0 && !all)
 		return;
 	const struct registry_status *e = (const struct registry_status *)(void *)changes.p;
-	struct sheet *s = mem_new(struct sheet);
-	s->worker = k->broker.worker[0];
+	struct sheet *s = sheet_new(k->broker.worker[0]);
 	if (all)
 		forget_others(k, s, e, n);
 	for (size_t i = 0; i < n; i++)
 		take(k, s, &e[i]);
-	loop_post(s->worker->loop, &s->note, publish);
+	sheet_post(s);
 }

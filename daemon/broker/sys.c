@@ -5,12 +5,11 @@
 #include "daemon/broker/sys.h"
 #include "daemon/base/clock.h"
 #include "daemon/broker/control.h"
-#include "daemon/broker/route.h"
+#include "daemon/broker/sheet.h"
 
 #include "config.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 /* What the topics are made of. */
 struct figures {
@@ -119,49 +118,9 @@ static void average(struct sys *sys, const struct figures *now, const struct fig
 /* ---- publishing -------------------------------------------------------------------------------
  */
 
-/* Topics and payloads on the way to the worker: strings, each with a 0 behind it. */
-struct sheet {
-	struct loop_note note;
-	struct worker *worker;
-	struct buf text;
-};
-
 static void say(struct sheet *s, const char *topic, const char *payload)
 {
 	buf_printf(&s->text, "$SYS/broker/%s%c%s%c", topic, 0, payload, 0);
-}
-
-static void publish_one(struct worker *w, const char *topic, const char *payload)
-{
-	/* Not bound by max-retained-messages: they are few, and ours. */
-	static const struct retain_limits any = {SIZE_MAX, SIZE_MAX};
-	const struct msg_parts parts = {
-		.topic = str_of(topic),
-		.payload = str_of(payload),
-		.props = &props_none,
-		.qos = 2, /* everyone gets it with the QoS of the subscription */
-		.retain = true,
-	};
-	struct retain_change change;
-	AUTO(msg) m = msg_new(&parts);
-	if (!m || retain_set(w->broker->retain, m, &any, false, &change) ||
-	    m->shared.payload.n == 0)
-		return;
-	route_publish(w, m);
-}
-
-static void publish(struct loop_note *note)
-{
-	struct sheet *s = container_of(note, struct sheet, note);
-	for (size_t at = 0; at < s->text.n && !s->worker->stopping;) {
-		const char *topic = s->text.p + at;
-		const char *payload = topic + strlen(topic) + 1;
-		publish_one(s->worker, topic, payload);
-		arena_reset(&s->worker->arena);
-		at = (size_t)(payload + strlen(payload) + 1 - s->text.p);
-	}
-	buf_fini(&s->text);
-	free(s);
 }
 
 /* value: NULL takes the topics away. */
@@ -191,9 +150,9 @@ static void say_loads(struct sheet *s, const struct sys *sys)
 
 static void send_sheet(struct control *k, const struct figures *value)
 {
-	struct sheet *s = mem_new(struct sheet);
+	struct sheet *s = sheet_new(k->broker.worker[0]);
 	char uptime[32] = "";
-	s->worker = k->broker.worker[0];
+	s->quiet = true;
 	if (value)
 		snprintf(uptime, sizeof(uptime), "%llu seconds",
 			 (unsigned long long)(k->sys.computed_s - k->sys.started_s));
@@ -201,7 +160,7 @@ static void send_sheet(struct control *k, const struct figures *value)
 	say(s, "uptime", uptime);
 	say_numbers(s, value);
 	say_loads(s, value ? &k->sys : NULL);
-	loop_post(s->worker->loop, &s->note, publish);
+	sheet_post(s);
 }
 
 void sys_second(struct control *k, const struct stats *stats, bool wanted)
