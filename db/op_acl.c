@@ -218,6 +218,11 @@ static struct sql_value id_if(const struct subject *s, enum subject_kind kind)
 
 /* ---- list ---- */
 
+static void put_item(struct op_call *c, const struct sql_query *q)
+{
+	put_row(q, &c->result);
+}
+
 void op_acl_list(struct op_call *c)
 {
 	struct subject subject = {0};
@@ -231,12 +236,7 @@ void op_acl_list(struct op_call *c)
 				 "rule.role_id IS ?3) " RULE_ORDER,
 				 id_if(&subject, SUBJECT_DEVICE), id_if(&subject, SUBJECT_GROUP),
 				 id_if(&subject, SUBJECT_ROLE), sql_int(!filtered));
-	put_all(&q, "items", &c->result);
-	rec_null(&c->result, "next");
-	if (q.error)
-		op_refuse_sql(c, q.error);
-	else
-		op_done(c);
+	op_answer_all(c, &q, put_item);
 }
 
 /* ---- add ---- */

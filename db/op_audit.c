@@ -93,9 +93,5 @@ void op_audit_list(struct op_call *c)
 		last = sql_at_int(&q, 0);
 		put_row(c, &q);
 	}
-	op_put_next(&c->result, str_of(next));
-	if (q.error)
-		op_refuse_sql(c, q.error);
-	else
-		op_done(c);
+	op_end_items(c, &q, str_of(next));
 }

@@ -100,12 +100,7 @@ void op_device_list(struct op_call *c)
 		put_row(c->s, &q, true, &c->result);
 		rec_end(&c->result);
 	}
-	op_put_next(&c->result, last);
-	sql_query_end(&q);
-	if (q.error)
-		op_refuse_sql(c, q.error);
-	else
-		op_done(c);
+	op_end_items(c, &q, last);
 }
 
 void op_device_show(struct op_call *c)

@@ -414,7 +414,7 @@ static void put_item(struct op_call *c, const struct sql_query *q, op_row *put)
 	rec_end(&c->result);
 }
 
-static void end_items(struct op_call *c, struct sql_query *q, struct str next)
+void op_end_items(struct op_call *c, struct sql_query *q, struct str next)
 {
 	op_put_next(&c->result, next);
 	sql_query_end(q);
@@ -429,7 +429,7 @@ void op_answer_all(struct op_call *c, struct sql_query *q, op_row *put)
 	rec_list(&c->result, "items");
 	while (sql_next(q))
 		put_item(c, q, put);
-	end_items(c, q, STR(""));
+	op_end_items(c, q, STR(""));
 }
 
 void op_answer_page(struct op_call *c, struct sql_query *q, int64_t limit, op_row *put)
@@ -445,5 +445,5 @@ void op_answer_page(struct op_call *c, struct sql_query *q, int64_t limit, op_ro
 		snprintf(cursor, sizeof(cursor), "%lld", (long long)sql_at_int(q, 0));
 		put_item(c, q, put);
 	}
-	end_items(c, q, next);
+	op_end_items(c, q, next);
 }

@@ -91,6 +91,9 @@ void op_put_time(struct buf *out, const char *name, int64_t seconds);
 /* Closes the list "items" and appends "next": a cursor or null. */
 void op_put_next(struct buf *out, struct str next);
 
+/* The same, then ends the call, or refuses it when the query failed. */
+void op_end_items(struct op_call *c, struct sql_query *q, struct str next);
+
 /* Appends the fields of the query's row to c->result. */
 typedef void op_row(struct op_call *c, const struct sql_query *q);
 /* Ends the call with an object per row in "items" and no cursor, or refuses when the query failed.
