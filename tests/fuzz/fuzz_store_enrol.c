@@ -7,37 +7,16 @@
  * Input: per message its length (16 bits, little-endian) and the body of an ENROL.
  */
 #include "daemon/base/check.h"
-#include "daemon/base/log.h"
 #include "daemon/conf/config.h"
 #include "db/code.h"
 #include "db/enrol.h"
-#include "db/migrate.h"
-
-#include <sys/socket.h>
-#include <unistd.h>
+#include "tests/fuzz/store.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-enum { MESSAGES_MAX = 32, DAY_MS = 86400000 };
-
-static void nothing(struct store *s)
+static void fill(struct store *s)
 {
-	(void)s;
-}
-
-static void open_store(struct store *s, struct loop *loop)
-{
-	const struct store_settings settings = {
-		.events = {.keep_ms = DAY_MS,
-			   .max_size = 16 * MiB,
-			   .rate_per_source = 10,
-			   .commit_interval_ms = 1000},
-		.approval = CONFIG_APPROVAL_ANYONE,
-	};
 	unsigned char hash[SHA256_SIZE];
-	log_init("fuzz", LOG_LEVEL_ERROR - 1);
-	*s = (struct store){.on_ready = nothing, .on_failed = nothing};
-	CHECK(store_open(s, loop, MIGRATE_MEMORY, &settings) == 0);
 	CHECK(code_hash(STR("00000000-00000000-00000000-00000000"), hash));
 	CHECK(sql_script(s->registry,
 			 "INSERT INTO device(name, uuid, created, created_by, changed) "
@@ -48,21 +27,14 @@ static void open_store(struct store *s, struct loop *loop)
 		      sql_blob(str_make(hash, sizeof(hash)))) == 0);
 }
 
-static void check_answers(int sock, uint64_t last_id)
+static bool check(const struct record *r)
 {
-	static unsigned char buf[FRAME_MAX];
-	uint64_t answered = 0;
-	struct record r;
-	while (frame_receive(sock, buf, &r) == 0) {
-		struct body_enrol_done done;
-		if (r.type != MSG_ENROL_DONE)
-			continue;
-		CHECK(body_enrol_done_get(r.body, &done) == 0);
-		CHECK(done.status != ENROL_OK && done.status <= ENROL_LOCKED && done.why.n > 0);
-		CHECK(r.id <= last_id && !(answered & 1ull << r.id));
-		answered |= 1ull << r.id;
-		frame_done(&r);
-	}
+	struct body_enrol_done done;
+	if (r->type != MSG_ENROL_DONE)
+		return false;
+	CHECK(body_enrol_done_get(r->body, &done) == 0);
+	CHECK(done.status != ENROL_OK && done.status <= ENROL_LOCKED && done.why.n > 0);
+	return true;
 }
 
 /* False at the end of the input. */
@@ -79,19 +51,14 @@ static bool send_next(struct store *s, struct cur *c, uint64_t id)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct store s;
-	struct cur c = cur_make(data, n);
-	uint64_t id = 0;
-	int pair[2];
-	AUTO(loop) loop = loop_new();
-	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
-	open_store(&s, loop);
-	store_set_link(&s, PROCESS_ENROL, pair[0]);
-	while (id < MESSAGES_MAX && send_next(&s, &c, ++id))
-		loop_turn(loop, 0);
-	loop_turn(loop, 0);
-	check_answers(pair[1], id);
-	store_close(&s);
-	close(pair[1]);
+	static const struct store_fuzz fuzz = {
+		.peer = PROCESS_ENROL,
+		.messages_max = 32,
+		.approval = CONFIG_APPROVAL_ANYONE,
+		.fill = fill,
+		.send_next = send_next,
+		.check = check,
+	};
+	store_fuzz_run(&fuzz, data, n);
 	return 0;
 }
