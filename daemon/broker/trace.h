@@ -3,7 +3,8 @@
  * Live traces: every packet of one client, one device or one topic, in and out, as a person reads
  * it (trace_text.h), while somebody looks on. The store asks for them (TRACE_START, TRACE_STOP) and
  * gets the lines (TRACE_LINES), several at a time and at most TRACE_LINES_MAX bytes of them per
- * worker and TRACE_EVERY_MS; what is beyond is left out and counted.
+ * worker and TRACE_EVERY_MS; what is beyond is left out and counted. The lines of one client are in
+ * order; those of clients on different workers may change places within TRACE_EVERY_MS.
  *
  * Each worker has the traces that are on; without any its `trace` is NULL, and a packet costs the
  * one branch of trace_on(). Workers call the functions about packets; the control thread the
