@@ -15,21 +15,15 @@
 
 #define OID_COMMON_NAME "2.5.4.3"
 
-static bool has(struct str s, const char *needle)
-{
-	return memmem(s.p, s.n, needle, strlen(needle)) != NULL;
-}
-
 static int from_pem(struct str in, gnutls_datum_t *der, struct why *why)
 {
 	static const char *const labels[] = {"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"};
 	const gnutls_datum_t pem = {(unsigned char *)(uintptr_t)in.p, (unsigned)in.n};
-	const char *second =
-		has(in, "-----BEGIN") ? memmem(in.p, in.n, "-----BEGIN", 10) + 10 : NULL;
-	if (!second)
+	const char *first = str_find(in, "-----BEGIN");
+	if (!first)
 		return why_set(why, ERR_MALFORMED,
 			       "this is no certificate request: neither DER nor PEM");
-	if (has(str_make(second, (size_t)(in.p + in.n - second)), "-----BEGIN"))
+	if (str_find(str_make(first + 1, (size_t)(in.p + in.n - first - 1)), "-----BEGIN"))
 		return why_set(why, ERR_MALFORMED,
 			       "the file holds more than one PEM block; send the request alone");
 	for (size_t i = 0; i < ARRAY_LEN(labels); i++)

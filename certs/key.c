@@ -83,7 +83,7 @@ struct key *key_generate(enum key_algorithm algorithm)
 
 bool key_is_encrypted(struct str bytes)
 {
-	return memmem(bytes.p, bytes.n, "ENCRYPTED", 9) != NULL;
+	return str_find(bytes, "ENCRYPTED") != NULL;
 }
 
 static int check_size(struct str bytes, const char *name, struct why *why)
@@ -100,7 +100,7 @@ static int parse(struct str bytes, const char *name, const char *passphrase, str
 {
 	AUTO(key) k = key_new();
 	const gnutls_datum_t in = {(unsigned char *)(uintptr_t)bytes.p, (unsigned)bytes.n};
-	const bool pem = memmem(bytes.p, bytes.n, "-----BEGIN", 10) != NULL;
+	const bool pem = str_find(bytes, "-----BEGIN") != NULL;
 	const int r = gnutls_x509_privkey_import2(k->x509, &in,
 						  pem ? GNUTLS_X509_FMT_PEM : GNUTLS_X509_FMT_DER,
 						  passphrase, passphrase ? 0 : GNUTLS_PKCS_PLAIN);

@@ -10,11 +10,6 @@
 #define END   "-----END "
 #define DASH  "-----"
 
-static const char *find(struct str s, const char *needle)
-{
-	return s.n ? memmem(s.p, s.n, needle, strlen(needle)) : NULL;
-}
-
 static struct str from(struct str s, const char *p)
 {
 	return str_make(p, (size_t)(s.p + s.n - p));
@@ -22,16 +17,16 @@ static struct str from(struct str s, const char *p)
 
 int pem_next(struct str *rest, struct str *label, struct buf *der)
 {
-	const char *begin = find(*rest, BEGIN);
+	const char *begin = str_find(*rest, BEGIN);
 	if (!begin)
 		return ERR_NOT_FOUND;
 	struct str s = from(*rest, begin + strlen(BEGIN));
-	const char *name_end = find(s, DASH);
+	const char *name_end = str_find(s, DASH);
 	if (!name_end)
 		return ERR_MALFORMED;
 	const struct str name = str_make(s.p, (size_t)(name_end - s.p));
 	s = from(s, name_end + strlen(DASH));
-	const char *end = find(s, END);
+	const char *end = str_find(s, END);
 	if (!end)
 		return ERR_MALFORMED;
 	const struct str body = str_make(s.p, (size_t)(end - s.p));

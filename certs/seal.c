@@ -40,7 +40,7 @@ void seal_put(struct str key, const char *name, struct str bytes, struct buf *ou
 
 bool seal_is(struct str file)
 {
-	return memmem(file.p, file.n, label, sizeof(label) - 1) != NULL;
+	return str_find(file, label) != NULL;
 }
 
 int seal_open(struct str key, const char *name, struct str file, struct buf *out)

@@ -160,7 +160,7 @@ int run_ca_import(struct invocation *in)
 		fprintf(stderr, "gatehouse: %s: %s\n", path, why);
 		return EXIT_USAGE;
 	}
-	if (memmem(bytes.p, bytes.n, "-----BEGIN CERTIFICATE-----", 27))
+	if (str_find(buf_view(&bytes), "-----BEGIN CERTIFICATE-----"))
 		text = json_stringn(bytes.p, bytes.n);
 	if (!text) {
 		fprintf(stderr, "gatehouse: %s: no certificates in PEM\n", path);

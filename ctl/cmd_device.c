@@ -29,7 +29,7 @@ static int read_csr(struct invocation *in, const char *path)
 		fprintf(stderr, "gatehouse: --csr %s: %s\n", path, why);
 		return EXIT_USAGE;
 	}
-	if (bytes.n && memmem(bytes.p, bytes.n, "-----BEGIN", 10))
+	if (str_find(buf_view(&bytes), "-----BEGIN"))
 		buf_str(&text, buf_view(&bytes));
 	else
 		pem_put("CERTIFICATE REQUEST", buf_view(&bytes), &text);

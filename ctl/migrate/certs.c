@@ -103,7 +103,7 @@ static void read_one(struct migration *m, const char *path, const char *name, bo
 		 (leaf.ca || (leaf.has_purpose && !leaf.client_auth)))
 		migration_say(m, TAKEN, path, "certificate",
 			      "of an authority or a server, not of a device: not registered");
-	else if (memmem(bytes.p, bytes.n, "PRIVATE KEY-----", 16))
+	else if (str_find(buf_view(&bytes), "PRIVATE KEY-----"))
 		migration_say(m, TAKEN, path, "file", "a private key: not looked at");
 	else
 		migration_say(m, REFUSED, path, "certificate", "not of a device: %s", why.text);

@@ -194,7 +194,7 @@ char *migration_pattern(struct migration *m, const char *where, struct str patte
 		else
 			buf_str(&out, level);
 		if (!str_is(level, "%u") && !str_is(level, "%c") &&
-		    (memmem(level.p, level.n, "%u", 2) || memmem(level.p, level.n, "%c", 2))) {
+		    (str_find(level, "%u") || str_find(level, "%c"))) {
 			AUTO_CHAR what = str_dup(pattern);
 			migration_say(m, REFUSED, where, what,
 				      "a variable fills its level of the topic alone; give these "

@@ -20,6 +20,11 @@ int str_cmp(struct str a, struct str b)
 	return a.n < b.n ? -1 : a.n > b.n;
 }
 
+const char *str_find(struct str s, const char *needle)
+{
+	return s.n ? memmem(s.p, s.n, needle, strlen(needle)) : NULL;
+}
+
 bool str_prefix(struct str s, struct str prefix)
 {
 	return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);

@@ -40,6 +40,9 @@ static inline bool str_is(struct str a, const char *b)
 
 int str_cmp(struct str a, struct str b); /* memcmp order, shorter first */
 bool str_prefix(struct str s, struct str prefix);
+/* The first place of needle in s, which may be empty; NULL: it is not in it. needle is not empty.
+ */
+const char *str_find(struct str s, const char *needle);
 struct str str_trim(struct str s); /* without blanks, tabs, CR and LF at both ends */
 char *str_dup(struct str s);       /* terminated copy; the caller frees it */
 /* Splits *rest at the first SEP: returns the part before it and moves *rest behind it. A rest of

@@ -601,8 +601,7 @@ static size_t rules_of(const struct parts *parts, struct acl_rule *out)
 static bool any_certificate(const struct acl_rule *rule, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (memmem(rule[i].filter.p, rule[i].filter.n, "${cn}", 5) ||
-		    memmem(rule[i].filter.p, rule[i].filter.n, "${san}", 6))
+		if (str_find(rule[i].filter, "${cn}") || str_find(rule[i].filter, "${san}"))
 			return true;
 	return false;
 }

@@ -13,6 +13,17 @@
 
 #include <cmocka.h>
 
+static void find(void **state)
+{
+	(void)state;
+	const struct str s = STR("a--b--c");
+	assert_ptr_equal(str_find(s, "--"), s.p + 1);
+	assert_ptr_equal(str_find(s, "c"), s.p + 6);
+	assert_null(str_find(s, "---"));
+	assert_null(str_find(str_make(s.p, 6), "c"));
+	assert_null(str_find((struct str){NULL, 0}, "a"));
+}
+
 static void utf8(void **state)
 {
 	(void)state;
@@ -286,6 +297,7 @@ static void controls_are_masked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(find),
 		cmocka_unit_test(utf8),
 		cmocka_unit_test(utf8_reads_no_further),
 		cmocka_unit_test(numbers),
