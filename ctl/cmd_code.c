@@ -80,6 +80,11 @@ static void print_head(const struct guide *g)
 	if (text_of(g->code, "network")[0])
 		printf(", from %s", text_of(g->code, "network"));
 	printf(". It is shown this once:\n\n    %s\n\n", text_of(g->code, "code"));
+	const json_int_t replaced = json_integer_value(json_object_get(g->code, "replaced"));
+	if (replaced)
+		printf("%lld older code%s for %s %s no longer (--keep would have kept %s).\n\n",
+		       (long long)replaced, replaced == 1 ? "" : "s", name,
+		       replaced == 1 ? "counts" : "count", replaced == 1 ? "it" : "them");
 	printf("Root certificate of the gateway, SHA-256:\n\n    %s\n\n", g->fingerprint);
 	printf("Text for a QR code:\n\n    %s\n\n", g->qr);
 }

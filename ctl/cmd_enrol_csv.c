@@ -45,7 +45,8 @@ struct job {
 	FILE *out;
 	size_t done;
 	size_t failed;
-	int worst; /* EXIT_* of a line that failed */
+	json_int_t replaced; /* older codes */
+	int worst;           /* EXIT_* of a line that failed */
 };
 
 static int complain(size_t line, const char *what)
@@ -213,6 +214,8 @@ static int make_code(struct job *j, json_t *body, size_t line)
 	json_t *answer = NULL;
 	const unsigned http = send_patiently(j, "/api/v1/codes", body, &answer);
 	const int status = judge(http, line, answer);
+	if (status == EXIT_OK)
+		j->replaced += json_integer_value(json_object_get(answer, "replaced"));
 	if (status == EXIT_OK && j->in->json)
 		print_json_line(answer);
 	if (status == EXIT_OK && !j->in->json) {
@@ -293,6 +296,10 @@ static int work(struct job *j)
 	}
 	fprintf(stderr, "%s%zu of %zu lines done%s\n", isatty(STDERR_FILENO) ? "\r" : "", j->done,
 		json_array_size(j->lines), j->failed ? "; the others changed nothing" : "");
+	if (j->replaced)
+		fprintf(stderr, "%lld older code%s for these names no longer count%s\n",
+			(long long)j->replaced, j->replaced == 1 ? "" : "s",
+			j->replaced == 1 ? "s" : "");
 	return j->worst;
 }
 
@@ -338,7 +345,7 @@ static int run(struct job *j)
 /* Options that hold for every line. */
 static void put_options(struct job *j)
 {
-	static const char *const common[] = {"ttl", "network", "profile"};
+	static const char *const common[] = {"ttl", "network", "profile", "keep"};
 	size_t i;
 	json_t *entry;
 	json_array_foreach(j->lines, i, entry)
@@ -388,7 +395,7 @@ static int read_devices(struct job *j)
 
 int run_enrol_devices(struct invocation *in)
 {
-	static const char *const of_codes[] = {"ttl", "network", "profile"};
+	static const char *const of_codes[] = {"ttl", "network", "profile", "keep"};
 	struct job j = {.in = in, .lines = json_array()};
 	json_t *codes = json_object();
 	/* The list of devices does not know these. */
@@ -418,10 +425,11 @@ int run_enrol_csv(struct invocation *in)
 	if (host && !bundle_is_host(host)) {
 		fprintf(stderr, "gatehouse: --host %s: not a host name or an address\n", host);
 		status = EXIT_USAGE;
-	} else if (j.bundles && (invocation_local(in, "out") || json_object_get(in->args, "ttl") ||
-				 json_object_get(in->args, "network"))) {
-		fprintf(stderr, "gatehouse: --ttl, --network and --out are for codes, not for "
-				"--bundles\n");
+	} else if (j.bundles &&
+		   (invocation_local(in, "out") || json_object_get(in->args, "ttl") ||
+		    json_object_get(in->args, "network") || json_object_get(in->args, "keep"))) {
+		fprintf(stderr, "gatehouse: --ttl, --network, --keep and --out are for codes, not "
+				"for --bundles\n");
 		status = EXIT_USAGE;
 	}
 	if (status == EXIT_OK)

@@ -19,6 +19,7 @@ struct code_row {
 	bool enabled;      /* the device */
 	int64_t uses_left;
 	int64_t expires;
+	bool replaced;
 	char name[NAME_SIZE]; /* of the device, or of one that is to be */
 	char pattern[NAME_SIZE];
 	char network[64];
@@ -35,8 +36,9 @@ static bool find_code(struct op_call *c, struct str hash, struct code_row *row)
 	AUTO_QUERY q = SQL_QUERY(
 		c->s->registry,
 		"SELECT code.id, device_id, coalesce(device.enabled, 1), uses_left, expires, "
-		"coalesce(device.name, code.name), name_pattern, cidr, profile, code.kind, members "
-		"FROM code LEFT JOIN device ON device.id = device_id WHERE hash = ?",
+		"coalesce(device.name, code.name), name_pattern, cidr, profile, code.kind, "
+		"members, "
+		"replaced FROM code LEFT JOIN device ON device.id = device_id WHERE hash = ?",
 		sql_blob(hash));
 	if (!sql_next(&q))
 		return false;
@@ -46,6 +48,7 @@ static bool find_code(struct op_call *c, struct str hash, struct code_row *row)
 		.enabled = sql_at_int(&q, 2) != 0,
 		.uses_left = sql_at_int(&q, 3),
 		.expires = sql_at_int(&q, 4),
+		.replaced = !sql_at_null(&q, 11),
 	};
 	copy(row->name, sizeof(row->name), sql_at_str(&q, 5));
 	copy(row->pattern, sizeof(row->pattern), sql_at_str(&q, 6));
@@ -83,6 +86,10 @@ static bool check_code(struct op_call *c, const struct code_row *row)
 	char time[CLOCK_TEXT];
 	if (row->uses_left <= 0)
 		enrol_refuse(c, ENROL_UNAUTHENTICATED, 0, "this enrolment code was used already");
+	else if (row->replaced)
+		enrol_refuse(c, ENROL_UNAUTHENTICATED, 0,
+			     "this enrolment code was replaced by a newer one for \"%s\"",
+			     row->name);
 	else if (row->expires <= timefloor_now(&c->s->floor))
 		enrol_refuse(c, ENROL_UNAUTHENTICATED, 0, "this enrolment code expired at %s",
 			     clock_format(row->expires, time));
@@ -139,12 +146,12 @@ bool enrol_use_code(struct op_call *c)
 {
 	SQL_RUN(c->s->registry,
 		"UPDATE code SET uses_left = uses_left - 1, last_used = ?, last_source = ? "
-		"WHERE id = ? AND uses_left > 0",
+		"WHERE id = ? AND uses_left > 0 AND replaced IS NULL",
 		sql_int(timefloor_now(&c->s->floor)), sql_text(c->source),
 		sql_int(c->enrolment->grant.id));
 	if (sql_changes(c->s->registry) > 0)
 		return true;
-	enrol_refuse(c, ENROL_UNAUTHENTICATED, 0, "this enrolment code was removed");
+	enrol_refuse(c, ENROL_UNAUTHENTICATED, 0, "this enrolment code was removed or replaced");
 	return false;
 }
 

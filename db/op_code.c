@@ -63,17 +63,22 @@ static void put_or_null(struct buf *out, const char *name, struct str s)
 	"SELECT code.id, coalesce(device.name, code.name), name_pattern, uses, uses_left, cidr, " \
 	"profile, code.kind, label, members, code.created, expires, last_used, code.created_by, " \
 	"last_source, EXISTS(SELECT 1 FROM device AS d WHERE d.id = device_id OR d.name = "       \
-	"code.name) FROM code LEFT JOIN device ON device.id = device_id "
+	"code.name), replaced FROM code LEFT JOIN device ON device.id = device_id "
 
 static void put_row(struct store *s, const struct sql_query *q, struct buf *out)
 {
 	const bool used = sql_at_int(q, 4) <= 0;
 	const bool expired = sql_at_int(q, 11) <= timefloor_now(&s->floor);
+	const bool replaced = !sql_at_null(q, 16);
 	rec_int(out, "id", sql_at_int(q, 0));
 	put_or_null(out, "name", sql_at_str(q, 1));
 	put_or_null(out, "pattern", sql_at_str(q, 2));
 	rec_bool(out, "device_exists", sql_at_int(q, 15) != 0);
-	rec_text(out, "state", used ? "used" : expired ? "expired" : "valid");
+	rec_text(out, "state",
+		 used       ? "used"
+		 : replaced ? "replaced"
+		 : expired  ? "expired"
+			    : "valid");
 	rec_int(out, "uses", sql_at_int(q, 3));
 	rec_int(out, "uses_left", sql_at_int(q, 4));
 	put_or_null(out, "network", sql_at_str(q, 5));
@@ -107,6 +112,7 @@ struct wanted {
 	struct str profile;
 	struct str kind;
 	struct str note;
+	int64_t replaced; /* older codes */
 };
 
 static bool check_members(struct op_call *c, const struct wanted *w)
@@ -213,7 +219,25 @@ static void raise_event(struct op_call *c, enum event event, int64_t id, const s
 		rec_str(&detail, "pattern", w->pattern);
 	if (w->uses)
 		rec_int(&detail, "uses", w->uses);
+	if (w->replaced)
+		rec_int(&detail, "replaced", w->replaced);
 	change_event(c, event, w->device_id, w->device_id ? w->name : STR(""), buf_view(&detail));
+}
+
+/* A paper with an older code that was lost must not open the gateway once there is a newer one.
+ * Those for a pattern are for many devices, and stand beside each other. */
+static void replace_older(struct op_call *c, struct wanted *w)
+{
+	const int64_t now = timefloor_now(&c->s->floor);
+	bool keep = false;
+	op_bool(c, "keep", &keep);
+	if (keep || w->pattern.n)
+		return;
+	SQL_RUN(c->s->registry,
+		"UPDATE code SET replaced = ?1 WHERE uses_left > 0 AND replaced IS NULL AND "
+		"expires > ?1 AND (device_id = ?2 OR name = ?3)",
+		sql_int(now), sql_int(w->device_id), sql_str(w->name));
+	w->replaced = sql_changes(c->s->registry);
 }
 
 static void put_root(struct op_call *c)
@@ -240,8 +264,10 @@ void op_code_add(struct op_call *c)
 	code_make(CODE_GROUPS, CODE_GROUP, code);
 	CHECK(code_hash(str_of(code), hash));
 	change_begin(c);
+	replace_older(c, &w);
 	const int64_t id = insert(c, &w, str_make(hash, sizeof(hash)));
 	put_code(c->s, id, &c->result);
+	rec_int(&c->result, "replaced", w.replaced);
 	rec_text(&c->result, "code", code);
 	secret_wipe(code, sizeof(code));
 	put_root(c);

@@ -7,14 +7,15 @@
  *   name                          str or null: the device, or the one that it will add
  *   pattern                       str or null: new names that it may add instead
  *   device_exists                 bool
- *   state                         str: valid, used, expired
+ *   state                         str: valid, used, replaced (by a newer one), expired
  *   uses, uses_left               int
  *   network                       str or null: CIDR it must be used from
  *   profile, kind, note           str;  groups, roles: list of str, of devices that it adds
  *   created, expires, last_used   time or null;  created_by: str;  last_source: str or null
  *
  * code.add      a code, and code: str, which is told this once; root_fingerprint: bytes, SHA-256 of
- *               the root certificate (DER); roots_pem: str
+ *               the root certificate (DER); roots_pem: str; replaced: int, how many older codes for
+ *               this name count no longer, which is all of them without the argument keep
  * code.list     items: list of codes, the newest first; next: str or null
  * code.remove   id
  *

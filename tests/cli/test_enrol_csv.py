@@ -39,6 +39,17 @@ def test_codes(gateway, tmp_path):
     assert gateway.cli("device", "list", "--match", "m-").stdout == ""
 
 
+def test_a_table_again(gateway, tmp_path):
+    table = write(tmp_path, "name\nagain-1\nagain-2\n")
+    gateway.cli("enrol", "csv", table)
+    done = gateway.cli("enrol", "csv", table, "--keep")
+    assert done.stderr == "2 of 2 lines done\n"
+    done = gateway.cli("enrol", "csv", table)
+    assert done.stderr == "2 of 2 lines done\n4 older codes for these names no longer count\n"
+    valid = [c["name"] for c in gateway.json("code", "list") if c["state"] == "valid"]
+    assert sorted(n for n in valid if n.startswith("again-")) == ["again-1", "again-2"]
+
+
 def test_codes_into_a_file(gateway, tmp_path):
     table = write(tmp_path, "name\nf-1\n")
     out = tmp_path / "codes.csv"

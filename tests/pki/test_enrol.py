@@ -155,8 +155,8 @@ def test_refusals_of_codes(gateway, tmp_path):
     csr = make_csr(tmp_path / "a", "no-1").decode()
     other = make_csr(tmp_path / "b", "no-2").decode()
     good = code(gateway, "no-1")
-    foreign = code(gateway, "no-1", "--network", "192.0.2.0/24")
-    expired = code(gateway, "no-1", "--ttl", "1s")
+    foreign = code(gateway, "no-1", "--keep", "--network", "192.0.2.0/24")
+    expired = code(gateway, "no-1", "--keep", "--ttl", "1s")
     number = gateway.json("code", "list")[0]["id"]
     wait_until(lambda: [c for c in gateway.json("code", "list") if c["id"] == number][0]["state"] == "expired")
     before = len(refusals(gateway))
@@ -175,6 +175,15 @@ def test_refusals_of_codes(gateway, tmp_path):
     assert len(events) >= before + 7
     assert {"address", "reason", "actor"} <= set(events[-1]) and events[-1]["address"] == "127.0.0.1"
     assert events[-1]["reason"] == "this enrolment code was used already"
+
+
+def test_a_newer_code_replaces_the_older_ones(gateway, tmp_path):
+    csr = make_csr(tmp_path / "a", "again-1").decode()
+    first, second = code(gateway, "again-1"), code(gateway, "again-1")
+    status, _, problem = ask(gateway, {"csr": csr, "code": first})
+    assert (status, problem["detail"]) == (401, 'this enrolment code was replaced by a newer one for "again-1"')
+    assert refusals(gateway)[-1]["reason"] == problem["detail"]
+    assert ask(gateway, {"csr": csr, "code": second})[0] == 201
 
 
 def test_keys_of_others(gateway, tmp_path):

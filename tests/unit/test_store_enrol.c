@@ -406,6 +406,29 @@ static void bad_arguments_are_refused(void **state)
 	rig_refused(r, OP_CODE_REMOVE, &args, OP_NOT_FOUND, "id", "no enrolment code 99");
 }
 
+static void a_newer_code_replaces_the_older_ones(void **state)
+{
+	struct rig *r = *state;
+	struct buf args = {0};
+	AUTO_CHAR first = mem_strdup(make_code(r, "name", "pump-1", NULL, NULL));
+	AUTO_CHAR other = mem_strdup(make_code(r, "name", "pump-2", NULL, NULL));
+	AUTO_CHAR second = mem_strdup(make_code(r, "name", "pump-1", NULL, NULL));
+	assert_int_equal(events(r, "enrol.code-added"), 3);
+	const struct ask lost = {.secret = first, .name = "pump-1"};
+	expect(r, &lost, ENROL_UNAUTHENTICATED, "replaced by a newer one for \"pump-1\"");
+	rec_text(&args, "name", "pump-1");
+	rec_bool(&args, "keep", true);
+	assert_int_equal(rig_int(rig_ok(r, OP_CODE_ADD, &args), "replaced"), 0);
+	const struct ask good = {.secret = second, .name = "pump-1"};
+	expect(r, &good, ENROL_OK, "");
+	const struct ask theirs = {.secret = other, .name = "pump-2", .key = "two"};
+	expect(r, &theirs, ENROL_OK, "");
+	/* of the device by now: the code for its name is one too, the used one stays a used one */
+	rec_text(&args, "name", "pump-1");
+	assert_int_equal(rig_int(rig_ok(r, OP_CODE_ADD, &args), "replaced"), 1);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM code WHERE replaced IS NOT NULL"), 2);
+}
+
 static void codes_are_listed_and_removed(void **state)
 {
 	struct rig *r = *state;
@@ -808,6 +831,7 @@ int main(void)
 		CASE(a_flood_is_slowed_down),
 		CASE(bad_arguments_are_refused),
 		CASE(codes_are_listed_and_removed),
+		CASE(a_newer_code_replaces_the_older_ones),
 		cmocka_unit_test(patterns_match),
 		CASE(a_password_enrols_its_device),
 		CASE(a_certificate_renews_itself),
