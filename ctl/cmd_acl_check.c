@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * gatehouse acl check: the verdict, the rule that made it, and of the other rules those that nearly
- * match, nearest first. The explanation itself is the store's.
+ * match, nearest first. The explanation itself is the store's. What is not saved comes from a file.
  */
 #include "ctl/ctl.h"
+#include "ctl/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NEAR_MISSES = 5 };
+enum { NEAR_MISSES = 5, WITH_MAX = 60000, WITH_LINES = 256 };
 
 static const char *text_of(const json_t *object, const char *name)
 {
@@ -98,8 +99,11 @@ static void print_answer(const json_t *answer, bool all)
 	bool matching = false;
 	printf("%s %s %s: %s", text_of(answer, "device"), text_of(answer, "action"),
 	       text_of(answer, "topic"), text_of(answer, "verdict"));
-	if (json_is_integer(rule))
-		printf(" by rule %lld\n", (long long)json_integer_value(rule));
+	const json_int_t number = json_integer_value(rule);
+	if (number < 0)
+		printf(" by line %lld, which is not saved\n", (long long)-number);
+	else if (json_is_integer(rule))
+		printf(" by rule %lld\n", (long long)number);
 	else
 		printf(", no rule allows it\n");
 	print_variables(json_object_get(answer, "variables"));
@@ -115,6 +119,43 @@ static void print_answer(const json_t *answer, bool all)
 	print_near_misses(reasons, all ? SIZE_MAX : NEAR_MISSES);
 }
 
+/* The lines of a text as a list; those that say nothing stay, so that errors name the right one. */
+static json_t *lines_of(struct str text)
+{
+	json_t *list = json_array();
+	while (text.n) {
+		const struct str line = str_trim(str_split(&text, '\n'));
+		json_array_append_new(list,
+				      line.n ? json_stringn(line.p, line.n) : json_string("#"));
+	}
+	return list;
+}
+
+bool draft_take(struct invocation *in)
+{
+	AUTO_BUF text = {0};
+	const char *why;
+	const char *path = invocation_local(in, "with");
+	if (!path)
+		return true;
+	if (file_read(path, WITH_MAX, &text, &why)) {
+		fprintf(stderr, "gatehouse: --with %s: %s\n", path, why);
+		return false;
+	}
+	json_t *lines = str_is_utf8(buf_view(&text)) ? lines_of(buf_view(&text)) : NULL;
+	if (lines && json_array_size(lines) <= WITH_LINES) {
+		json_object_set_new(in->args, "with", lines);
+		return true;
+	}
+	if (lines)
+		fprintf(stderr, "gatehouse: --with %s: it has more than %d lines\n", path,
+			WITH_LINES);
+	else
+		fprintf(stderr, "gatehouse: --with %s: it is no UTF-8 text\n", path);
+	json_decref(lines);
+	return false;
+}
+
 int run_acl_check(struct invocation *in)
 {
 	json_t *answer = NULL;
@@ -122,6 +163,8 @@ int run_acl_check(struct invocation *in)
 		fprintf(stderr, "gatehouse: say who would do it: --as DEVICE\n");
 		return EXIT_USAGE;
 	}
+	if (!draft_take(in))
+		return EXIT_USAGE;
 	const int status = request_command(in, &answer);
 	if (status == EXIT_OK && in->json)
 		print_json_line(answer);

@@ -130,6 +130,10 @@ int code_show(const struct invocation *in, json_t *code);
  * PEM, and sends it. EXIT_* after a message. */
 int run_with_certificate(struct invocation *in, const char *arg);
 
+/* cmd_acl_check.c: the lines of the file --with as the field "with". False: a message was printed.
+ */
+bool draft_take(struct invocation *in);
+
 /* cmd_plain.c: what became of a code, claim or request. False: it is none. */
 bool show_enrolment(const struct ctl_command *c, const json_t *answer);
 

@@ -30,6 +30,10 @@ enum {
 	ACL_SAN_MAX = 16,        /* names of one certificate that ${san} looks at */
 };
 
+/* Numbers from here on are of rules that nobody has saved: ACL_DRAFT + the line that they stand in.
+ */
+#define ACL_DRAFT (UINT64_C(1) << 62)
+
 enum acl_effect { ACL_DENY, ACL_ALLOW };
 enum acl_action { ACL_PUBLISH = 1, ACL_SUBSCRIBE = 2, ACL_RECEIVE = 4, ACL_ALL_ACTIONS = 7 };
 enum acl_match {
@@ -86,6 +90,16 @@ void acl_rule_format(const struct acl_rule *rule, struct buf *out);
 
 /* " qos 0,1 retain no network 10.0.0.0/8" of the above, "" for a rule without conditions. */
 void acl_rule_format_conditions(const struct acl_rule *rule, struct buf *out);
+
+/* A rule as one line of text, the form of files and of unsaved rules:
+ *   allow|deny SUBJECT ACTION FILTER [literal] [priority N] [qos 0,1] [retain yes|no] [network A,B]
+ * ACTION may be several with commas between them; a FILTER with spaces stands in double quotes.
+ * Strings of the rule point into line, its networks into room; id must not be 0. 0, or ERR_INVALID
+ * or ERR_LIMIT with a sentence in *why that names field, value and what is allowed. */
+int acl_rule_read(struct str line, uint64_t id, struct cidr room[ACL_NETWORKS_MAX],
+		  struct acl_rule *out, struct why *why) MUST_CHECK;
+/* The line that acl_rule_read reads, appended. */
+void acl_rule_write(const struct acl_rule *rule, struct buf *out);
 
 /* Networks as text, separated by spaces, into out. 0, ERR_LIMIT (more than ACL_NETWORKS_MAX) or
  * ERR_INVALID; then *why (may be NULL) names the network and what is wrong. Empty text: none. */

@@ -256,7 +256,9 @@ void acl_rule_format(const struct acl_rule *rule, struct buf *out)
 	buf_str(out, rule->filter);
 	buf_printf(out, " priority %d", rule->priority);
 	acl_rule_format_conditions(rule, out);
-	buf_printf(out, ", from %s%s%.*s (rule %llu)", acl_subject_name(rule->subject),
+	const bool draft = rule->id >= ACL_DRAFT;
+	buf_printf(out, ", from %s%s%.*s (%s %llu)", acl_subject_name(rule->subject),
 		   rule->subject_name.n ? ":" : "", STR_ARG(rule->subject_name),
-		   (unsigned long long)rule->id);
+		   draft ? "not saved, line" : "rule",
+		   (unsigned long long)(draft ? rule->id - ACL_DRAFT : rule->id));
 }

@@ -365,6 +365,9 @@ def test_devices_and_certificates(does):
     assert "hint" in rule
     assert does("acl.list")["items"] and does("role.list")["items"] and does("role.show", name="pumps")["rules"]
     checked = does("acl.check", device="one", action="publish", topic="pumps/1", address="10.1.2.3")
+    drafted = does("acl.check", device="one", action="publish", topic="a/b", roles=["pumps"], groups=["none"],
+                   **{"with": ["# one", "remove all", "allow role:pumps publish a/#"]})
+    assert (drafted["verdict"], drafted["rule"], drafted["variables"]["group"]) == ("allowed", -3, ["none"])
     assert checked["verdict"] == "allowed" and checked["reasons"]
     does("acl.remove", id=rule["id"])
     does("device.set", name="one", roles=[])

@@ -99,3 +99,36 @@ def test_wrong_questions(pump):
         with pytest.raises(CliError) as e:
             pump.cli("acl", "check", *words)
         assert e.value.code == code
+
+
+def test_rules_that_nobody_has_saved(pump, tmp_path):
+    draft = tmp_path / "draft"
+    saved = pump.json("acl", "list")
+    own = next(r["id"] for r in saved if r["filter"] == "plant/${device}/#")
+    draft.write_text(f"# what if\n\nremove {own}\nallow role:other publish plant/#\n")
+
+    def check(*options):
+        return pump.cli("acl", "check", "--as", "pump-1", "publish", "plant/pump-1/state", *options).stdout
+
+    assert "denied, no rule allows it" in check("--with", str(draft))
+    said = check("--with", str(draft), "--role", "other")
+    assert "allowed by line 4, which is not saved" in said and "from role:other (not saved, line 4)" in said
+    assert "allowed by rule" in check()
+    assert "denied" in check("--role", "other")
+    assert "${group} cellar" in check("--group", "cellar")
+    draft.write_text("remove all\nallow any publish \"plant/pump-1/state\" qos 1\n")
+    assert "denied" in check("--with", str(draft))
+    assert "allowed by line 2" in check("--with", str(draft), "--qos", "1")
+    assert pump.json("acl", "list") == saved
+
+
+def test_a_wrong_line_is_named(pump, tmp_path):
+    draft = tmp_path / "draft"
+    for text, says in (("\nallow any read x\n", 'line 2: action: "read" is none'),
+                       ("remove 4711\n", "line 1: there is no rule 4711"),
+                       ("remove x\n", "give the number of a rule, or all"),
+                       ("#\n" * 300, "more than 256 lines")):
+        draft.write_text(text)
+        with pytest.raises(CliError) as e:
+            pump.cli("acl", "check", "--as", "pump-1", "publish", "x", "--with", str(draft))
+        assert says in str(e.value)

@@ -721,6 +721,64 @@ static void test_many(void **state)
 	free(rules);
 }
 
+static void test_line(void **state)
+{
+	(void)state;
+	static const char *const good[] = {
+		"allow any publish plant/#",
+		"deny role:sensor publish,receive plant/${device}/# priority -5 qos 0,2 retain no "
+		"network 10.0.0.0/8,2001:db8::/32",
+		"allow device:pump-1 all \"a b/c\" literal priority 1000",
+		"allow group:hall subscribe +/x network 10.1.1.1",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		struct cidr room[ACL_NETWORKS_MAX];
+		struct acl_rule rule;
+		struct why why = {0};
+		AUTO_BUF text = {0};
+		if (acl_rule_read(str_of(good[i]), ACL_DRAFT + 3, room, &rule, &why))
+			fail_msg("%s: %s", good[i], why.text);
+		acl_rule_write(&rule, &text);
+		assert_string_equal(buf_cstr(&text), good[i]);
+		buf_fini(&text);
+		acl_rule_format(&rule, &text);
+		assert_non_null(strstr(buf_cstr(&text), "(not saved, line 3)"));
+	}
+}
+
+static void test_line_wrong(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line;
+		const char *says;
+	} bad[] = {
+		{"", "effect: \"\" is none"},
+		{"permit any publish x", "\"permit\" is none; allowed are allow and deny"},
+		{"allow devices:x publish x", "subject: \"devices:x\""},
+		{"allow device: publish x", "subject: "},
+		{"allow any read x", "action: \"read\""},
+		{"allow any publish", "filter: it is empty"},
+		{"allow any publish \"a b", "quotation mark at its end"},
+		{"allow any publish a b", "\"b\" behind the filter"},
+		{"allow any publish a priority 1001",
+		 "priority: \"1001\"; allowed are -1000 to 1000"},
+		{"allow any publish a priority", "priority: \"\""},
+		{"allow any publish a qos 3", "qos: \"3\""},
+		{"allow any publish a retain maybe", "retain: \"maybe\""},
+		{"allow any publish a network 10.0.0.1/8", "has bits set behind"},
+		{"allow any publish a/#/b", "filter \"a/#/b\""},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct cidr room[ACL_NETWORKS_MAX];
+		struct acl_rule rule;
+		struct why why = {0};
+		assert_int_not_equal(acl_rule_read(str_of(bad[i].line), 1, room, &rule, &why), 0);
+		if (!strstr(why.text, bad[i].says))
+			fail_msg("%s: %s", bad[i].line, why.text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -732,6 +790,7 @@ int main(void)
 		cmocka_unit_test(test_rule_fields), cmocka_unit_test(test_format),
 		cmocka_unit_test(test_explain),     cmocka_unit_test(test_explain_subscribe),
 		cmocka_unit_test(test_random),      cmocka_unit_test(test_many),
+		cmocka_unit_test(test_line),        cmocka_unit_test(test_line_wrong),
 	};
 	return cmocka_run_group_tests_name("acl", tests, NULL, NULL);
 }
