@@ -5,7 +5,8 @@
  * asker has verified the certificate up to that authority and seen that the device holds its key.
  *
  * Where the certificate says the name, it may come again for the device that it made: after a reset
- * for example. Where the request says it, every name is given once.
+ * for example. Where the request says it, every name is given once, unless a person decides each
+ * time.
  */
 #include "certs/chain.h"
 #include "certs/csr.h"
@@ -112,7 +113,14 @@ static bool take_name(struct op_call *c, const struct claim_row *row, const stru
 	return false;
 }
 
-/* A device of that name: only the one that this very certificate made. */
+/* By itself, or by an approval of what it asked for: "claim NAME (request 7)". */
+static bool made_by(struct str creator, const char *claim)
+{
+	const size_t n = strlen(claim);
+	return str_prefix(creator, str_of(claim)) && (creator.n == n || creator.p[n] == ' ');
+}
+
+/* A device of that name: only the one that this very claim made. */
 static bool check_device(struct op_call *c, const struct claim_row *row)
 {
 	struct grant *g = &c->enrolment->grant;
@@ -123,12 +131,15 @@ static bool check_device(struct op_call *c, const struct claim_row *row)
 		return true;
 	const int64_t id = sql_at_int(&q, 0);
 	const bool enabled = sql_at_int(&q, 1) != 0;
-	const bool same = strcmp(row->name_from, "csr") != 0 && str_is(sql_at_str(&q, 2), c->actor);
+	const bool by_request = strcmp(row->name_from, "csr") == 0;
+	const bool same = made_by(sql_at_str(&q, 2), c->actor) && (!by_request || row->approval);
 	sql_query_end(&q);
 	if (!same)
-		enrol_refuse(c, ENROL_CONFLICT, 0,
-			     "there is a device \"%s\" already that this claim did not make",
-			     g->name);
+		enrol_refuse(
+			c, ENROL_CONFLICT, 0,
+			"there is a device \"%s\" already, which this claim %s: it renews with "
+			"its own certificate, or enrols with a code for its name",
+			g->name, by_request ? "gives its name once" : "did not make");
 	else if (!enabled)
 		enrol_refuse(c, ENROL_FORBIDDEN, 0, "the device \"%s\" is disabled", g->name);
 	else

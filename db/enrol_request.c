@@ -108,7 +108,8 @@ static bool may_ask(struct op_call *c, struct str claim)
 		enrol_refuse(c, ENROL_BAD, 0,
 			     "the request has no common name: it must be the device's name");
 	else
-		return issue_check_key(c, "csr", ask->spki, 0) && has_room(c);
+		return issue_check_key(c, "csr", ask->spki, c->enrolment->grant.device_id) &&
+		       has_room(c);
 	return false;
 }
 
@@ -137,7 +138,12 @@ static void grant_approved(struct op_call *c, const struct sql_query *q)
 	buf_str(&g->members, sql_at_str(q, 5));
 	if (existing)
 		registry_device(c->s->registry, str_of(g->name), &g->device_id);
-	snprintf(c->actor, sizeof(c->actor), "request %lld", (long long)g->id);
+	const struct str claim = sql_at_str(q, 9);
+	if (claim.n) /* what came by it is known by this (enrol_claim.c) */
+		snprintf(c->actor, sizeof(c->actor), "claim %.*s (request %lld)", STR_ARG(claim),
+			 (long long)g->id);
+	else
+		snprintf(c->actor, sizeof(c->actor), "request %lld", (long long)g->id);
 }
 
 /* c is over or on its way when this returns true. */
@@ -174,7 +180,8 @@ bool enrol_queued(struct op_call *c)
 {
 	AUTO_QUERY q = SQL_QUERY(
 		c->s->registry,
-		"SELECT id, state, name, profile, kind, members, existing, cert_id, why FROM "
+		"SELECT id, state, name, profile, kind, members, existing, cert_id, why, "
+		"claim FROM "
 		"request "
 		"WHERE csr_hash = ? AND (expires > ? OR state IN ('issued', 'denied'))",
 		sql_blob(c->enrolment->ask.csr_hash), sql_int(timefloor_now(&c->s->floor)));

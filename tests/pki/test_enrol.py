@@ -331,9 +331,9 @@ class Factory:
         return folder
 
 
-def est(gw, claim, name, folder, what="simpleenroll"):
+def est(gw, claim, name, folder, what="simpleenroll", der=None):
     """simpleenroll with a claim certificate: the status of HTTP."""
-    der = make_csr(folder, name, form="DER")
+    der = der or make_csr(folder, name, form="DER")
     done = subprocess.run(["curl", "-sS", "-o", folder / "answer", "-w", "%{http_code}", "--cacert", gw.root_ca,
                            "--cert", claim / "device.crt", "--key", claim / "device.key", "-H",
                            "Content-Type: application/pkcs10", "--data-binary", "@-",
@@ -397,6 +397,35 @@ def test_claims_that_wait_for_a_person(make_gateway, tmp_path):
     request = gw.json("request", "list")[0]
     assert (request["name"], request["claim"]) == ("wait-2", "works")
     assert ask(gw, {"csr": make_csr(tmp_path / "c", "wait-3").decode()})[0] == 401  # strangers do not wait
+
+
+@pytest.mark.parametrize("source", ["cn", "csr"])
+def test_a_device_of_the_queue_comes_again(make_gateway, tmp_path, source):
+    """After a reset it knows only its claim certificate: it waits for a person again. Who holds the certificate
+    that it got renews by that."""
+    gw = make_gateway()
+    gw.cli("device", "add", "old-1")
+    factory = Factory(tmp_path, "Works Nine")
+    claim, old = factory.certify("/CN=queue-1"), factory.certify("/CN=old-1")
+    gw.cli("claim", "add", "works", factory.ca, "--approval", "--name-from", source)
+    gw.cli("claim", "add", "work", Factory(tmp_path, "Works Ten").ca)  # a name that the other one begins with
+    wait_until(lambda: est(gw, claim, "queue-1", tmp_path / "a") == 202, what="the claim")
+
+    der = make_csr(tmp_path / "own", "queue-1", form="DER")
+    assert est(gw, claim, None, tmp_path / "own", der=der) == 202
+    gw.cli("request", "approve", 2)
+    assert est(gw, claim, None, tmp_path / "own", der=der) == 200
+    assert gw.json("device", "show", "queue-1")["created_by"] == "claim works (request 2)"
+    assert est(gw, claim, None, tmp_path / "own", der=der) == 200  # the same request: the same answer
+    again = make_csr(tmp_path / "again", "queue-1", form="DER")
+    assert est(gw, claim, None, tmp_path / "again", der=again) == 202
+    waiting = [r for r in gw.json("request", "list") if r["id"] == 3]
+    assert (waiting[0]["name"], waiting[0]["device_exists"]) == ("queue-1", True)
+    gw.cli("request", "approve", 3, "--existing")
+    assert est(gw, claim, None, tmp_path / "again", der=again) == 200
+    assert len(gw.json("cert", "list", "--device", "queue-1")) == 2
+    assert est(gw, old, "old-1", tmp_path / "old") == 409  # one that the claim did not make
+    assert "renews with its own certificate" in (tmp_path / "old" / "answer").read_text()
 
 
 def test_errors_of_claims(gateway, tmp_path):
