@@ -12,6 +12,8 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -22,7 +24,7 @@
 
 enum { SIZE = 1 * MiB };
 
-static volatile sig_atomic_t interrupted;
+static atomic_int interrupted; /* by a signal in one thread, read by another */
 
 static void on_alarm(int signal_number)
 {
