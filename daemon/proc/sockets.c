@@ -44,6 +44,15 @@ static void failed(struct binder *b, int err, const char *error)
 	buf_puts(b->why, error);
 }
 
+/* Whether "*" was what it is bound to: IPv4 reaches it as well. */
+static bool takes_both(int fd, const struct addr *bound)
+{
+	int only_v6 = 1;
+	socklen_t len = sizeof(only_v6);
+	return bound->any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&bound->v6.sin6_addr) &&
+	       getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, &len) == 0 && !only_v6;
+}
+
 static void keep(struct binder *b, const struct sockets_entry *like, int fd)
 {
 	struct sockets_entry *e = add_entry(b->out);
@@ -53,8 +62,10 @@ static void keep(struct binder *b, const struct sockets_entry *like, int fd)
 	*e = *like;
 	e->fd = fd;
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
-	    addr_from_sockaddr((struct sockaddr *)&ss, len, &bound) == 0)
+	    addr_from_sockaddr((struct sockaddr *)&ss, len, &bound) == 0) {
+		bound.dual_stack = takes_both(fd, &bound);
 		addr_format(&bound, e->address);
+	}
 }
 
 static void name_in_store(struct sockets_entry *e)
