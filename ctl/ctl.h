@@ -170,5 +170,8 @@ int run_ca_restore(struct invocation *in);
 int run_acl(struct invocation *in);
 int run_acl_check(struct invocation *in);
 int run_event_list(struct invocation *in);
+int run_firewall_print(struct invocation *in);
+int run_firewall_apply(struct invocation *in);
+int run_firewall_remove(struct invocation *in);
 int run_migrate(struct invocation *in);
 int run_setup_code(struct invocation *in);

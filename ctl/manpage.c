@@ -46,6 +46,9 @@ NOT_LINKED(run_ca_crl)
 NOT_LINKED(run_acl)
 NOT_LINKED(run_acl_check)
 NOT_LINKED(run_event_list)
+NOT_LINKED(run_firewall_print)
+NOT_LINKED(run_firewall_apply)
+NOT_LINKED(run_firewall_remove)
 NOT_LINKED(run_migrate)
 NOT_LINKED(run_ping)
 NOT_LINKED(run_trace)
@@ -138,6 +141,33 @@ static void put_metrics(void)
 	}
 }
 
+static void put_firewall(void)
+{
+	printf(".SH FIREWALL\n"
+	       "\\fBgatehouse firewall apply\\fR makes the table \\fBinet gatehouse\\fR of "
+	       "nftables "
+	       "from what listens at that moment. Its chain sees packets to the gateway\\(aqs own "
+	       "addresses and ports only: it drops those from other networks than the given ones "
+	       "and "
+	       "from the sources in its sets \\fBban4\\fR and \\fBban6\\fR (of IPv6 the first "
+	       "address of a /64). Everything else passes on to the tables of others, which it "
+	       "never "
+	       "touches; the machine itself reaches its gateway always. The sets stay when the "
+	       "table "
+	       "is applied again:\n.PP\n.nf\n"
+	       "nft add element inet gatehouse ban4 \\(aq{ 192.0.2.7 timeout 1h }\\(aq\n.fi\n"
+	       ".PP\nThe table is gone after a restart of the machine. The unit "
+	       "gatehouse\\-firewall.service applies it again then; its options are the variable "
+	       "FIREWALL_OPTIONS:\n.PP\n.nf\n"
+	       "systemctl edit gatehouse\\-firewall      # [Service]\n"
+	       "                                        # "
+	       "Environment=\"FIREWALL_OPTIONS=\\-\\-from "
+	       "192.168.7.0/24\"\n"
+	       "systemctl enable \\-\\-now gatehouse\\-firewall\n.fi\n"
+	       ".PP\nAfter a change of the listeners: \\fBsystemctl reload "
+	       "gatehouse\\-firewall\\fR.\n");
+}
+
 static void put_man(const char *version)
 {
 	printf(".TH GATEHOUSE 1 \"\" \"Gatehouse %s\" \"Gatehouse\"\n"
@@ -160,6 +190,7 @@ static void put_man(const char *version)
 	       version);
 	for (size_t i = 0; i < ctl_commands_n; i++)
 		put_command(&ctl_commands[i]);
+	put_firewall();
 	put_events();
 	put_metrics();
 	printf(".SH EXIT STATUS\n"
