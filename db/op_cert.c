@@ -91,33 +91,104 @@ void cert_put_of_device(struct store *s, int64_t device_id, struct buf *out)
 
 /* ---- list ---- */
 
+/* Those that end between these times; before 0: it does not matter. */
+struct ending {
+	int64_t after;
+	int64_t before;
+};
+
 static void put_item(struct op_call *c, const struct sql_query *q)
 {
 	put_row(c->s, q, &c->result);
 }
 
+static void list_all(struct op_call *c, int64_t limit)
+{
+	uint64_t after;
+	if (!op_number_cursor(c, &after))
+		return;
+	AUTO_QUERY q = SQL_QUERY(c->s->registry,
+				 CERT_COLUMNS "WHERE cert.id > ?1 ORDER BY cert.id LIMIT ?2",
+				 sql_int((int64_t)after), sql_int(limit + 1));
+	op_answer_page(c, &q, limit, put_item);
+}
+
+static void list_of_device(struct op_call *c, struct str device, struct ending ends, int64_t limit)
+{
+	uint64_t after;
+	int64_t id = 0;
+	if (!op_number_cursor(c, &after) || !op_find_device(c, "device", device, &id))
+		return;
+	AUTO_QUERY q = SQL_QUERY(
+		c->s->registry,
+		CERT_COLUMNS
+		"WHERE cert.device_id = ?1 AND cert.id > ?2 AND (?3 = 0 OR (cert.status = 0 "
+		"AND cert.not_after BETWEEN ?4 AND ?3)) ORDER BY cert.id LIMIT ?5",
+		sql_int(id), sql_int((int64_t)after), sql_int(ends.before), sql_int(ends.after),
+		sql_int(limit + 1));
+	op_answer_page(c, &q, limit, put_item);
+}
+
+/* The soonest first, so the cursor is where the page ended: "not_after.id". */
+static bool take_ending_cursor(struct op_call *c, uint64_t *end, uint64_t *id)
+{
+	struct str after;
+	*end = *id = 0;
+	if (!op_str(c, "after", &after))
+		return true;
+	const struct str first = str_split(&after, '.');
+	if (str_u64(first, INT64_MAX, end) == 0 && str_u64(after, INT64_MAX, id) == 0)
+		return true;
+	op_refuse(c, OP_INVALID, "after",
+		  "after is no cursor of this list: use next of the page before");
+	return false;
+}
+
+static void list_ending(struct op_call *c, struct ending ends, int64_t limit)
+{
+	char cursor[48] = "";
+	struct str next = {NULL, 0};
+	uint64_t end, id;
+	if (!take_ending_cursor(c, &end, &id))
+		return;
+	AUTO_QUERY q = SQL_QUERY(
+		c->s->registry,
+		CERT_COLUMNS
+		"WHERE cert.status = 0 AND cert.not_after BETWEEN max(?1, ?3) AND ?2 AND "
+		"(cert.not_after, cert.id) > (?3, ?4) ORDER BY cert.not_after, cert.id LIMIT ?5",
+		sql_int(ends.after), sql_int(ends.before), sql_int((int64_t)end),
+		sql_int((int64_t)id), sql_int(limit + 1));
+	rec_list(&c->result, "items");
+	while (sql_next(&q)) {
+		if (limit-- == 0) {
+			next = str_of(cursor);
+			break;
+		}
+		snprintf(cursor, sizeof(cursor), "%lld.%lld", (long long)sql_at_int(&q, 9),
+			 (long long)sql_at_int(&q, 0));
+		rec_object(&c->result, "");
+		put_item(c, &q);
+		rec_end(&c->result);
+	}
+	op_end_items(c, &q, next);
+}
+
 void op_cert_list(struct op_call *c)
 {
 	struct str device;
-	uint64_t after;
 	int64_t limit;
-	int64_t device_id = 0;
-	int64_t expiring = 0;
-	const int64_t now = timefloor_now(&c->s->floor);
-	if (!op_limit(c, &limit) || !op_number_cursor(c, &after))
+	int64_t expiring;
+	struct ending ends = {timefloor_now(&c->s->floor), 0};
+	if (!op_limit(c, &limit))
 		return;
-	const bool of_device = op_str(c, "device", &device);
-	if (of_device && !op_find_device(c, "device", device, &device_id))
-		return;
-	const bool ends = op_int(c, "expiring", &expiring);
-	AUTO_QUERY q = SQL_QUERY(
-		c->s->registry,
-		CERT_COLUMNS "WHERE cert.id > ?1 AND (?2 IS NULL OR cert.device_id = ?2) AND "
-			     "(?3 IS NULL OR (cert.status = 0 AND cert.not_after BETWEEN ?4 AND "
-			     "?3)) ORDER BY cert.id LIMIT ?5",
-		sql_int((int64_t)after), of_device ? sql_int(device_id) : sql_null(),
-		ends ? sql_int(now + expiring) : sql_null(), sql_int(now), sql_int(limit + 1));
-	op_answer_page(c, &q, limit, put_item);
+	if (op_int(c, "expiring", &expiring))
+		ends.before = ends.after + expiring;
+	if (op_str(c, "device", &device))
+		list_of_device(c, device, ends, limit);
+	else if (ends.before)
+		list_ending(c, ends, limit);
+	else
+		list_all(c, limit);
 }
 
 /* ---- show, add ---- */

@@ -38,11 +38,24 @@ struct filter {
 	char prefix_high[66];
 };
 
-#define EVENT_COLUMNS                                                                            \
-	"SELECT seq, time_ms, name, severity, device, actor, client_id, address, listener, "     \
-	"reason, "                                                                               \
-	"detail FROM event WHERE seq > ?1 AND severity >= ?2 AND (?3 IS NULL OR device = ?3 OR " \
-	"actor = ?3) AND (?4 IS NULL OR name = ?4 OR (name >= ?5 AND name < ?6)) "
+#define EVENT_COLUMNS                                                                        \
+	"SELECT seq, time_ms, name, severity, device, actor, client_id, address, listener, " \
+	"reason, detail FROM event WHERE "
+#define NAMED  "(name = ?4 OR (name >= ?5 AND name < ?6)) "
+#define PASSES "seq > ?1 AND severity >= ?2 AND (?4 IS NULL OR " NAMED ") "
+
+/* Of a device in either of its two columns, each with an index of its own that is in the order of
+ * numbers: no more rows are looked at than there are of this device. */
+#define OF_ONE(column, order) \
+	"SELECT seq FROM (SELECT seq FROM event WHERE " column " = ?3 AND " PASSES order ")"
+#define OF_DEVICE(order) \
+	"seq IN (" OF_ONE("device", order) " UNION " OF_ONE("actor", order) ") " order
+#define OF_RARE                                                               \
+	PASSES "AND seq IN (SELECT seq FROM event WHERE name = ?4 UNION ALL " \
+	       "SELECT seq FROM event WHERE name >= ?5 AND name < ?6) " NEWEST
+#define OLDEST       "ORDER BY seq LIMIT ?7"
+#define NEWEST       "ORDER BY seq DESC LIMIT ?7"
+#define TURNED(text) "SELECT * FROM (" text ") ORDER BY seq"
 
 static bool take_severity(struct op_call *c, struct filter *f)
 {
@@ -125,15 +138,35 @@ static void put_event(const struct sql_query *q, struct buf *out)
 	rec_end(out);
 }
 
+/* Rows of so few are found by their name and sorted; of more, one is met soon on the way back from
+ * the newest. */
+static bool is_rare(struct op_call *c, const struct filter *f)
+{
+	int64_t n = 0;
+	if (f->following || !f->name.p)
+		return false;
+	SQL_GET_INT(events_db(c->s->events), &n,
+		    "SELECT count(*) FROM (SELECT 1 FROM event WHERE name = ?1 OR (name >= ?2 AND "
+		    "name < ?3) LIMIT 2000)",
+		    sql_str(f->name), sql_text(f->prefix_low), sql_text(f->prefix_high));
+	return n < 2000;
+}
+
+static const char *statement(struct op_call *c, const struct filter *f)
+{
+	if (f->device.p)
+		return f->following ? EVENT_COLUMNS OF_DEVICE(OLDEST)
+				    : TURNED(EVENT_COLUMNS OF_DEVICE(NEWEST));
+	if (is_rare(c, f))
+		return TURNED(EVENT_COLUMNS OF_RARE);
+	return f->following ? EVENT_COLUMNS PASSES OLDEST : TURNED(EVENT_COLUMNS PASSES NEWEST);
+}
+
 static struct sql_query run(struct op_call *c, const struct filter *f)
 {
-	static const char newest[] =
-		"SELECT * FROM (" EVENT_COLUMNS "ORDER BY seq DESC LIMIT ?7) ORDER BY seq";
-	static const char following[] = EVENT_COLUMNS "ORDER BY seq LIMIT ?7";
-	return SQL_QUERY(events_db(c->s->events), f->following ? following : newest,
-			 sql_int(f->since), sql_int(f->severity), sql_str(f->device),
-			 sql_str(f->name), sql_text(f->prefix_low), sql_text(f->prefix_high),
-			 sql_int(f->limit));
+	return SQL_QUERY(events_db(c->s->events), statement(c, f), sql_int(f->since),
+			 sql_int(f->severity), sql_str(f->device), sql_str(f->name),
+			 sql_text(f->prefix_low), sql_text(f->prefix_high), sql_int(f->limit));
 }
 
 /* How many events were put. When the page is not full, everything up to the newest was looked at.

@@ -79,27 +79,29 @@ static void put_listeners(struct store *s, struct buf *out)
 
 static void put_devices(struct store *s, struct buf *out)
 {
-	AUTO_QUERY q =
-		SQL_QUERY(s->registry, "SELECT count(*), coalesce(sum(enabled), 0) FROM device");
+	AUTO_QUERY q = SQL_QUERY(
+		s->registry, "SELECT (SELECT count(*) FROM device), (SELECT count(*) FROM device "
+			     "WHERE enabled = 0)");
 	rec_object(out, "devices");
 	if (sql_next(&q)) {
 		rec_int(out, "total", sql_at_int(&q, 0));
-		rec_int(out, "enabled", sql_at_int(&q, 1));
+		rec_int(out, "enabled", sql_at_int(&q, 0) - sql_at_int(&q, 1));
 	}
 	rec_int(out, "connected", (int64_t)s->presence.devices.n);
 	rec_end(out);
 }
 
+/* One range of the index cert_figures each. */
+#define COUNT "SELECT count(*) FROM cert WHERE profile = 'device' AND "
+
 static void put_certificates(struct store *s, struct buf *out)
 {
 	const int64_t now = timefloor_now(&s->floor);
-	AUTO_QUERY q = SQL_QUERY(
-		s->registry,
-		"SELECT coalesce(sum(status = 0 AND not_after > ?1), 0), "
-		"coalesce(sum(status = 1), 0), coalesce(sum(status = 0 AND not_after <= ?1), 0), "
-		"coalesce(sum(status = 0 AND not_after > ?1 AND not_after <= ?2), 0) "
-		"FROM cert WHERE profile = 'device'",
-		sql_int(now), sql_int(now + SOON));
+	AUTO_QUERY q = SQL_QUERY(s->registry,
+				 "SELECT (" COUNT "status = 0 AND not_after > ?1), (" COUNT
+				 "status = 1), (" COUNT "status = 0 AND not_after <= ?1), (" COUNT
+				 "status = 0 AND not_after > ?1 AND not_after <= ?2)",
+				 sql_int(now), sql_int(now + SOON));
 	rec_object(out, "certificates");
 	if (sql_next(&q)) {
 		rec_int(out, "good", sql_at_int(&q, 0));

@@ -304,6 +304,48 @@ static void list_filters_by_expiry(void **state)
 	rig_refused(r, OP_CERT_LIST, &a, OP_INVALID, "after", "no cursor of this list");
 }
 
+/* The soonest first, those that end together in the order of their issue. */
+static void ending_ones_page_by_their_end(void **state)
+{
+	struct rig *r = *state;
+	static const char *const order[] = {"c", "a", "b", "d"};
+	AUTO_CHAR next = NULL;
+	for (const char *name = "abcd"; *name; name++)
+		rig_add_with_key(r, (char[]){*name, 0}, (char[]){*name, 0});
+	SQL_RUN(r->store.registry,
+		"UPDATE cert SET not_after = ?1 + CASE name WHEN 'c' THEN 100 "
+		"WHEN 'd' THEN 300 ELSE 200 END WHERE profile = 'device'",
+		sql_int(timefloor_now(&r->store.floor)));
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		struct buf a = {0};
+		rec_int(&a, "expiring", 3600);
+		rec_int(&a, "limit", 1);
+		if (next)
+			rec_text(&a, "after", next);
+		const struct rig_answer *answer = rig_ok(r, OP_CERT_LIST, &a);
+		assert_int_equal(rig_count(answer, "items"), 1);
+		assert_true(str_is(rig_field(rig_item(answer, "items", 0), "name"), order[i]));
+		free(next);
+		next = i + 1 < ARRAY_LEN(order) ? str_dup(rig_str(answer, "next")) : NULL;
+	}
+}
+
+static void ending_ones_of_one_device(void **state)
+{
+	struct rig *r = *state;
+	rig_add_with_key(r, "pump-1", "key one");
+	rig_add_with_key(r, "pump-2", "key two");
+	SQL_RUN(r->store.registry, "UPDATE cert SET not_after = ?1 + 100 WHERE name = 'pump-1'",
+		sql_int(timefloor_now(&r->store.floor)));
+	struct buf a = {0};
+	rec_int(&a, "expiring", 3600);
+	rec_text(&a, "device", "pump-2");
+	assert_int_equal(rig_count(rig_ok(r, OP_CERT_LIST, &a), "items"), 0);
+	rec_int(&a, "expiring", 3600);
+	rec_text(&a, "device", "pump-1");
+	assert_int_equal(rig_count(rig_ok(r, OP_CERT_LIST, &a), "items"), 1);
+}
+
 static void list_pages(void **state)
 {
 	struct rig *r = *state;
@@ -362,6 +404,8 @@ int main(void)
 		TEST(a_compromised_key_never_returns),
 		TEST(a_revoked_key_may_serve_another_device),
 		TEST(list_filters_by_expiry),
+		TEST(ending_ones_page_by_their_end),
+		TEST(ending_ones_of_one_device),
 		TEST(list_pages),
 		TEST(authorities_are_shown),
 		TEST(a_restarted_vault_tells_nothing_twice),

@@ -242,7 +242,12 @@ static void list_matches_part_of_the_name(void **state)
 	struct rig *r = *state;
 	rig_add_device(r, "Pump-1");
 	rig_add_device(r, "panel");
-	assert_int_equal(rig_count(rig_op1(r, OP_DEVICE_LIST, "match", "pump"), "items"), 1);
+	rig_add_device(r, "pump_2");
+	assert_int_equal(rig_count(rig_op1(r, OP_DEVICE_LIST, "match", "pump"), "items"), 2);
+	assert_int_equal(rig_count(rig_op1(r, OP_DEVICE_LIST, "match", "P_"), "items"), 1);
+	assert_int_equal(rig_count(rig_op1(r, OP_DEVICE_LIST, "match", "p%p"), "items"), 0);
+	assert_int_equal(rig_count(rig_op1(r, OP_DEVICE_LIST, "match", "\\"), "items"), 0);
+	assert_int_equal(rig_count(rig_op1(r, OP_DEVICE_LIST, "match", ""), "items"), 3);
 }
 
 static void a_long_list_travels_in_a_memfd(void **state)

@@ -76,6 +76,44 @@ static void filters(void **state)
 	assert_true(str_is(rig_field(rig_item(answer, "items", 0), "reason"), "because"));
 }
 
+/* Names with few and with many rows are looked for in different ways: both find the newest. */
+static void filters_among_many(void **state)
+{
+	struct rig *r = *state;
+	rig_event(r, EVENT_ACL_DENIED, "pump-1", "10.0.0.1");
+	list(r, 0);
+	assert_int_equal(
+		sql_script(events_db(r->store.events),
+			   "WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE "
+			   "n < 3000) INSERT INTO event(time_ms, name, severity, device, actor) "
+			   "SELECT n, 'client.connected', 1, 'pump-' || n, iif(n % 2, 'pump-9', "
+			   "NULL) FROM k"),
+		0);
+	rig_event(r, EVENT_ACL_DENIED, "pump-2", "10.0.0.2");
+	struct buf a = {0};
+	rec_text(&a, "name", "client");
+	rec_int(&a, "last", 2);
+	const struct rig_answer *answer = rig_ok(r, OP_EVENT_LIST, &a);
+	assert_int_equal(rig_count(answer, "items"), 2);
+	assert_true(str_is(rig_field(rig_item(answer, "items", 1), "device"), "pump-3000"));
+	rec_text(&a, "name", "acl");
+	answer = rig_ok(r, OP_EVENT_LIST, &a);
+	assert_int_equal(rig_count(answer, "items"), 2);
+	assert_true(str_is(rig_field(rig_item(answer, "items", 0), "actor"), "pump-1"));
+	assert_true(str_is(rig_field(rig_item(answer, "items", 1), "actor"), "pump-2"));
+	/* As device once, as actor 1500 times, of which one is the same row. */
+	rec_text(&a, "device", "pump-9");
+	rec_int(&a, "last", 1000);
+	assert_int_equal(rig_count(rig_ok(r, OP_EVENT_LIST, &a), "items"), 1000);
+	rec_text(&a, "device", "pump-8");
+	assert_int_equal(rig_count(rig_ok(r, OP_EVENT_LIST, &a), "items"), 1);
+	rec_text(&a, "device", "pump-9");
+	rec_int(&a, "since", 1);
+	answer = rig_ok(r, OP_EVENT_LIST, &a);
+	assert_int_equal(rig_count(answer, "items"), 1000);
+	assert_true(str_is(rig_field(rig_item(answer, "items", 0), "device"), "pump-1"));
+}
+
 static void refuses(void **state)
 {
 	struct rig *r = *state;
@@ -327,6 +365,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_change_is_an_event),
 		TEST(filters),
+		TEST(filters_among_many),
 		TEST(refuses),
 		TEST(following_misses_nothing),
 		TEST(the_newest_come_oldest_first),
