@@ -106,6 +106,9 @@ static void print_answer(const json_t *answer, bool all)
 		printf(" by rule %lld\n", (long long)number);
 	else
 		printf(", no rule allows it\n");
+	if (json_is_string(json_object_get(answer, "barred")))
+		printf("%s cannot connect now: %s\n", text_of(answer, "device"),
+		       text_of(answer, "barred"));
 	print_variables(json_object_get(answer, "variables"));
 	json_array_foreach(reasons, i, reason)
 	{

@@ -30,7 +30,8 @@
  *               group: list of str, address: str or null}; reasons: list of {rule: int, part: str
  * (decides, matches, meets, condition, differs), reached: bool, level: int or null, text, because:
  * str}, every rule about the action in the order of evaluation; level is where a filter differs; a
- *               rule of the argument "with" has the number of its line below 0
+ *               rule of the argument "with" has the number of its line below 0; barred as of a
+ *               device (op_device.h): its rules are one thing, that it may connect another
  * role.list     items: list of roles by name
  * role.show     a role, and rules: list of rules; devices: list of str (the first 1000)
  * role.add, role.set   a role

@@ -9,6 +9,7 @@
 #include "daemon/base/err.h"
 #include "db/acl_view.h"
 #include "db/op_acl.h"
+#include "db/op_device.h"
 
 enum { QOS_MAX = 2 };
 
@@ -190,6 +191,7 @@ static void answer(struct op_call *c, const struct question *q)
 	}
 	acl_explain(set, &q->view.who, q->action, q->topic, q->how, &e);
 	put_answer(q, &e, &c->result);
+	device_put_barred(c->s, q->device_id, &c->result);
 	acl_explanation_fini(&e);
 	acl_set_unref(set);
 	op_done(c);

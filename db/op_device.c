@@ -33,6 +33,59 @@ static void put_memberships(struct sql *db, int64_t id, struct buf *out)
 	put_names(&r, "roles", out);
 }
 
+/* A certificate of its own authority that ended as a whole counts no longer. */
+#define CERT_COUNTS                                                                          \
+	"status = 0 AND not_after > ?2 AND NOT EXISTS(SELECT 1 FROM ca WHERE ca.id = ca_id " \
+	"AND state IN ('retired', 'compromised'))"
+
+static const char *newest_is(int64_t status)
+{
+	switch (status) {
+	case CERT_REVOKED:
+		return "its certificate was revoked";
+	case CERT_HOLD:
+		return "its certificate is on hold";
+	case CERT_GOOD:
+		return "its certificate or the authority that issued it has ended";
+	case -1: /* there is none */
+		return "it has no certificate and no password";
+	default:
+		return "its certificate does not count any more";
+	}
+}
+
+/* NULL: it can connect. */
+static const char *barred(struct store *s, int64_t id)
+{
+	const int64_t grace = s->expiry.grace;
+	const int64_t now = timefloor_now(&s->floor);
+	int64_t enabled = 0;
+	int64_t proven = 0;
+	int64_t status = -1;
+	SQL_GET_INT(s->registry, &enabled, "SELECT enabled FROM device WHERE id = ?", sql_int(id));
+	if (!enabled)
+		return "it is disabled";
+	SQL_GET_INT(s->registry, &proven,
+		    "SELECT EXISTS(SELECT 1 FROM device WHERE id = ?1 AND verifier IS NOT NULL) OR "
+		    "EXISTS(SELECT 1 FROM cert WHERE device_id = ?1 AND " CERT_COUNTS ")",
+		    sql_int(id), sql_int(grace > now ? 0 : now - grace));
+	if (proven)
+		return NULL;
+	SQL_GET_INT(s->registry, &status,
+		    "SELECT status FROM cert WHERE device_id = ? ORDER BY id DESC LIMIT 1",
+		    sql_int(id));
+	return newest_is(status);
+}
+
+void device_put_barred(struct store *s, int64_t id, struct buf *out)
+{
+	const char *why = barred(s, id);
+	if (why)
+		rec_text(out, "barred", why);
+	else
+		rec_null(out, "barred");
+}
+
 static void put_row(struct store *s, const struct sql_query *q, bool live, struct buf *out)
 {
 	const int64_t id = sql_at_int(q, 0);
@@ -51,6 +104,7 @@ static void put_row(struct store *s, const struct sql_query *q, bool live, struc
 		rec_int(out, "certificate_count", certificates);
 		rec_int(out, "connection_count",
 			(int64_t)presence_of_device(&s->presence, (uint64_t)id));
+		device_put_barred(s, id, out);
 		change_put_version(s, "device", sql_at_str(q, 1), out);
 	}
 	op_put_time(out, "created", sql_at_int(q, 7));

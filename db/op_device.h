@@ -9,6 +9,7 @@
  *   password                      bool: it has one
  *   certificate_count             int, good ones
  *   connection_count              int, now
+ *   barred                        str or null: why it cannot connect, if it cannot
  *   version                       int, another one after every change (change.h)
  *   created, changed              time
  *   created_by                    str
@@ -33,6 +34,9 @@ enum {
 void device_make_uuid(char out[UUID_SIZE]);
 /* Appends the fields of a device. live: with the counts, which no revision keeps. */
 void device_put(struct store *s, int64_t id, bool live, struct buf *out);
+/* Appends barred: why it cannot connect, "its certificate was revoked", or null. A certificate of
+ * an authority outside counts too; whether a listener trusts that one is not looked at. */
+void device_put_barred(struct store *s, int64_t id, struct buf *out);
 
 /* Judge the arguments "groups" and "roles" (roles must exist) and "kind". False: refused. */
 bool device_check_lists(struct op_call *c);

@@ -132,3 +132,33 @@ def test_a_wrong_line_is_named(pump, tmp_path):
         with pytest.raises(CliError) as e:
             pump.cli("acl", "check", "--as", "pump-1", "publish", "x", "--with", str(draft))
         assert says in str(e.value)
+
+
+def test_a_device_that_cannot_connect_at_all(make_gateway, tmp_path):
+    gw = make_gateway()
+    gw.cli("acl", "allow", "any", "all", "#")
+
+    def said():
+        text = gw.cli("acl", "check", "--as", "d-1", "publish", "a").stdout
+        barred = gw.json("acl", "check", "--as", "d-1", "publish", "a")["barred"]
+        shown, listed = gw.json("device", "show", "d-1"), gw.json("device", "list")[0]
+        assert barred == shown["barred"] == listed["barred"]
+        assert ("cannot connect now" in text) == (barred is not None)
+        assert barred is None or f"d-1 cannot connect now: {barred}\n" in text
+        return barred
+
+    gw.cli("device", "add", "d-1")
+    assert said() == "it has no certificate and no password"
+    gw.cli("cert", "add", "d-1", "--bundle", tmp_path / "a")
+    assert said() is None
+    number = gw.json("cert", "list", "--device", "d-1")[0]["fingerprint"]
+    gw.cli("cert", "hold", number)
+    assert said() == "its certificate is on hold"
+    gw.cli("cert", "release", number)
+    assert said() is None
+    gw.cli("cert", "revoke", number)
+    assert said() == "its certificate was revoked"
+    gw.cli("device", "set", "d-1", "--password", input="a long password\n")
+    assert said() is None
+    gw.cli("device", "set", "d-1", "--disabled")
+    assert said() == "it is disabled"

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
 #include "db/hash.h"
 #include "tests/unit/store_rig.h"
@@ -385,6 +386,33 @@ static void a_restarted_vault_tells_nothing_twice(void **state)
 	rig_add_with_key(r, "pump-1", "key one");
 }
 
+/* Why the only device cannot connect; "": it can. */
+static struct str barred(struct rig *r)
+{
+	struct buf a = one("name", "pump-1");
+	struct rec_value v;
+	const struct rig_answer *shown = rig_ok(r, OP_DEVICE_SHOW, &a);
+	return rec_find(buf_view(&shown->result), "barred", &v) ? v.text : STR("");
+}
+
+static void why_a_device_cannot_connect(void **state)
+{
+	struct rig *r = *state;
+	struct sql *db = r->store.registry;
+	rig_add_with_key(r, "pump-1", "one");
+	assert_true(str_is(barred(r), ""));
+	SQL_RUN(db, "UPDATE cert SET not_after = ? WHERE device_id IS NOT NULL",
+		sql_int(clock_wall() - 100));
+	r->store.expiry.grace = 0;
+	assert_non_null(str_find(barred(r), "has ended"));
+	r->store.expiry.grace = 1000;
+	assert_true(str_is(barred(r), ""));
+	r->store.expiry.grace = INT64_MAX; /* on-expiry = keep */
+	assert_true(str_is(barred(r), ""));
+	SQL_RUN(db, "UPDATE ca SET state = 'retired' WHERE kind = 'issuing'");
+	assert_non_null(str_find(barred(r), "has ended"));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -408,6 +436,7 @@ int main(void)
 		TEST(ending_ones_of_one_device),
 		TEST(list_pages),
 		TEST(authorities_are_shown),
+		TEST(why_a_device_cannot_connect),
 		TEST(a_restarted_vault_tells_nothing_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

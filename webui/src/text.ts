@@ -108,7 +108,7 @@ export const text = {
     connected: "connected",
     disabled: "disabled",
     away: "not connected",
-    noCredential: "cannot connect yet",
+    barred: (why: string) => `cannot connect: ${why}`,
     empty: "There are no devices yet",
     emptyHint:
       "A device gets a certificate or a password, and rules that say what it may publish and receive.",

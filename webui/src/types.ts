@@ -45,6 +45,7 @@ export interface Device {
   password: boolean;
   certificate_count: number;
   connection_count: number;
+  barred: string | null;
   created: string;
   created_by: string;
   changed: string;

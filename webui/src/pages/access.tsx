@@ -42,6 +42,7 @@ interface Reason {
 interface Verdict {
   verdict: "allowed" | "denied" | "allowed in part";
   rule: number | null;
+  barred: string | null;
   reasons: Reason[];
 }
 
@@ -286,6 +287,7 @@ function Answer({ verdict }: { verdict: Verdict }) {
         <strong>{t.verdict[verdict.verdict]}</strong>{" "}
         {verdict.rule === null ? t.noRule : t.byRule(verdict.rule)}
       </Alert>
+      {verdict.barred && <Alert tone="warn">{text.devices.barred(verdict.barred)}</Alert>}
       <ul class="events">
         {verdict.reasons.map((r) => (
           <li key={r.rule}>

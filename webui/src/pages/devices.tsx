@@ -21,7 +21,7 @@ export const deviceHref = (name: string) => `/devices/${encodeURIComponent(name)
 export function State({ device }: { device: Device }) {
   if (!device.enabled) return <Badge tone="bad">{t.disabled}</Badge>;
   if (device.connection_count > 0) return <Badge tone="good">{t.connected}</Badge>;
-  if (device.certificate_count === 0 && !device.password) return <Badge tone="warn">{t.noCredential}</Badge>;
+  if (device.barred) return <Badge tone="warn">{t.barred(device.barred)}</Badge>;
   return <Badge>{t.away}</Badge>;
 }
 
