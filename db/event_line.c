@@ -73,10 +73,11 @@ void event_line(struct buf *out, const struct body_event *e, struct str device)
 	put_text(out, "device", device);
 	if (!str_eq(device, e->actor))
 		put_text(out, "actor", e->actor);
-	put_text(out, "client-id", e->client_id);
 	put_text(out, "address", e->address);
 	put_text(out, "listener", e->listener);
 	put_text(out, "reason", e->reason);
+	/* A client may choose one so long that the log cuts the line in it. */
+	put_text(out, "client-id", e->client_id);
 	struct cur c = cur_of(e->detail);
 	struct rec_value v;
 	while (rec_next(&c, &v))

@@ -349,6 +349,7 @@ static void lines(void **state)
 	const struct body_event e = {
 		.event = EVENT_ACL_DENIED,
 		.actor = STR("pump-2"),
+		.client_id = STR("one"),
 		.address = STR("10.0.0.7"),
 		.reason = STR("say \"no\""),
 		.detail = buf_view(&detail),
@@ -356,7 +357,7 @@ static void lines(void **state)
 	event_line(&line, &e, STR("pump-2"));
 	assert_string_equal(buf_cstr(&line),
 			    "acl.denied device=pump-2 address=10.0.0.7 reason=\"say \\\"no\\\"\" "
-			    "topic=\"plant/a b\" rule=12 serial=0aff");
+			    "client-id=one topic=\"plant/a b\" rule=12 serial=0aff");
 }
 
 int main(void)
