@@ -301,14 +301,17 @@ static struct session *take_session(struct connecting *k, const struct owner *ow
 	return s;
 }
 
-/* A durable session is not begun without the store. */
+/* A durable session is not begun without the store; nor is a relaxed one, when too much waits for
+ * it already. */
 static bool store_is_needed(const struct connecting *k)
 {
 	const struct conn *c = k->conn;
 	const enum config_durability d = c->endpoint->config->durability;
 	const bool lasts = k->k->version == MQTT_5 ? k->packet->props.session_expiry_interval > 0
 						   : !k->k->clean_start;
-	return lasts && d == CONFIG_DURABILITY_FULL && !c->worker->spool.link;
+	return lasts && !c->worker->spool.link &&
+	       (d == CONFIG_DURABILITY_FULL ||
+		(d == CONFIG_DURABILITY_RELAXED && spool_is_full(c->worker->broker)));
 }
 
 static enum reason claim(struct connecting *k, struct identity *id, struct session **out)
@@ -578,7 +581,7 @@ static void join(struct connecting *k, struct session *s)
 static bool must_wait(const struct connecting *k, const struct session *s)
 {
 	if (s->sid)
-		return s->durability == CONFIG_DURABILITY_FULL;
+		return spool_must_wait(s);
 	return k->ended && k->conn->worker->spool.link;
 }
 

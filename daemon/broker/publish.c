@@ -164,7 +164,7 @@ static void store_received(struct session *s, struct received *r)
 	if (!s->sid)
 		return;
 	/* Rows of a receiver on this worker have said so already; saying it twice is harmless. */
-	const bool waits = s->durability == CONFIG_DURABILITY_FULL;
+	const bool waits = spool_must_wait(s);
 	spool_received(s->worker, s->sid, r->packet_id, !waits || !promise_row(s->worker));
 }
 
@@ -250,7 +250,7 @@ enum reason release_received(struct conn *c, const struct packet *p)
 	const bool known = session_release(s, id);
 	/* The client may use the identifier for another message now: an end of ours must not bring
 	 * this one back. */
-	if (known && s->sid && s->durability == CONFIG_DURABILITY_FULL)
+	if (known && spool_must_wait(s))
 		promise_row(c->worker);
 	struct promise *promise = promise_end(c->worker);
 	promise_owe(c, promise, PACKET_PUBCOMP, id,

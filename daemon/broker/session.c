@@ -559,8 +559,10 @@ void session_unhold(struct session *s)
 		return;
 	list_each_safe (it, &s->out.under_way) {
 		struct delivery *d = list_entry(it, struct delivery, node);
-		if (d->state != DELIVERY_HELD || (d->row && d->row->held > committed))
+		if (d->state != DELIVERY_HELD)
 			continue;
+		if (d->row && d->row->held > committed)
+			break; /* what is behind it keeps its place */
 		s->held--;
 		transmit(s, d);
 	}

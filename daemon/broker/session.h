@@ -83,6 +83,7 @@ struct session {
 	bool same_workers;        /* as before the broker's last end */
 	bool is_new;              /* its first CONNACK was not sent yet */
 	uint32_t held;            /* how many of the deliveries are */
+	uint32_t owed;            /* how many of their rows are */
 	uint8_t durability;       /* enum config_durability */
 };
 

@@ -14,9 +14,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { SQUEEZE_MIN = 1 * MiB };
+
 void spool_init(struct spool *s, struct worker *w)
 {
-	*s = (struct spool){.worker = w, .open.number = SPOOL_RESTORED + 1};
+	*s = (struct spool){.worker = w, .open.number = SPOOL_RESTORED + 1, .piece = SPOOL_PIECE};
 	list_init(&s->open.waits);
 	list_init(&s->sent.waits);
 }
@@ -90,14 +92,75 @@ uint32_t spool_add_message(struct spool *s, struct msg *m, bool kept)
 	return s->mid_entry;
 }
 
+static size_t end_of(const struct spool_batch *b, uint32_t i)
+{
+	return i + 1 < b->n ? b->entry[i + 1].at : b->bytes.n;
+}
+
+void spool_undo(struct spool *s, uint32_t index)
+{
+	struct spool_entry *e = spool_entry(s, index);
+	e->undone = true;
+	s->open.undone += end_of(&s->open, index) - e->at;
+}
+
 void spool_release_message(struct spool *s, uint32_t entry)
 {
 	struct spool_entry *e = spool_entry(s, entry);
 	if (--e->refs)
 		return;
-	e->undone = true;
+	spool_undo(s, entry);
 	if (s->mid_entry == entry)
 		s->mid = 0;
+}
+
+/* Undone records leave the open batch; to[] says where the others are now. */
+static void close_gaps(struct spool_batch *b, uint32_t *to)
+{
+	uint32_t n = 0;
+	size_t at = 0;
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct spool_entry e = b->entry[i];
+		const size_t size = end_of(b, i) - e.at;
+		to[i] = n;
+		if (e.undone)
+			continue;
+		memmove(b->bytes.p + at, b->bytes.p + e.at, size);
+		b->entry[n] = e;
+		b->entry[n++].at = at;
+		at += size;
+	}
+	b->n = n;
+	b->bytes.n = at;
+	b->undone = 0;
+}
+
+/* While the store is slow most of the batch may be what receivers have acknowledged since. */
+static void squeeze(struct spool *s)
+{
+	struct spool_batch *b = &s->open;
+	if (b->undone < SQUEEZE_MIN || b->undone < b->bytes.n / 2)
+		return;
+	uint32_t *to = mem_array(uint32_t, b->n);
+	close_gaps(b, to);
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct spool_row *row = b->entry[i].row;
+		if (!row)
+			continue;
+		row->entry = to[row->entry];
+		row->message = to[row->message];
+		if (row->sent)
+			row->sent = to[row->sent - 1] + 1;
+	}
+	if (s->mid)
+		s->mid_entry = to[s->mid_entry];
+	free(to);
+}
+
+void spool_owe(struct spool *s)
+{
+	s->owes = true;
+	loop_defer(s->worker->loop, &s->task, send_task);
 }
 
 void spool_wait(struct spool *s, struct spool_wait *wait,
@@ -121,21 +184,30 @@ bool spool_is_idle(const struct broker *b)
 	return atomic_load_explicit(&b->spooled, memory_order_relaxed) == 0;
 }
 
+static void tell_behind(struct worker *w)
+{
+	struct broker *b = w->broker;
+	struct body_event e = {.reason = STR("the store does not keep up")};
+	const size_t spooled = atomic_load_explicit(&b->spooled, memory_order_relaxed);
+	if (spooled < SPOOL_UNANSWERED_MAX / 2 &&
+	    atomic_load_explicit(&b->spool_behind, memory_order_relaxed))
+		atomic_store(&b->spool_behind, false);
+	else if (spooled > SPOOL_UNANSWERED_MAX && !atomic_exchange(&b->spool_behind, true))
+		journal_event(&w->journal, EVENT_SPOOL_BEHIND, 0, &e, NULL);
+}
+
 static void tell(struct spool *s)
 {
-	const size_t now = s->open.bytes.n + s->message.n + s->refused.n;
-	if (now != s->told)
-		atomic_fetch_add(&s->worker->broker->spooled, now - s->told);
+	const size_t now = s->open.bytes.n + s->message.n + s->first.n + s->owes;
+	if (now == s->told)
+		return;
+	atomic_fetch_add(&s->worker->broker->spooled, now - s->told);
 	s->told = s->worker->stats.spool_waiting = now;
+	tell_behind(s->worker);
 }
 
 /* ---- sending ----------------------------------------------------------------------------------
  */
-
-static size_t end_of(const struct spool_batch *b, uint32_t i)
-{
-	return i + 1 < b->n ? b->entry[i + 1].at : b->bytes.n;
-}
 
 /* Appends the records that are wanted, neighbours at once. */
 static void copy_entries(const struct spool_batch *b, struct buf *to,
@@ -159,9 +231,28 @@ static bool is_wanted(const struct spool_entry *e)
 	return !e->undone;
 }
 
+/* Has to be stored, and stands for itself. */
 static bool is_kept(const struct spool_entry *e)
 {
-	return !e->undone && e->kept;
+	return !e->undone && e->kept && e->kind != SPOOL_KIND_MESSAGE &&
+	       e->kind != SPOOL_KIND_QUEUE && e->kind != SPOOL_KIND_RETAIN;
+}
+
+/* Makes room wherever it stands: what it takes away is not put behind it. */
+static bool is_removal(enum spool_kind kind)
+{
+	return kind == SPOOL_KIND_QUEUE_GONE || kind == SPOOL_KIND_SESSION_GONE ||
+	       kind == SPOOL_KIND_RETAIN_GONE;
+}
+
+/* Appends those of the records in from that are removals, or are not. */
+static void copy_removals(struct str from, struct buf *to, bool wanted)
+{
+	struct cur c = cur_of(from);
+	struct str record;
+	for (const unsigned char *start = c.p; entries_next(&c, &record); start = c.p)
+		if (is_removal((unsigned char)record.p[0]) == wanted)
+			buf_put(to, start, (size_t)(c.p - start));
 }
 
 static void transmit(struct spool *s);
@@ -225,6 +316,7 @@ static void turn(struct spool *s)
 	open->entry = old.entry;
 	open->cap = old.cap;
 	open->n = 0;
+	open->undone = 0;
 	while (!list_empty(&open->waits)) {
 		struct list *it = open->waits.next;
 		list_remove(it);
@@ -236,7 +328,8 @@ static void turn(struct spool *s)
 static void answered(struct spool *s, enum spool_status status)
 {
 	s->is_sent = false;
-	s->committed = s->sent.number;
+	if (status == SPOOL_STORED && s->first.n == 0)
+		s->committed = s->sent.number;
 	buf_fini(&s->message);
 	/* A large one is not kept for the rare case. */
 	if (s->sent.bytes.cap > MiB)
@@ -252,28 +345,53 @@ static bool has_to_rest(const struct spool *s)
 		return false;
 	if (loop_timer_running(&s->again))
 		return true;
-	return s->refused.n == 0 && list_empty(&s->open.waits);
+	return s->first.n == 0 && list_empty(&s->open.waits);
+}
+
+/* How much of first goes with one message. */
+static size_t first_piece(const struct spool *s)
+{
+	struct cur c = cur_of(buf_view(&s->first));
+	const size_t all = cur_left(&c);
+	struct str record;
+	while (all - cur_left(&c) < SPOOL_UNANSWERED_MAX && entries_next(&c, &record))
+		;
+	return all - cur_left(&c);
+}
+
+static void make_message(struct spool *s)
+{
+	s->is_removals = s->is_alone;
+	s->is_alone = false;
+	s->sent.n = 0;
+	s->message_first = 0;
+	if (s->is_removals) {
+		copy_removals(buf_view(&s->first), &s->message, true);
+		if (s->message.n)
+			return;
+		s->is_removals = false;
+	}
+	s->message_first = first_piece(s);
+	buf_put(&s->message, s->first.p, s->message_first);
+	buf_consume(&s->first, s->message_first);
+	if (s->first.n)
+		return;
+	buf_fini(&s->first);
+	turn(s);
+	copy_entries(&s->sent, &s->message, is_wanted);
 }
 
 static void send_task(struct loop_task *task)
 {
 	struct spool *s = container_of(task, struct spool, task);
-	if (s->is_sent) {
+	if (!s->is_sent && s->owes && !loop_timer_running(&s->again))
+		s->owes = !spool_pay(s->worker);
+	if (s->is_sent || has_to_rest(s)) {
+		squeeze(s);
 		tell(s);
 		return;
 	}
-	if (has_to_rest(s)) {
-		tell(s);
-		return;
-	}
-	buf_str(&s->message, buf_view(&s->refused));
-	if (s->is_alone) {
-		s->sent.n = 0;
-	} else {
-		turn(s);
-		copy_entries(&s->sent, &s->message, is_wanted);
-	}
-	s->is_alone = false;
+	make_message(s);
 	if (s->message.n == 0) {
 		answered(s, SPOOL_STORED);
 		return;
@@ -292,22 +410,53 @@ static void refused(struct spool *s, enum spool_status status)
 {
 	struct worker *w = s->worker;
 	const struct spool_batch *b = &s->sent;
-	copy_entries(b, &s->refused, is_kept);
+	if (!s->is_removals) {
+		struct buf first = s->message;
+		first.n = s->message_first;
+		copy_entries(b, &first, is_kept);
+		buf_str(&first, buf_view(&s->first));
+		buf_fini(&s->first);
+		s->first = first;
+		s->message = (struct buf){0};
+	}
 	for (uint32_t i = 0; i < b->n; i++)
-		if (is_wanted(&b->entry[i]) && !b->entry[i].kept)
+		if (is_wanted(&b->entry[i]))
 			spool_refuse(w, &b->entry[i],
 				     str_make(b->bytes.p + b->entry[i].at,
 					      end_of(b, i) - b->entry[i].at));
-	/* What has to be stored all the same goes alone at first: ends of messages make room. Then
-	 * with what is new, so that its publishers are answered; or when this time is over. */
-	s->is_alone = b->n && s->refused.n;
+	/* What makes room goes alone at first. Then all with what is new, so that its publishers
+	 * are answered; or when this time is over. */
+	s->is_alone = !s->is_removals && s->first.n;
+	s->is_lost = false;
+	s->piece = SPOOL_PIECE_FULL;
 	loop_timer_start(w->loop, &s->again, "spool", SPOOL_AGAIN_MS, again);
 	answered(s, status);
 }
 
 static void stored(struct spool *s)
 {
-	buf_fini(&s->refused);
+	if (s->is_removals) {
+		struct buf rest = {0};
+		copy_removals(buf_view(&s->first), &rest, false);
+		buf_fini(&s->first);
+		s->first = rest;
+	}
+	s->piece = MIN(s->piece * 2, (size_t)SPOOL_PIECE);
+	answered(s, SPOOL_STORED);
+}
+
+/* The store began anew before it took this batch: rows of sessions that it did not know are in no
+ * table. The records go once more, behind the sessions; who waits, waits. */
+static void stored_in_vain(struct spool *s)
+{
+	copy_entries(&s->sent, &s->first, is_wanted);
+	while (!list_empty(&s->sent.waits)) {
+		struct list *it = s->sent.waits.next;
+		list_remove(it);
+		list_append(&s->open.waits, it);
+	}
+	s->sent.n = 0;
+	s->is_lost = false;
 	answered(s, SPOOL_STORED);
 }
 
@@ -319,7 +468,9 @@ static int on_done(struct link *l, struct record *r)
 		return ERR_MALFORMED;
 	if (!s->is_sent || b.seq != s->seq)
 		return 0; /* of the link before: the batch was answered already */
-	if (b.status == SPOOL_STORED)
+	if (b.status == SPOOL_STORED && s->is_lost)
+		stored_in_vain(s);
+	else if (b.status == SPOOL_STORED)
 		stored(s);
 	else
 		refused(s, (enum spool_status)b.status);
@@ -332,6 +483,7 @@ static int on_lost(struct link *l, struct record *r)
 	struct body_spool_lost b;
 	if (body_spool_lost_get(r->body, &b))
 		return ERR_MALFORMED;
+	s->is_lost = s->is_sent;
 	spool_store_all(s->worker);
 	return 0;
 }

@@ -8,8 +8,13 @@
  *
  * Whoever must not go on before something is on disk leaves a spool_wait with the open batch. A
  * batch that the store refuses is taken apart: what nobody waits for (a session, an end, an
- * acknowledgement) goes with the next one; messages that a publisher waits for are given up, and
- * the publisher is told. A store that comes back gets the batch without an answer again.
+ * acknowledgement) goes before the next one; messages that a publisher waits for are given up, and
+ * the publisher is told. Messages that nobody waits for are owed: they are in memory only until
+ * there is room (spool_session.h), and stand before nothing. A store that comes back gets the batch
+ * without an answer again.
+ *
+ * Everything here is bounded: beyond SPOOL_UNANSWERED_MAX whoever adds to it waits, or what it adds
+ * is owed; what was undone gives its bytes back.
  *
  * Owns the batches and the link. One thread: the worker's. What the records mean is the affair of
  * spool_session.h, what a publisher waits for that of spool_promise.h.
@@ -31,13 +36,14 @@ struct spool_wait {
 
 /* What is known of a record in a batch beside its bytes. */
 struct spool_entry {
-	size_t at;        /* its end is the next one's beginning */
-	uint32_t refs;    /* MESSAGE: records of this batch that refer to it */
-	uint8_t kind;     /* enum spool_kind */
-	bool undone;      /* not to be written */
-	bool kept;        /* a refusal does not end it */
-	uint64_t session; /* QUEUE: its handle */
-	uint64_t place;   /* QUEUE */
+	size_t at;             /* its end is the next one's beginning */
+	uint32_t refs;         /* MESSAGE: records of this batch that refer to it */
+	uint8_t kind;          /* enum spool_kind */
+	bool undone;           /* not to be written */
+	bool kept;             /* a refusal does not end it */
+	uint64_t session;      /* QUEUE: its handle */
+	uint64_t place;        /* QUEUE */
+	struct spool_row *row; /* QUEUE, as long as the batch is open; NULL: forgotten */
 };
 
 struct spool_batch {
@@ -47,6 +53,7 @@ struct spool_batch {
 	struct spool_entry *entry;
 	uint32_t n;
 	uint32_t cap;
+	size_t undone; /* bytes */
 	struct list waits;
 };
 
@@ -57,13 +64,21 @@ struct spool {
 	struct loop_timer again;
 	struct spool_batch open;
 	struct spool_batch sent; /* without an answer, when is_sent */
-	struct buf message;      /* as it was sent */
-	struct buf refused; /* records of batches that were refused; they go with the next one */
+	struct buf message;      /* as it was sent; its beginning was in first */
+	size_t message_first;
+	struct buf first; /* records that go before the open batch's: of refused ones, and
+			     sessions that the store has lost */
 	bool is_sent;
-	bool is_alone;      /* the next message is refused alone */
-	bool is_unsent;     /* there was no descriptor for it */
-	uint64_t seq;       /* of the last message */
-	uint64_t committed; /* number of the last batch that is done */
+	bool is_alone;          /* the next message has only what makes room */
+	bool is_removals;       /* so has the one that is sent */
+	bool is_lost;           /* what is sent went to a store that knows no session of it */
+	bool is_unsent;         /* there was no descriptor for it */
+	bool owes;              /* sessions owe rows, or retained messages are owed */
+	size_t piece;           /* how much of it goes with the next batch */
+	uint64_t owed_retained; /* versions from this one may not be stored; 0: none */
+	struct buf retained;    /* struct spool_retained that are to be stored, each a reference */
+	uint64_t seq;           /* of the last message */
+	uint64_t committed;     /* number of the last batch that is on disk, and all before it */
 	uint64_t next_id;
 	size_t told;  /* bytes as counted in broker.spooled */
 	uint64_t mid; /* the message put last into the open batch, and its entry; 0 = none */
@@ -72,7 +87,17 @@ struct spool {
 	bool is_asked;
 };
 
-enum { SPOOL_AGAIN_MS = 1000 };
+struct spool_retained {
+	struct msg *msg;
+	uint64_t version;
+};
+
+enum {
+	SPOOL_AGAIN_MS = 1000,
+	SPOOL_PIECE = 4 * MiB, /* of what is owed, in one batch */
+	SPOOL_PIECE_FULL =
+		64 * KiB, /* that a publisher's messages may fail with, at the first try */
+};
 
 void spool_init(struct spool *s, struct worker *w);
 /* A link to the store, the first one or its replacement; takes fd. What has no answer is sent
@@ -97,6 +122,10 @@ static inline struct spool_entry *spool_entry(struct spool *s, uint32_t index)
 {
 	return &s->open.entry[index];
 }
+/* That record is not to be written. */
+void spool_undo(struct spool *s, uint32_t index);
+/* A session, a row or a retained message is owed: spool_pay() is called when there may be room. */
+void spool_owe(struct spool *s);
 /* The message stands in the open batch, for one more record that refers to it; its entry. kept: see
  * there. */
 uint32_t spool_add_message(struct spool *s, struct msg *m, bool kept);
@@ -107,7 +136,7 @@ void spool_release_message(struct spool *s, uint32_t entry);
 void spool_wait(struct spool *s, struct spool_wait *wait,
 		void (*done)(struct spool_wait *wait, enum spool_status status));
 
-/* The store holds back so much that who can wait has to. Any thread. */
+/* The store has so much to do that whoever can wait has to. Any thread. */
 bool spool_is_full(const struct broker *b);
 /* Nothing is without an answer, in any worker. Any thread. */
 bool spool_is_idle(const struct broker *b);

@@ -15,10 +15,10 @@ static struct spool *spool_of(const struct session *s)
 	return &s->worker->spool;
 }
 
-static bool is_full(const struct session *s)
+bool spool_must_wait(const struct session *s)
 {
-	/* Whoever need not wait has to all the same when the store holds back too much. */
-	return s->durability == CONFIG_DURABILITY_FULL || spool_is_full(s->worker->broker);
+	return s->sid &&
+	       (s->durability == CONFIG_DURABILITY_FULL || spool_is_full(s->worker->broker));
 }
 
 /* ---- sessions ---------------------------------------------------------------------------------
@@ -45,36 +45,54 @@ static void put_more(const struct session *s, struct out *o)
 	put_names(&s->names, o);
 }
 
-void spool_session(struct session *s)
-{
+/* What SESSION says. */
+struct session_row {
+	struct body_spool_session body;
+	struct buf will;
 	unsigned char more[MORE_ROOM];
-	struct out o = out_make(more, sizeof(more));
-	AUTO_BUF will = {0};
-	if (!s->sid)
-		return;
+};
+
+static void session_row(struct session *s, struct session_row *row)
+{
+	struct out o = out_make(row->more, sizeof(row->more));
 	put_more(s, &o);
-	will_save(s, &will);
-	const struct body_spool_session body = {
+	row->will = (struct buf){0};
+	will_save(s, &row->will);
+	row->body = (struct body_spool_session){
 		.sid = s->sid,
 		.device_id = s->identity->device_id,
 		.expiry = s->expiry_s,
 		.disconnected_ms = s->disconnected_ms,
 		.will_due_ms = will_due_at(s),
 		.client_id = session_client_id(s),
-		.will = buf_view(&will),
-		.more = str_make(more, o.need),
+		.will = buf_view(&row->will),
+		.more = str_make(row->more, o.need),
 	};
-	SPOOL_ADD(spool_of(s), SESSION, session, &body);
 }
 
-void spool_subscription(struct session *s, const struct subscription *sub)
+void spool_session(struct session *s)
 {
-	const struct body_spool_sub body = {
+	struct session_row row;
+	if (!s->sid)
+		return;
+	session_row(s, &row);
+	SPOOL_ADD(spool_of(s), SESSION, session, &row.body);
+	buf_fini(&row.will);
+}
+
+static struct body_spool_sub sub_row(const struct session *s, const struct subscription *sub)
+{
+	return (struct body_spool_sub){
 		.sid = s->sid,
 		.options = sub->options,
 		.identifier = sub->identifier,
 		.filter = subscription_filter(sub),
 	};
+}
+
+void spool_subscription(struct session *s, const struct subscription *sub)
+{
+	const struct body_spool_sub body = sub_row(s, sub);
 	if (s->sid)
 		SPOOL_ADD(spool_of(s), SUB, sub, &body);
 }
@@ -100,10 +118,14 @@ static void store_received(struct session *s)
 }
 
 /* What waits is in memory only from now on. */
-static void forget_rows(struct list *deliveries)
+static void forget_rows(struct spool *spool, struct list *deliveries)
 {
-	list_each (it, deliveries)
-		list_entry(it, struct delivery, node)->row = NULL;
+	list_each (it, deliveries) {
+		struct delivery *d = list_entry(it, struct delivery, node);
+		if (d->row && d->row->batch == spool->open.number)
+			spool_entry(spool, d->row->entry)->row = NULL;
+		d->row = NULL;
+	}
 }
 
 void spool_session_end(struct session *s)
@@ -115,8 +137,9 @@ void spool_session_end(struct session *s)
 	s->sid = 0;
 	s->fresh = NULL;
 	s->held = 0;
-	forget_rows(&s->out.waiting);
-	forget_rows(&s->out.under_way);
+	s->owed = 0;
+	forget_rows(spool_of(s), &s->out.waiting);
+	forget_rows(spool_of(s), &s->out.under_way);
 }
 
 void spool_session_begin(struct session *s, enum config_durability durability)
@@ -208,15 +231,37 @@ static void put_queue(struct session *s, struct delivery *d, struct promise_part
 	e->kept = !part;
 	e->session = s->handle;
 	e->place = row->place;
+	e->row = row;
 	if (d->packet_id)
 		put_sent(s, d);
 }
 
+static void owe(struct session *s, struct delivery *d)
+{
+	struct spool_row *row = d->row;
+	row->batch = 0;
+	row->sent = 0;
+	row->has_id = false;
+	row->owed = true;
+	if (d->state == DELIVERY_HELD)
+		row->held = UINT64_MAX;
+	s->owed++;
+	s->worker->stats.spool_owed++;
+	spool_owe(spool_of(s));
+}
+
 void spool_row(struct session *s, struct delivery *d)
 {
+	struct worker *w = s->worker;
 	s->fresh = NULL;
 	d->row->place = ++s->place_last;
-	put_queue(s, d, is_full(s) ? promise_row(s->worker) : NULL);
+	if (s->durability == CONFIG_DURABILITY_FULL) {
+		put_queue(s, d, promise_row(w));
+	} else if (!spool_is_full(w->broker)) {
+		put_queue(s, d, NULL);
+	} else {
+		owe(s, d);
+	}
 }
 
 static void unhold(struct spool_wait *wait, enum spool_status status);
@@ -239,28 +284,16 @@ static void hold(struct session *s)
 	spool_wait(spool, &h->wait, unhold);
 }
 
-/* What the refused batch was to say is said by the next one. */
-static void hold_on(struct session *s)
-{
-	const struct spool *spool = spool_of(s);
-	list_each (it, &s->out.under_way) {
-		struct delivery *d = list_entry(it, struct delivery, node);
-		if (d->state == DELIVERY_HELD && d->row && d->row->held <= spool->committed)
-			d->row->held = spool->open.number;
-	}
-	if (s->held)
-		hold(s);
-}
-
 static void unhold(struct spool_wait *wait, enum spool_status status)
 {
 	struct hold *h = container_of(wait, struct hold, wait);
 	struct session *s = session_find(h->worker, h->session);
 	free(h);
+	/* What a refused batch was to say is said by the next one. */
+	if (s && s->held && s->worker->spool.committed < s->hold_batch)
+		hold(s);
 	if (s && status == SPOOL_STORED)
 		session_unhold(s);
-	else if (s)
-		hold_on(s);
 }
 
 static bool held_back(struct session *s, struct delivery *d)
@@ -271,7 +304,7 @@ static bool held_back(struct session *s, struct delivery *d)
 	    (row->held <= spool->committed && s->held == 0))
 		return false;
 	if (s->held) /* behind the ones that are held */
-		row->held = spool->open.number;
+		row->held = MAX(row->held, spool->open.number);
 	d->state = DELIVERY_HELD;
 	s->held++;
 	hold(s);
@@ -280,25 +313,31 @@ static bool held_back(struct session *s, struct delivery *d)
 
 bool spool_row_leaves(struct session *s, struct delivery *d)
 {
-	if (!d->row->batch)
+	struct spool_row *row = d->row;
+	if (!row->batch && !row->owed)
 		spool_row(s, d);
-	else if (!d->row->has_id)
+	else if (row->batch && !row->has_id)
 		put_sent(s, d);
+	if (row->owed && d->qos == 2)
+		row->held = UINT64_MAX;
 	return held_back(s, d);
 }
 
 bool spool_row_received(struct session *s, struct delivery *d)
 {
-	put_sent(s, d);
+	if (d->row->owed)
+		d->row->held = UINT64_MAX;
+	else
+		put_sent(s, d);
 	return held_back(s, d);
 }
 
 static void undo_row(struct spool *spool, struct spool_row *row)
 {
-	spool_entry(spool, row->entry)->undone = true;
+	spool_undo(spool, row->entry);
 	spool_release_message(spool, row->message);
 	if (row->sent)
-		spool_entry(spool, row->sent - 1)->undone = true;
+		spool_undo(spool, row->sent - 1);
 	if (row->part)
 		promise_undone(TAKE(row->part));
 }
@@ -312,6 +351,8 @@ void spool_row_gone(struct inflight *f, struct delivery *d)
 		s->fresh = NULL;
 	if (d->state == DELIVERY_HELD)
 		s->held--;
+	if (row->owed)
+		s->owed--;
 	if (row->batch == spool->open.number) {
 		undo_row(spool, row);
 	} else if (row->batch) {
@@ -344,6 +385,14 @@ static void retain_gone(struct worker *w, struct str topic, uint64_t version)
 	SPOOL_ADD(&w->spool, RETAIN_GONE, retain_gone, &body);
 }
 
+static void owe_retained(struct spool *spool, uint64_t version)
+{
+	if (!spool->owed_retained || version < spool->owed_retained)
+		spool->owed_retained = version;
+	spool->worker->stats.spool_owed++;
+	spool_owe(spool);
+}
+
 static void retain_put(struct worker *w, struct msg *m, uint64_t version, bool kept)
 {
 	spool_add_message(&w->spool, m, kept);
@@ -357,12 +406,16 @@ void spool_retain(struct worker *w, struct msg *m, const struct retain_change *c
 	const bool store = durability != CONFIG_DURABILITY_NONE && change->is_kept;
 	if (!change->version || (!store && !change->was_stored))
 		return;
-	const bool waits = durability == CONFIG_DURABILITY_FULL || spool_is_full(w->broker);
-	const struct promise_part *part = waits ? promise_row(w) : NULL;
-	if (store)
-		retain_put(w, m, change->version, !part);
-	else
+	const bool waits = durability == CONFIG_DURABILITY_FULL;
+	const bool behind = !waits && spool_is_full(w->broker);
+	const struct promise_part *part = waits || (behind && !store) ? promise_row(w) : NULL;
+	if (!store) {
 		retain_gone(w, m->shared.topic, change->version);
+	} else if (behind) {
+		owe_retained(&w->spool, change->version);
+	} else {
+		retain_put(w, m, change->version, !part);
+	}
 }
 
 void spool_retain_expired(struct worker *w, struct str expired)
@@ -396,6 +449,10 @@ static void refuse_row(struct worker *w, const struct spool_entry *e)
 		d = find_place(&s->out.waiting, e->place);
 	if (!d)
 		return;
+	if (e->kept) {
+		owe(s, d);
+		return;
+	}
 	if (d->state != DELIVERY_HELD && d->packet_id) {
 		d->row = NULL; /* it has left: at least once */
 		return;
@@ -414,44 +471,127 @@ void spool_refuse(struct worker *w, const struct spool_entry *e, struct str reco
 		refuse_row(w, e);
 	} else if (e->kind == SPOOL_KIND_RETAIN) {
 		CHECK(spool_next(&c, &r));
+		if (e->kept) {
+			owe_retained(&w->spool, r.retain.version);
+			return;
+		}
 		retain_forget(w->broker->retain, r.retain.topic, r.retain.version);
 		retain_gone(w, r.retain.topic, r.retain.version);
 	}
 }
 
-/* ---- everything anew --------------------------------------------------------------------------
+/* ---- what is owed -----------------------------------------------------------------------------
  */
 
-static void store_rows(struct session *s, struct list *deliveries)
+static bool has_room(const struct spool *spool)
+{
+	return spool->open.bytes.n < spool->piece;
+}
+
+static void pay_rows(struct session *s, struct list *deliveries)
 {
 	list_each (it, deliveries) {
 		struct delivery *d = list_entry(it, struct delivery, node);
-		if (d->row && d->row->batch && d->row->batch != spool_of(s)->open.number)
-			put_queue(s, d, NULL);
+		if (!s->owed || !has_room(spool_of(s)))
+			return;
+		if (!d->row || !d->row->owed)
+			continue;
+		d->row->owed = false;
+		s->owed--;
+		put_queue(s, d, NULL);
+		d->row->held = MIN(d->row->held, spool_of(s)->open.number);
+		if (d->state == DELIVERY_HELD)
+			hold(s);
 	}
 }
 
-static void store_session(struct session *s)
+static void collect(void *ctx, struct msg *m, uint64_t version)
 {
-	if (!s->sid)
+	struct spool *spool = ctx;
+	const struct spool_retained r = {m, version};
+	if (version < spool->owed_retained)
 		return;
-	spool_session(s);
-	store_subscriptions(s);
-	store_received(s);
-	store_rows(s, &s->out.under_way);
-	store_rows(s, &s->out.waiting);
+	msg_ref(m);
+	buf_put(&spool->retained, &r, sizeof(r));
 }
 
-static void store_retained(void *ctx, struct msg *m, uint64_t version)
+static void pay_retained(struct worker *w)
 {
-	retain_put(ctx, m, version, true);
+	struct spool *spool = &w->spool;
+	if (spool->owed_retained && spool->retained.n == 0) {
+		retain_each_stored(w->broker->retain, collect, spool);
+		spool->owed_retained = 0;
+	}
+	while (spool->retained.n && has_room(spool)) {
+		struct spool_retained r;
+		spool->retained.n -= sizeof(r);
+		memcpy(&r, spool->retained.p + spool->retained.n, sizeof(r));
+		retain_put(w, r.msg, r.version, true);
+		msg_unref(r.msg);
+	}
+}
+
+bool spool_pay(struct worker *w)
+{
+	struct spool *spool = &w->spool;
+	uint32_t at = 0;
+	for (struct session *s; has_room(spool) && (s = slab_next(&w->sessions, &at));) {
+		if (s->owed) {
+			pay_rows(s, &s->out.under_way);
+			pay_rows(s, &s->out.waiting);
+		}
+	}
+	pay_retained(w);
+	return has_room(spool);
+}
+
+/* ---- everything anew --------------------------------------------------------------------------
+ */
+
+/* Before the records of the open batch, which refer to it. */
+static void store_first(struct session *s)
+{
+	struct buf *first = &spool_of(s)->first;
+	struct session_row row;
+	size_t at = 0;
+	session_row(s, &row);
+	SPOOL_PUT(first, SESSION, session, &row.body);
+	buf_fini(&row.will);
+	for (void *sub; map_next(&s->subscriptions, &at, NULL, &sub);) {
+		const struct body_spool_sub body = sub_row(s, sub);
+		SPOOL_PUT(first, SUB, sub, &body);
+	}
+	for (size_t i = 0; i < s->received_n; i++) {
+		const struct body_spool_received body = {s->sid, s->received[i].packet_id,
+							 UINT64_C(1) << s->worker->index};
+		SPOOL_PUT(first, RECEIVED, received, &body);
+	}
+}
+
+/* Those of the open batch and of the one without an answer are stored with it. */
+static void owe_rows(struct session *s, struct list *deliveries)
+{
+	const struct spool *spool = spool_of(s);
+	list_each (it, deliveries) {
+		struct delivery *d = list_entry(it, struct delivery, node);
+		const uint64_t batch = d->row ? d->row->batch : 0;
+		if (batch && batch != spool->open.number &&
+		    !(spool->is_sent && batch == spool->sent.number))
+			owe(s, d);
+	}
 }
 
 void spool_store_all(struct worker *w)
 {
 	uint32_t at = 0;
-	for (struct session *s; (s = slab_next(&w->sessions, &at));)
-		store_session(s);
+	for (struct session *s; (s = slab_next(&w->sessions, &at));) {
+		if (!s->sid)
+			continue;
+		store_first(s);
+		owe_rows(s, &s->out.under_way);
+		owe_rows(s, &s->out.waiting);
+	}
 	if (w->index == 0)
-		retain_each_stored(w->broker->retain, store_retained, w);
+		owe_retained(&w->spool, 1);
+	spool_owe(&w->spool);
 }

@@ -6,7 +6,11 @@
  * durability is not none; it then has a number (sid). Nothing here waits but for this: with full
  * durability a PUBLISH of QoS 2 leaves when its identifier is on disk, and PUBREL when it is that
  * PUBREC came, so that a broker that was killed never sends as new what it had sent. Messages
- * behind such a one wait with it, to keep their order. The session's worker. Section 4.1.
+ * behind such a one wait with it, to keep their order.
+ *
+ * Messages that nobody waits for (of relaxed listeners, wills) may be owed: when the disk is full,
+ * or the store is so far behind that others have to wait. They are in memory only then, where
+ * max-queued-messages and max-queued-bytes bound them. The session's worker. Section 4.1.
  */
 #pragma once
 
@@ -27,6 +31,7 @@ struct spool_row {
 	uint32_t message;
 	uint32_t sent;             /* of SENT, and one more; 0: none */
 	bool has_id;               /* SENT was put */
+	bool owed;                 /* in memory only, until there is room for it */
 	struct promise_part *part; /* who waits for it, while the batch is open; or NULL */
 };
 
@@ -34,6 +39,9 @@ struct spool_row {
 enum { SPOOL_RESTORED = 1 };
 
 /* Whether and how it is stored from now on; its session expiry interval is known. */
+/* Whoever is answered for it waits for the open batch: full durability, or the store is so far
+ * behind that relaxed has to wait, too. */
+bool spool_must_wait(const struct session *s);
 void spool_session_begin(struct session *s, enum config_durability durability);
 void spool_session(struct session *s); /* as it is now */
 void spool_session_end(struct session *s);
@@ -60,9 +68,11 @@ void spool_retain(struct worker *w, struct msg *m, const struct retain_change *c
 /* The answer of retain_take_expired. */
 void spool_retain_expired(struct worker *w, struct str expired);
 
-/* spool.c: this record of a refused batch is given up. */
+/* spool.c: this record of a refused batch is given up; or owed, when nobody waits for it. */
 void spool_refuse(struct worker *w, const struct spool_entry *e, struct str record);
-/* Everything anew: the store has lost what it had. */
+/* spool.c: puts a piece of what is owed into the open batch; true: nothing is owed any more. */
+bool spool_pay(struct worker *w);
+/* Everything anew: the store has lost what it had. Sessions at once, messages are owed. */
 void spool_store_all(struct worker *w);
 
 /* What SESSION has beside its own fields, and its will: see spool_restore.c. */

@@ -164,11 +164,6 @@ struct answer {
 	char *why;
 };
 
-static bool must_wait(const struct session *s)
-{
-	return s->sid && s->durability == CONFIG_DURABILITY_FULL;
-}
-
 /* Subscriptions that could not be stored are none; those that there were before stay. */
 static void take_back(struct conn *c, struct answer *a, enum spool_status status)
 {
@@ -261,7 +256,7 @@ enum reason subscribe_received(struct conn *c, const struct packet *p)
 		.suback = {s->packet_id, str_make(codes, s->n)},
 	};
 	packet_explain(&answer, why);
-	if (must_wait(c->session)) {
+	if (spool_must_wait(c->session)) {
 		answer_later(c, &answer, s->subscriptions, str_make(before, s->n));
 		return REASON_SUCCESS;
 	}
@@ -287,7 +282,7 @@ enum reason unsubscribe_received(struct conn *c, const struct packet *p)
 		.props = props_none,
 		.suback = {u->packet_id, str_make(codes, u->n)},
 	};
-	if (must_wait(c->session)) {
+	if (spool_must_wait(c->session)) {
 		answer_later(c, &answer, NULL, STR(""));
 		return REASON_SUCCESS;
 	}

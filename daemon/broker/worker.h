@@ -48,6 +48,7 @@ struct broker {
 	_Atomic unsigned congested; /* workers with too much on the way to them */
 	uint64_t spool_epoch;       /* of this start, for the store */
 	atomic_size_t spooled;      /* bytes for the store that have no answer */
+	atomic_bool spool_behind;   /* told that these are too many */
 };
 
 struct promise;

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 10000, SETTINGS_MAX = 16 };
+enum { WAIT_MS = 10000, RIG_SPOOL_S = 30, SETTINGS_MAX = 16 };
 
 static void fail(const char *what)
 {
@@ -241,26 +241,114 @@ static void *play_store(void *arg)
 /* ---- the spool --------------------------------------------------------------------------------
  */
 
-/* One that remembers nothing: it has everything at once and answers so. */
+static uint32_t kinds_of(struct str records)
+{
+	struct cur c = cur_of(records);
+	struct spool_record r;
+	uint32_t kinds = 0;
+	while (spool_next(&c, &r))
+		kinds |= UINT32_C(1) << r.kind;
+	if (!cur_ok(&c))
+		fail("a malformed batch");
+	return kinds;
+}
+
+static bool knows(const struct rig_spool *s, uint64_t sid)
+{
+	for (size_t at = 0; at < s->sids.n; at += sizeof(sid))
+		if (memcmp(s->sids.p + at, &sid, sizeof(sid)) == 0)
+			return true;
+	return false;
+}
+
+static void store(struct rig_spool *s, struct str records)
+{
+	struct cur c = cur_of(records);
+	struct spool_record r;
+	while (spool_next(&c, &r)) {
+		if (r.kind == SPOOL_KIND_SESSION && !knows(s, r.session.sid))
+			buf_put(&s->sids, &r.session.sid, sizeof(r.session.sid));
+		s->stored[r.kind] += r.kind != SPOOL_KIND_QUEUE || knows(s, r.queue.sid);
+	}
+}
+
+/* It remembers nothing but how many records came. */
+static enum spool_status take_batch(struct rig_spool *s, struct str records)
+{
+	struct rig *r = s->rig;
+	const uint32_t kinds = kinds_of(records);
+	pthread_mutex_lock(&r->lock);
+	while (s->holds)
+		pthread_cond_wait(&r->changed, &r->lock);
+	const bool refused = kinds & s->refuses;
+	s->largest = MAX(s->largest, records.n);
+	s->refused += refused;
+	if (!refused)
+		store(s, records);
+	pthread_cond_broadcast(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+	return refused ? SPOOL_FULL : SPOOL_STORED;
+}
+
+static void answer_batch(struct rig_spool *s, const struct record *m, const struct body_spool *b)
+{
+	AUTO_BUF large = {0};
+	if (m->fd >= 0 && memfd_read(m->fd, SPOOL_BATCH_MAX, &large))
+		fail("a batch cannot be read");
+	const enum spool_status status = take_batch(s, m->fd >= 0 ? buf_view(&large) : b->records);
+	const struct body_spool_done done = {.seq = b->seq, .status = (uint8_t)status};
+	SEND(s->sock, SPOOL_DONE, spool_done, 0, -1, &done);
+}
+
 static void *play_spool(void *arg)
 {
-	const int sock = *(const int *)arg;
+	struct rig_spool *s = arg;
 	unsigned char *buf = mem_alloc(FRAME_MAX);
 	struct record m;
-	while (frame_receive(sock, buf, &m) == 0) {
+	while (frame_receive(s->sock, buf, &m) == 0) {
 		struct body_spool b;
 		if (m.type == MSG_SPOOL_GET) {
-			AUTO_FD fd = memfd_make("spool", STR(""));
+			AUTO_FD fd = memfd_make("spool", buf_view(&s->rig->spooled));
 			const struct body_spool_state state = {.status = SPOOL_STORED};
-			SEND(sock, SPOOL_STATE, spool_state, m.id, fd, &state);
+			SEND(s->sock, SPOOL_STATE, spool_state, m.id, fd, &state);
 		} else if (m.type == MSG_SPOOL && body_spool_get(m.body, &b) == 0) {
-			const struct body_spool_done done = {.seq = b.seq, .status = SPOOL_STORED};
-			SEND(sock, SPOOL_DONE, spool_done, 0, -1, &done);
+			answer_batch(s, &m, &b);
 		}
 		frame_done(&m);
 	}
 	free(buf);
 	return NULL;
+}
+
+void rig_spool_set(struct rig *r, unsigned worker, bool holds, uint32_t refuses)
+{
+	pthread_mutex_lock(&r->lock);
+	r->spool[worker].holds = holds;
+	r->spool[worker].refuses = refuses;
+	pthread_cond_broadcast(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+}
+
+void rig_spool_wait(struct rig *r, unsigned worker, enum spool_kind kind, unsigned n)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += RIG_SPOOL_S;
+	pthread_mutex_lock(&r->lock);
+	while (r->spool[worker].stored[kind] < n)
+		if (pthread_cond_timedwait(&r->changed, &r->lock, &until))
+			fail("the spool did not get what it was to get");
+	pthread_mutex_unlock(&r->lock);
+}
+
+void rig_spool_lost(struct rig *r)
+{
+	for (unsigned i = 0; i < r->workers; i++) {
+		pthread_mutex_lock(&r->lock);
+		r->spool[i].sids.n = 0;
+		pthread_mutex_unlock(&r->lock);
+		SEND(r->spool[i].sock, SPOOL_LOST, spool_lost, 0, -1, &(struct body_spool_lost){});
+	}
 }
 
 static void hello(int sock, enum process self)
@@ -272,15 +360,16 @@ static void hello(int sock, enum process self)
 static void start_spool(struct rig *r)
 {
 	for (unsigned i = 0; i < r->workers; i++) {
+		struct rig_spool *s = &r->spool[i];
 		int pair[2];
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 			fail("socketpair");
-		r->spool[i] = pair[0];
-		hello(r->spool[i], PROCESS_STORE);
+		*s = (struct rig_spool){.rig = r, .sock = pair[0]};
+		hello(s->sock, PROCESS_STORE);
 		const struct body_link l = {PROCESS_STORE, (uint16_t)(1 + i)};
 		SEND(r->parent, LINK, link, 0, pair[1], &l);
 		close(pair[1]);
-		if (pthread_create(&r->spool_thread[i], NULL, play_spool, &r->spool[i]))
+		if (pthread_create(&s->thread, NULL, play_spool, s))
 			fail("pthread_create");
 	}
 }
@@ -288,9 +377,10 @@ static void start_spool(struct rig *r)
 static void stop_spool(struct rig *r)
 {
 	for (unsigned i = 0; i < r->workers; i++) {
-		shutdown(r->spool[i], SHUT_RDWR);
-		pthread_join(r->spool_thread[i], NULL);
-		close(r->spool[i]);
+		shutdown(r->spool[i].sock, SHUT_RDWR);
+		pthread_join(r->spool[i].thread, NULL);
+		close(r->spool[i].sock);
+		buf_fini(&r->spool[i].sids);
 	}
 }
 
@@ -463,6 +553,7 @@ void rig_stop(struct rig *r)
 		join_store(r);
 	close(r->parent);
 	buf_fini(&r->snapshot);
+	buf_fini(&r->spooled);
 }
 
 static void deadline(struct timespec *t)

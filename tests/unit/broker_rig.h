@@ -6,13 +6,13 @@
 #pragma once
 
 #include "daemon/base/events.h"
-#include "daemon/ipc/frame.h"
+#include "daemon/ipc/spool.h"
 #include "daemon/mqtt/packet.h"
 
 #include <pthread.h>
 #include <sys/types.h>
 
-enum { RIG_EVENTS = 4096, RIG_CLIENTS = 64 };
+enum { RIG_EVENTS = 4096, RIG_CLIENTS = 64, RIG_WORKERS_MAX = 2 };
 
 struct rig_event {
 	enum event event;
@@ -24,6 +24,19 @@ struct rig_event {
 	size_t detail_n;
 };
 
+/* A worker's link to the spool, as this program plays it. */
+struct rig_spool {
+	struct rig *rig;
+	int sock;
+	pthread_t thread;
+	bool holds;                        /* answers nothing now */
+	uint32_t refuses;                  /* batches that have one of these kinds, as bits */
+	size_t largest;                    /* bytes of a batch */
+	struct buf sids;                   /* sessions that it knows, 64 bits each */
+	unsigned refused;                  /* batches */
+	unsigned stored[SPOOL_KIND_COUNT]; /* records; QUEUE: of sessions that it knows */
+};
+
 struct rig {
 	pid_t pid;
 	int parent;
@@ -31,8 +44,8 @@ struct rig {
 	uint16_t port;
 	pthread_t thread; /* plays the store */
 	unsigned workers;
-	int spool[2]; /* its links to the workers */
-	pthread_t spool_thread[2];
+	struct rig_spool spool[RIG_WORKERS_MAX];
+	struct buf spooled; /* records that it has at the broker's start */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct buf snapshot; /* entries */
@@ -65,6 +78,12 @@ uint32_t rig_kick(struct rig *r, const char *client_id);
 void rig_notice(struct rig *r, uint64_t device_id, const char *topic, const char *payload);
 /* Waits until an event of that kind whose reason contains the text has come; takes it. */
 struct rig_event rig_event(struct rig *r, enum event event, const char *reason);
+
+/* What the spool does with batches of that worker from now on, see struct rig_spool. */
+void rig_spool_set(struct rig *r, unsigned worker, bool holds, uint32_t refuses);
+/* Waits until the spool has stored so many records of that kind from that worker. */
+void rig_spool_wait(struct rig *r, unsigned worker, enum spool_kind kind, unsigned n);
+void rig_spool_lost(struct rig *r); /* it has lost everything, and says so */
 
 size_t rig_count(struct rig *r, enum event event); /* events of that kind, not yet taken */
 /* Waits until the client list that the store was told has n clients. */
