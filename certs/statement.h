@@ -14,7 +14,7 @@
 #include "daemon/base/cursor.h"
 
 enum {
-	STATEMENT_LIFE = 7 * DAY, /* the longest that one is good for */
+	STATEMENT_LIFE = 31 * DAY, /* the longest that one is good for */
 	OCSP_NONCE_MAX = 136, /* bytes of the extension's value: a nonce of 128 in its wrapping */
 	OCSP_ANSWERS_MAX = 16,
 };

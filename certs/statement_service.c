@@ -29,6 +29,11 @@ static enum op_status status_of(int err)
 	}
 }
 
+static int64_t until(int64_t now, uint32_t valid_s)
+{
+	return now + MIN((int64_t)valid_s, (int64_t)STATEMENT_LIFE);
+}
+
 static int make_list(struct issuer *i, const struct body_sign_crl *b, int fd, struct statement *s,
 		     struct buf *list, struct why *why)
 {
@@ -47,7 +52,7 @@ int statement_service_list(struct issuer *i, struct link *l, struct record *r)
 	if (body_sign_crl_get(r->body, &b) || r->fd < 0)
 		return ERR_MALFORMED;
 	const int64_t now = clock_wall();
-	struct statement s = {.this_update = now, .next_update = now + STATEMENT_LIFE};
+	struct statement s = {.this_update = now, .next_update = until(now, b.valid_s)};
 	int err = make_list(i, &b, r->fd, &s, &list, &why);
 	AUTO_FD fd = err ? -1 : memfd_make("list", buf_view(&list));
 	if (!err && fd < 0)
@@ -70,9 +75,7 @@ int statement_service_ocsp(struct issuer *i, struct link *l, struct record *r)
 	if (body_sign_ocsp_get(r->body, &b))
 		return ERR_MALFORMED;
 	const int64_t now = clock_wall();
-	struct statement s = {.this_update = now,
-			      .next_update =
-				      now + MIN((int64_t)b.valid_s, (int64_t)STATEMENT_LIFE)};
+	struct statement s = {.this_update = now, .next_update = until(now, b.valid_s)};
 	int err = issuer_status_key(i, b.authority, now, &s.authority, &s.key, &why);
 	if (!err)
 		err = statement_ocsp(&s, b.answers, b.nonce, &der, &why);

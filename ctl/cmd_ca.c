@@ -60,6 +60,20 @@ void ca_print_fingerprint(const char *label, const json_t *authority)
 	printf("\n");
 }
 
+/* What goes on without the key, and until when. */
+static void print_lock(const json_t *show)
+{
+	const char *staples = ca_text(show, "staples_until");
+	puts("Nothing is issued until gatehouse ca unlock. Devices connect as before, and what is "
+	     "revoked is refused at once.");
+	printf("Other brokers and proxies: the revocation lists are good until %s; what is revoked "
+	       "from now on reaches them after ca unlock. OCSP answers \"try later\".\n",
+	       ca_text(show, "lists_until"));
+	if (staples[0])
+		printf("Listeners staple OCSP responses until %s, or until the gateway restarts.\n",
+		       staples);
+}
+
 static void print_show(const json_t *show)
 {
 	const json_t *active = ca_find(show, "root", "state", "active");
@@ -72,6 +86,8 @@ static void print_show(const json_t *show)
 	if (strcmp(ca_text(active, "key"), "here") == 0)
 		printf("The root key is on this machine: gatehouse ca export-root FILE takes it "
 		       "away.\n");
+	if (json_is_true(json_object_get(show, "locked")))
+		print_lock(show);
 }
 
 int run_ca_show(struct invocation *in)
@@ -88,7 +104,8 @@ int run_ca_show(struct invocation *in)
 
 /* ---- lock ---- */
 
-static int with_passphrase(struct invocation *in, const char *prompt, bool twice, const char *said)
+static int with_passphrase(struct invocation *in, const char *prompt, bool twice,
+			   void (*say)(const json_t *answer))
 {
 	AUTO_SECRET passphrase = {0};
 	json_t *answer = NULL;
@@ -99,22 +116,31 @@ static int with_passphrase(struct invocation *in, const char *prompt, bool twice
 	if (status == EXIT_OK && in->json)
 		print_json_line(answer);
 	else if (status == EXIT_OK)
-		puts(said);
+		say(answer);
 	json_decref(answer);
 	return status;
 }
 
+static void say_locked(const json_t *answer)
+{
+	puts("locked");
+	print_lock(answer);
+}
+
+static void say_unlocked(const json_t *answer)
+{
+	(void)answer;
+	puts("unlocked");
+}
+
 int run_ca_lock(struct invocation *in)
 {
-	return with_passphrase(
-		in, "Passphrase for the issuing key", true,
-		"locked: nothing is issued until gatehouse ca unlock; devices connect "
-		"as before");
+	return with_passphrase(in, "Passphrase for the issuing key", true, say_locked);
 }
 
 int run_ca_unlock(struct invocation *in)
 {
-	return with_passphrase(in, "Passphrase of the issuing key", false, "unlocked");
+	return with_passphrase(in, "Passphrase of the issuing key", false, say_unlocked);
 }
 
 /* ---- someone else's root ---- */

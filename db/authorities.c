@@ -346,6 +346,13 @@ void authorities_ask(struct store *s)
 		 AUTHORITIES_MS, ca_done);
 }
 
+bool authorities_locked(struct store *s)
+{
+	int64_t unused;
+	return SQL_GET_INT(s->registry, &unused,
+			   "SELECT 1 FROM ca WHERE state = 'active' AND key = 'locked'");
+}
+
 int64_t authorities_issuer(struct store *s, const struct certificate *cert)
 {
 	AUTO_QUERY q = SQL_QUERY(s->registry, "SELECT id, der FROM ca");

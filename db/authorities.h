@@ -23,6 +23,7 @@ void authorities_ask(struct store *s);
 /* AUTHORITIES_GET. Returns like a link_handler. */
 int authorities_answer(struct store *s, struct link *l, struct record *r);
 /* After the commit of a change: tells those who publish, show or hand out authorities. */
+bool authorities_locked(struct store *s); /* the one in use: ca lock */
 void authorities_changed(struct store *s);
 /* The row of the authority that issued this certificate, 0 when it is none of ours. */
 int64_t authorities_issuer(struct store *s, const struct certificate *cert);

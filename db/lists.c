@@ -58,8 +58,17 @@ static int64_t put_entries(struct store *s, int64_t since, struct buf *out)
 	return n;
 }
 
+static void end_fresh(struct store *s, const char *why)
+{
+	lists_done *done = s->lists.fresh;
+	s->lists.fresh = NULL;
+	if (done)
+		done(s->lists.fresh_arg, why);
+}
+
 static void failed(struct store *s, const char *why)
 {
+	end_fresh(s, why);
 	if (!s->lists.failed)
 		log_error("no new revocation list: %s; it is tried every minute", why);
 	s->lists.failed = true;
@@ -102,7 +111,8 @@ static void take(struct store *s, const struct record *reply)
 		log_debug("revocation list %lld with %lld entries, %llu ms",
 			  (long long)s->lists.number, (long long)s->lists.entries,
 			  (unsigned long long)s->lists.took_ms);
-		look_in(s, MAX((uint64_t)SOON_MS, SHARE * s->lists.took_ms), true);
+		look_in(s, s->lists.fresh ? 0 : MAX((uint64_t)SOON_MS, SHARE * s->lists.took_ms),
+			true);
 	}
 }
 
@@ -126,7 +136,11 @@ static void ask(struct store *s, struct str fingerprint, int64_t since)
 		failed(s, "no memory for its entries");
 		return;
 	}
-	const struct body_sign_crl body = {fingerprint, (uint64_t)s->lists.number};
+	const struct body_sign_crl body = {
+		.authority = fingerprint,
+		.number = (uint64_t)s->lists.number,
+		.valid_s = s->lists.fresh ? s->lists.valid_s : LISTS_VALID,
+	};
 	s->lists.asking = true;
 	LINK_ASK(s->peer[PROCESS_VAULT].link, &s->lists.call, SIGN_CRL, sign_crl, fd, &body, ASK_MS,
 		 signed_);
@@ -142,7 +156,8 @@ static bool ask_next(struct store *s)
 		s->registry,
 		"SELECT ca.id, ca.fp, coalesce(number, 0), coalesce(this_update, 0), "
 		"coalesce(stale, 0) FROM ca LEFT JOIN crl ON crl.ca_id = ca.id "
-		"WHERE kind = 'issuing' AND state IN ('active', 'retiring') AND not_after > ?1 "
+		"WHERE kind = 'issuing' AND state IN ('active', 'retiring') AND key = 'here' AND "
+		"not_after > ?1 "
 		"AND (crl.ca_id IS NULL OR stale OR this_update <= ?1 - ?2 "
 		"OR this_update > ?1 + ?3) ORDER BY this_update IS NOT NULL, stale DESC LIMIT 1",
 		sql_int(now), sql_int(LISTS_EVERY), sql_int(AHEAD));
@@ -159,13 +174,73 @@ static bool ask_next(struct store *s)
 	return true;
 }
 
+/* Not the one in use alone: a device that has not renewed yet is on the list of the older. */
+static void tell_ending(struct store *s)
+{
+	const int64_t now = timefloor_now(&s->floor);
+	const int64_t until = lists_until(s);
+	char when[CLOCK_TEXT];
+	char reason[160];
+	AUTO_BUF detail = {0};
+	if (until == 0 || until - now >= LISTS_ENDING || now - s->lists.told_at < LISTS_EVERY)
+		return;
+	s->lists.told_at = now;
+	snprintf(reason, sizeof(reason), "a revocation list %s at %s and none can be signed%s",
+		 until > now ? "ends" : "ended", clock_format(until, when),
+		 s->lists.failed ? ": see the log" : ": gatehouse ca unlock");
+	op_put_time(&detail, "next_update", until);
+	const struct body_event fields = {
+		.event = EVENT_CA_LISTS_ENDING,
+		.time_ms = clock_wall_ms(),
+		.actor = STR("store"),
+		.reason = str_of(reason),
+		.detail = buf_view(&detail),
+	};
+	events_add(s->events, &fields, STR(""));
+}
+
 static void look(struct loop_timer *t)
 {
 	struct store *s = container_of(t, struct store, lists.timer);
+	const bool able = s->peer[PROCESS_VAULT].link && timefloor_ok(&s->floor);
 	s->lists.soon = false;
-	if (!s->peer[PROCESS_VAULT].link || s->lists.asking || !timefloor_ok(&s->floor) ||
-	    !ask_next(s))
-		look_in(s, LOOK_MS, false);
+	if (able && (s->lists.asking || ask_next(s)))
+		return;
+	look_in(s, LOOK_MS, false);
+	end_fresh(s, able ? NULL : "the vault is away, or the clock is wrong");
+	if (able)
+		tell_ending(s);
+}
+
+bool lists_fresh(struct store *s, uint32_t valid_s, lists_done *done, void *arg)
+{
+	if (s->lists.fresh)
+		return false;
+	s->lists.fresh = done;
+	s->lists.fresh_arg = arg;
+	s->lists.valid_s = valid_s;
+	sql_run(s->registry,
+		"UPDATE crl SET stale = stale + 1 WHERE ca_id IN (SELECT id FROM ca WHERE state IN "
+		"('active', 'retiring') AND key = 'here')",
+		NULL, 0);
+	if (!s->lists.asking)
+		look_in(s, 0, true);
+	return true;
+}
+
+void lists_fresh_forget(struct store *s)
+{
+	s->lists.fresh = NULL;
+}
+
+int64_t lists_until(struct store *s)
+{
+	int64_t until = 0;
+	SQL_GET_INT(s->registry, &until,
+		    "SELECT min(next_update) FROM crl JOIN ca ON ca.id = ca_id WHERE state IN "
+		    "('active', 'retiring') AND not_after > ?",
+		    sql_int(timefloor_now(&s->floor)));
+	return until;
 }
 
 void lists_start(struct store *s)

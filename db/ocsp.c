@@ -8,6 +8,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/ipc/op.h"
+#include "db/authorities.h"
 #include "db/certificate.h"
 #include "db/hash.h"
 #include "db/store.h"
@@ -176,15 +177,30 @@ void staples_tell(struct store *s, enum process peer)
 		LINK_SEND(s->peer[peer].link, STAPLES, staples, 0, -1, &body);
 }
 
+static void end_fresh(struct store *s, const char *why)
+{
+	lists_done *done = s->staples.fresh;
+	s->staples.fresh = NULL;
+	if (done)
+		done(s->staples.fresh_arg, why);
+}
+
+static uint32_t valid_for(const struct store *s)
+{
+	return s->staples.fresh ? s->staples.valid_s : OCSP_STAPLE_VALID;
+}
+
 static void finish(struct store *s)
 {
 	s->staples.failed = false;
+	s->staples.until = s->staples.next.n ? timefloor_now(&s->floor) + valid_for(s) : 0;
 	buf_fini(&s->staples.ready);
 	s->staples.ready = s->staples.next;
 	s->staples.next = (struct buf){0};
 	staples_tell(s, PROCESS_BROKER);
 	staples_tell(s, PROCESS_ADMIN);
 	staples_tell(s, PROCESS_ENROL);
+	end_fresh(s, NULL);
 }
 
 static void ask_next(struct store *s);
@@ -200,6 +216,7 @@ static void stapled(struct link_call *call, int err, struct record *reply)
 				    STR_ARG(done.why));
 		s->staples.failed |= !err;
 		loop_timer_start(s->loop, &s->staples.timer, "staples", RETRY_MS, again);
+		end_fresh(s, "the vault does not sign OCSP responses: see the log");
 		return;
 	}
 	const struct body_staple one = {str_make(s->staples.fp, sizeof(s->staples.fp)), done.der};
@@ -215,7 +232,7 @@ static void ask_about(struct store *s, struct str serial, int64_t ca_id, struct 
 	answer(s, ca_id, &q, &answers);
 	const struct body_sign_ocsp body = {
 		.authority = ca_fp,
-		.valid_s = OCSP_STAPLE_VALID,
+		.valid_s = valid_for(s),
 		.answers = buf_view(&answers),
 	};
 	LINK_ASK(s->peer[PROCESS_VAULT].link, &s->staples.call, SIGN_OCSP, sign_ocsp, -1, &body,
@@ -235,6 +252,7 @@ static void ask_next(struct store *s)
 		sql_int(timefloor_now(&s->floor)), sql_int(s->staples.last_id));
 	if (!s->peer[PROCESS_VAULT].link) {
 		loop_timer_start(s->loop, &s->staples.timer, "staples", RETRY_MS, again);
+		end_fresh(s, "the vault is away");
 		return;
 	}
 	if (!sql_next(&q)) {
@@ -250,11 +268,32 @@ static void ask_next(struct store *s)
 void staples_make(struct store *s)
 {
 	link_call_cancel(&s->staples.call);
+	/* Those that were made for the lock go on. */
+	if (s->staples.ready.n && authorities_locked(s)) {
+		loop_timer_start(s->loop, &s->staples.timer, "staples", RETRY_MS, again);
+		return;
+	}
 	loop_timer_start(s->loop, &s->staples.timer, "staples", OCSP_STAPLE_EVERY * UINT64_C(1000),
 			 again);
 	s->staples.next.n = 0;
 	s->staples.last_id = 0;
 	ask_next(s);
+}
+
+bool staples_fresh(struct store *s, uint32_t valid_s, lists_done *done, void *arg)
+{
+	if (s->staples.fresh)
+		return false;
+	s->staples.fresh = done;
+	s->staples.fresh_arg = arg;
+	s->staples.valid_s = valid_s;
+	staples_make(s);
+	return true;
+}
+
+void staples_fresh_forget(struct store *s)
+{
+	s->staples.fresh = NULL;
 }
 
 void ocsp_init(struct store *s)

@@ -8,6 +8,7 @@
 
 #include "daemon/base/list.h"
 #include "daemon/ipc/link.h"
+#include "db/lists.h"
 
 enum {
 	OCSP_VALID = 3600, /* seconds that an answer is good: a revocation is known then */
@@ -25,7 +26,11 @@ struct staples {
 	struct buf next;  /* those that are being made */
 	int64_t last_id;  /* of the certificate that is asked about */
 	unsigned char fp[32];
-	bool failed;      /* told */
+	bool failed;       /* told */
+	int64_t until;     /* that those that are ready are good, seconds since 1970; 0: none */
+	uint32_t valid_s;  /* with fresh */
+	lists_done *fresh; /* waits for all of them; NULL: nobody does */
+	void *fresh_arg;
 	struct list asks; /* struct ocsp_ask */
 	unsigned asks_n;
 };
@@ -36,5 +41,8 @@ void ocsp_stop(struct store *s);
 int ocsp_asked(struct link *l, struct record *r);
 /* The server certificates may be others now: makes all staples, and again every day. */
 void staples_make(struct store *s);
+/* The same, good for valid_s seconds, then calls done. False: somebody waits already. */
+bool staples_fresh(struct store *s, uint32_t valid_s, lists_done *done, void *arg);
+void staples_fresh_forget(struct store *s); /* done is not called any more */
 /* A listener's process has a new link: tells it what there is. */
 void staples_tell(struct store *s, enum process peer);

@@ -3,6 +3,7 @@
  * The certificate authority: see op_ca.h.
  */
 #include "db/op_ca.h"
+#include "certs/key.h"
 #include "certs/pem.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
@@ -14,7 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CA_CHANGE_MS = 9000, CERTIFICATES_MAX = 32 * KiB };
+enum {
+	CA_CHANGE_MS = 9000,
+	CERTIFICATES_MAX = 32 * KiB,
+	LOCK_VALID = 30 * 24 * 3600, /* of lists and staples that are made for a lock */
+};
 
 /* ---- show ---- */
 
@@ -77,7 +82,6 @@ static int64_t count_unknown(struct store *s)
 
 static void put_show(struct store *s, struct buf *out)
 {
-	int64_t locked;
 	AUTO_QUERY q = SQL_QUERY(
 		s->registry, "SELECT name, kind, subject, state, fp, not_before, not_after, der, "
 			     "id, generation, key FROM ca ORDER BY id");
@@ -85,9 +89,9 @@ static void put_show(struct store *s, struct buf *out)
 	while (sql_next(&q))
 		put_authority(s, &q, out);
 	rec_end(out);
-	rec_bool(out, "locked",
-		 SQL_GET_INT(s->registry, &locked,
-			     "SELECT 1 FROM ca WHERE state = 'active' AND key = 'locked'"));
+	rec_bool(out, "locked", authorities_locked(s));
+	op_put_time(out, "lists_until", lists_until(s));
+	op_put_time(out, "staples_until", s->staples.until);
 	rec_text(out, "rollover",
 		 there_is(s, "next") ? "next" : (there_is(s, "retiring") ? "retiring" : "none"));
 	rec_int(out, "devices_left", count_left(s));
@@ -121,8 +125,12 @@ static void commit(struct op_call *c, const struct body_ca_change_done *done)
 	if (c->op == OP_CA_CSR)
 		rec_str(&c->result, "csr", done->csr);
 	put_show(s, &c->result);
-	if (change_commit(c) == 0)
-		authorities_changed(s);
+	const bool unlocked = c->op == OP_CA_UNLOCK;
+	if (change_commit(c))
+		return;
+	authorities_changed(s);
+	if (unlocked)
+		staples_make(s);
 }
 
 static void answered(struct link_call *call, int err, struct record *reply)
@@ -141,14 +149,20 @@ static void answered(struct link_call *call, int err, struct record *reply)
 			  STR_ARG(done.why));
 }
 
+static bool may_change(struct op_call *c)
+{
+	if (c->peer == PROCESS_CTL)
+		return true;
+	op_refuse(c, OP_DENIED, NULL,
+		  "the authority is changed on the gateway itself: run gatehouse there");
+	return false;
+}
+
 static void ask_vault(struct op_call *c, const struct body_ca_change *body)
 {
 	struct link *vault = c->s->peer[PROCESS_VAULT].link;
-	if (c->peer != PROCESS_CTL) {
-		op_refuse(c, OP_DENIED, NULL,
-			  "the authority is changed on the gateway itself: run gatehouse there");
+	if (!may_change(c))
 		return;
-	}
 	if (!vault) {
 		op_refuse(c, OP_UNAVAILABLE, NULL, "the vault is away: try again");
 		return;
@@ -163,9 +177,54 @@ static void ask_with_passphrase(struct op_call *c, enum ca_change what)
 	ask_vault(c, &body);
 }
 
+/* Nothing can be signed while the lock is on: lists and staples are made for its time first. */
+static void stapled(void *arg, const char *failed)
+{
+	struct op_call *c = arg;
+	if (failed)
+		op_refuse(c, OP_UNAVAILABLE, NULL, "not locked: %s", failed);
+	else
+		ask_with_passphrase(c, CA_LOCK);
+}
+
+static void listed(void *arg, const char *failed)
+{
+	struct op_call *c = arg;
+	if (failed)
+		op_refuse(c, OP_UNAVAILABLE, NULL, "not locked: no revocation lists: %s", failed);
+	else if (!staples_fresh(c->s, LOCK_VALID, stapled, c))
+		op_refuse(c, OP_CONFLICT, NULL, "the authority is being locked already");
+}
+
+static void forget_lock(void *state)
+{
+	struct store *s = state;
+	lists_fresh_forget(s);
+	staples_fresh_forget(s);
+}
+
 void op_ca_lock(struct op_call *c)
 {
-	ask_with_passphrase(c, CA_LOCK);
+	struct str passphrase = {NULL, 0};
+	op_str(c, "passphrase", &passphrase);
+	if (!may_change(c))
+		return;
+	if (passphrase.n < PASSPHRASE_MIN) {
+		op_refuse(c, OP_INVALID, "passphrase",
+			  "the passphrase has %zu bytes; %d to %d are allowed", passphrase.n,
+			  PASSPHRASE_MIN, PASSPHRASE_MAX);
+		return;
+	}
+	if (authorities_locked(c->s)) {
+		op_refuse(c, OP_CONFLICT, NULL, "the authority is locked already");
+		return;
+	}
+	if (!lists_fresh(c->s, LOCK_VALID, listed, c)) {
+		op_refuse(c, OP_CONFLICT, NULL, "the authority is being locked already");
+		return;
+	}
+	c->state = c->s;
+	c->state_free = forget_lock;
 }
 
 void op_ca_unlock(struct op_call *c)

@@ -8,7 +8,9 @@
  * ca.show       authorities: list of {name, generation, kind (root, issuing, cross, external),
  *               subject, state (next, active, retiring, retired, compromised), key (here, away,
  *               locked), fingerprint, not_before, not_after, certificates (good ones that it issued
- *               for devices), pem}; locked: bool; rollover (none, next, retiring);
+ *               for devices), pem}; locked: bool; lists_until, staples_until (time or
+ *               null: until when revocation lists, and the OCSP responses that listeners staple,
+ *               are good); rollover (none, next, retiring);
  *               devices_left (int: devices whose good certificates are all of an authority that
  *               retires); server_certificates: list of certificates
  * ca.csr        csr: str (PEM)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Revocation lists of the gateway, read and judged by openssl and certtool."""
 
+import datetime
 import re
+import sqlite3
 import subprocess
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from gateway import CliError, wait_until
 from pki import openssl
 
+PASSPHRASE = "a good passphrase\n"
 COUNTS = {"key-compromise": "Key Compromise", "superseded": "Superseded", "cessation": "Cessation Of Operation",
           "affiliation-changed": "Affiliation Changed", "unspecified": None}
 
@@ -164,16 +167,45 @@ def signed(authority, leaf, tmp_path):
                            str(leaf)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT).returncode == 0
 
 
-def test_a_locked_key_makes_its_list_later(make_gateway):
+def days(text):
+    return (datetime.datetime.fromisoformat(text.replace("Z", "+00:00")) - datetime.datetime.now(datetime.timezone.utc)) \
+        / datetime.timedelta(days=1)
+
+
+def test_lists_for_the_time_of_a_lock(make_gateway):
+    """They are made before the key is away: with all that was revoked until then, and good for a month."""
     gw = make_gateway()
     first = first_list(gw)
     gw.bundle("pump-1")
-    gw.cli("ca", "lock", input="a good passphrase\na good passphrase\n")
+    gw.bundle("pump-2")
     gw.cli("cert", "revoke", "--device", "pump-1")
-    wait_until(lambda: "no new revocation list: " in gw.log_text(), what="the line in the log")
-    assert lists(gw)[0]["number"] == first["number"]
-    gw.cli("ca", "unlock", input="a good passphrase\n")
-    assert list_after(gw, first["number"])["entries"] == 1
+    said = gw.cli("ca", "lock", input=PASSPHRASE + PASSPHRASE).stdout
+    made = lists(gw)[0]
+    assert made["number"] > first["number"] and made["entries"] == 1 and 29 < days(made["next_update"]) <= 30
+    assert 6 < days(first["next_update"]) <= 7
+    show = gw.json("ca", "show")
+    assert show["lists_until"] == made["next_update"] and 29 < days(show["staples_until"]) <= 30
+    assert f"revocation lists are good until {made['next_update']}" in said and show["staples_until"] in said
+    gw.cli("cert", "revoke", "--device", "pump-2")
+    gw.cli("ca", "unlock", input=PASSPHRASE)
+    after = list_after(gw, made["number"])
+    assert after["entries"] == 2 and 6 < days(after["next_update"]) <= 7
+    wait_until(lambda: days(gw.json("ca", "show")["staples_until"]) < 5, what="staples as ever")
+    assert "no new revocation list" not in gw.log_text()
+
+
+def test_the_end_of_the_lists_of_a_lock_is_told(make_gateway):
+    gw = make_gateway()
+    first_list(gw)
+    gw.cli("ca", "lock", input=PASSPHRASE + PASSPHRASE)
+    gw.stop()
+    with sqlite3.connect(f"{gw.state}/store/registry.db") as db:
+        db.execute("UPDATE crl SET next_update = unixepoch() + 4 * 86400")
+    db.close()
+    gw.start()
+    event = wait_until(lambda: gw.json("event", "list", "--name", "ca.lists-ending"), what="the event")[0]
+    assert event["severity"] == "warning" and "gatehouse ca unlock" in event["reason"]
+    assert event["detail"]["next_update"] == lists(gw)[0]["next_update"]
 
 
 def test_the_name_is_the_authority(gateway):
