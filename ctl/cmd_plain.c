@@ -128,6 +128,7 @@ static void show_change(const struct ctl_command *c, const json_t *answer)
 		printf("the broker does not answer now; it learns of this when it does\n");
 	if (json_is_true(json_object_get(answer, "restart")))
 		printf("takes effect at the next start of the gateway\n");
+	show_held(answer);
 }
 
 static void show_message(const struct ctl_command *c, const json_t *answer)

@@ -137,7 +137,14 @@ bool draft_take(struct invocation *in);
 /* cmd_plain.c: what became of a code, claim or request. False: it is none. */
 bool show_enrolment(const struct ctl_command *c, const json_t *answer);
 
+/* cmd_revision.c: what a list of differences says, and how settings that wait are confirmed. */
+void show_differences(const json_t *answer);
+void show_held(const json_t *answer);
+
 int run_plain(struct invocation *in);
+int run_revision_show(struct invocation *in);
+int run_revision_revert(struct invocation *in);
+int run_config_confirm(struct invocation *in);
 int run_setup(struct invocation *in);
 int run_admin_password(struct invocation *in);
 int run_admin_set(struct invocation *in);

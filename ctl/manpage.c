@@ -20,6 +20,9 @@ int run_plain(struct invocation *in)
 	{                               \
 		return run_plain(in);   \
 	}
+NOT_LINKED(run_revision_show)
+NOT_LINKED(run_revision_revert)
+NOT_LINKED(run_config_confirm)
 NOT_LINKED(run_device_add)
 NOT_LINKED(run_device_set)
 NOT_LINKED(run_cert_add)

@@ -41,6 +41,8 @@ void change_fini(struct change *ch)
 
 void change_begin(struct op_call *c)
 {
+	if (c->batch)
+		return; /* it has begun */
 	sql_begin(c->s->registry);
 	c->change.open = true;
 	c->change.audit_id = authorise_audit(c, "ok", "");
@@ -123,7 +125,10 @@ static void finish(struct op_call *c)
 		rec_text(&c->result, "broker", c->change.away ? "away" : "done");
 		rec_int(&c->result, "sessions_closed", (int64_t)c->change.closed);
 	}
-	op_done(c);
+	if (c->then)
+		c->then(c);
+	else
+		op_done(c);
 }
 
 /* A delta found no room in the queue to a broker that does not read now. No later one may come for
@@ -223,6 +228,8 @@ void change_tell(struct store *s, struct str entries)
 int change_commit(struct op_call *c)
 {
 	struct store *s = c->s;
+	if (c->batch)
+		return 0; /* when all steps are done */
 	const int64_t parts = change_parts(buf_view(&c->change.entries));
 	SQL_RUN(s->registry, "UPDATE meta SET value = value + ? WHERE name = 'registry-seq'",
 		sql_int(parts));

@@ -12,23 +12,26 @@
 	"SELECT name, level, enabled, totp IS NOT NULL, (SELECT count(*) FROM session WHERE " \
 	"administrator_id = administrator.id), created, created_by, seen FROM administrator "
 
-static void put_row(const struct sql_query *q, struct buf *out)
+/* live: with what no revision keeps. */
+static void put_row(const struct sql_query *q, bool live, struct buf *out)
 {
 	rec_str(out, "name", sql_at_str(q, 0));
 	rec_text(out, "level", op_level_name((enum op_level)(sql_at_int(q, 1) + VIEWER)));
 	rec_bool(out, "enabled", sql_at_int(q, 2) != 0);
 	rec_bool(out, "totp", sql_at_int(q, 3) != 0);
+	if (!live)
+		return;
 	rec_int(out, "sessions", sql_at_int(q, 4));
 	op_put_time(out, "created", sql_at_int(q, 5));
 	rec_str(out, "created_by", sql_at_str(q, 6));
 	op_put_time(out, "seen", sql_at_int(q, 7));
 }
 
-static void put(struct store *s, int64_t id, struct buf *out)
+static void put(struct store *s, int64_t id, bool live, struct buf *out)
 {
 	AUTO_QUERY q = SQL_QUERY(s->registry, ADMINISTRATOR_COLUMNS "WHERE id = ?", sql_int(id));
 	if (sql_next(&q))
-		put_row(&q, out);
+		put_row(&q, live, out);
 }
 
 static void raise_changed(struct op_call *c, const char *what, struct str name)
@@ -50,7 +53,7 @@ static bool find(struct op_call *c, struct person *out)
 
 static void put_item(struct op_call *c, const struct sql_query *q)
 {
-	put_row(q, &c->result);
+	put_row(q, true, &c->result);
 }
 
 void op_administrator_list(struct op_call *c)
@@ -85,7 +88,11 @@ static void add(struct op_call *c)
 		"VALUES(?, ?, ?, ?, ?, ?)",
 		sql_str(op_text(c, "name", "")), sql_int(people_level_number(level)),
 		sql_text(session_verifier(c)), sql_int(now), sql_text(c->actor), sql_int(now));
-	put(c->s, sql_last_id(db), &c->result);
+	const int64_t id = sql_last_id(db);
+	AUTO_BUF after = {0};
+	put(c->s, id, false, &after);
+	change_revision(c, "administrator", op_text(c, "name", ""), STR(""), buf_view(&after));
+	put(c->s, id, true, &c->result);
 	raise_changed(c, "added", op_text(c, "name", ""));
 	change_commit(c);
 }
@@ -122,6 +129,17 @@ static bool someone_stays(struct op_call *c, int64_t but)
 	return false;
 }
 
+/* Nobody can lock himself out: somebody else does that. */
+static bool is_another(struct op_call *c, const struct person *who, const char *field)
+{
+	if (!c->administrator || c->administrator != who->id)
+		return true;
+	op_refuse(
+		c, OP_CONFLICT, field,
+		"this is your own account: another administrator can lower, disable or remove it");
+	return false;
+}
+
 static void update(struct op_call *c, const struct person *who, const char *verifier)
 {
 	struct sql *db = c->s->registry;
@@ -133,8 +151,11 @@ static void update(struct op_call *c, const struct person *who, const char *veri
 	op_bool(c, "enabled", &enabled);
 	op_bool(c, "totp", &totp);
 	if ((!enabled || level < ADMIN) && who->enabled && who->level == ADMIN &&
-	    !someone_stays(c, who->id))
+	    !(is_another(c, who, enabled ? "level" : "enabled") && someone_stays(c, who->id)))
 		return;
+	AUTO_BUF before = {0};
+	AUTO_BUF after = {0};
+	put(c->s, who->id, false, &before);
 	change_begin(c);
 	SQL_RUN(db, "UPDATE administrator SET level = ?, enabled = ?, changed = ? WHERE id = ?",
 		sql_int(people_level_number(level)), sql_int(enabled),
@@ -151,7 +172,11 @@ static void update(struct op_call *c, const struct person *who, const char *veri
 	}
 	if (verifier || !enabled)
 		people_sessions_close(db, who->id, c->session);
-	put(c->s, who->id, &c->result);
+	put(c->s, who->id, false, &after);
+	if (!str_eq(buf_view(&before), buf_view(&after)))
+		change_revision(c, "administrator", str_of(who->name), buf_view(&before),
+				buf_view(&after));
+	put(c->s, who->id, true, &c->result);
 	raise_changed(c, verifier ? "password set" : "changed", str_of(who->name));
 	change_commit(c);
 }
@@ -197,11 +222,15 @@ void op_administrator_remove(struct op_call *c)
 	struct person who;
 	if (!find(c, &who))
 		return;
-	if (who.level == ADMIN && who.enabled && !someone_stays(c, who.id))
+	if (!is_another(c, &who, "name") ||
+	    (who.level == ADMIN && who.enabled && !someone_stays(c, who.id)))
 		return;
+	AUTO_BUF before = {0};
+	put(c->s, who.id, false, &before);
 	change_begin(c);
 	SQL_RUN(c->s->registry, "DELETE FROM administrator WHERE id = ?", sql_int(who.id));
 	rec_text(&c->result, "name", who.name);
+	change_revision(c, "administrator", str_of(who.name), buf_view(&before), STR(""));
 	raise_changed(c, "removed", str_of(who.name));
 	change_commit(c);
 }

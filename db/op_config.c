@@ -7,36 +7,36 @@
  *   key, section, value, origin, source, text      str
  *   file_only, restart                             bool
  *
- * config.list   items: list of settings in the order of the manual; next: null
- * config.show   a setting
- * config.set    the setting as it is now; key and an empty value when its section is gone with it
+ * config.list     items: list of settings in the order of the manual; next: null; held: {token,
+ *                 seconds, keys} of a change that waits to be confirmed, or null
+ * config.show     a setting
+ * config.set      the setting as it is now; key and an empty value when its section is gone with
+ * it; with confirm-within also token and confirm_within config.confirm  kept: bool
  */
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "db/authorise.h"
-#include "db/ops.h"
+#include "db/settings.h"
 
-enum { SETTINGS_MAX = 1 * MiB };
+#include <stdio.h>
+#include <stdlib.h>
 
-/* The answer's list of settings. False: the call was refused. */
-static bool take_reply(struct op_call *c, int err, struct record *reply, struct buf *rec)
+/* The answer of the parent. False: the call was refused. */
+static bool take_reply(struct op_call *c, int err, struct record *reply, struct buf *rec,
+		       struct body_setting_done *done)
 {
-	struct body_setting_done done;
-	if (err || body_setting_done_get(reply->body, &done)) {
+	if (err || body_setting_done_get(reply->body, done)) {
 		op_refuse(c, OP_UNAVAILABLE, NULL, "the parent process does not answer: try again");
 		return false;
 	}
-	if (done.status != OP_OK) {
-		op_refuse(c, done.status <= OP_FAILED ? done.status : OP_FAILED,
-			  c->op == OP_CONFIG_SET && done.status == OP_INVALID ? "value" : "key",
-			  "%.*s", STR_ARG(done.why));
+	if (done->status != OP_OK) {
+		settings_refuse(c, done);
 		return false;
 	}
-	if (reply->fd >= 0 && memfd_read(reply->fd, SETTINGS_MAX, rec) == 0 &&
-	    rec_valid(buf_view(rec)))
-		return true;
-	rec->n = 0;
+	if (reply->fd >= 0 &&
+	    (memfd_read(reply->fd, SETTINGS_MAX, rec) || !rec_valid(buf_view(rec))))
+		rec->n = 0;
 	return true;
 }
 
@@ -58,7 +58,8 @@ static void listed(struct link_call *call, int err, struct record *reply)
 {
 	struct op_call *c = container_of(call, struct op_call, ask);
 	AUTO_BUF rec = {0};
-	if (!take_reply(c, err, reply, &rec))
+	struct body_setting_done done;
+	if (!take_reply(c, err, reply, &rec, &done))
 		return;
 	buf_str(&c->result, buf_view(&rec));
 	rec_null(&c->result, "next");
@@ -70,7 +71,8 @@ static void shown(struct link_call *call, int err, struct record *reply)
 	struct op_call *c = container_of(call, struct op_call, ask);
 	AUTO_BUF rec = {0};
 	struct str key;
-	if (!take_reply(c, err, reply, &rec))
+	struct body_setting_done done;
+	if (!take_reply(c, err, reply, &rec, &done))
 		return;
 	if (put_first(c, buf_view(&rec))) {
 		op_done(c);
@@ -80,12 +82,24 @@ static void shown(struct link_call *call, int err, struct record *reply)
 	op_refuse(c, OP_NOT_FOUND, "key", "there is no setting \"%.*s\"", STR_ARG(key));
 }
 
-static bool has_parent(struct op_call *c)
+bool settings_have_parent(struct op_call *c)
 {
 	if (c->s->parent)
 		return true;
 	op_refuse(c, OP_UNAVAILABLE, NULL, "the parent process is away");
 	return false;
+}
+
+void settings_refuse(struct op_call *c, const struct body_setting_done *done)
+{
+	const enum op_status status = done->status <= OP_FAILED ? done->status : OP_FAILED;
+	const bool one = c->op == OP_CONFIG_SET || c->op == OP_CONFIG_SHOW;
+	const char *field = one ? "key" : NULL;
+	if (status == OP_CONFLICT)
+		field = NULL;
+	else if (c->op == OP_CONFIG_SET && status == OP_INVALID)
+		field = "value";
+	op_refuse(c, status, field, "%.*s", STR_ARG(done->why));
 }
 
 static void get(struct op_call *c, void (*done)(struct link_call *, int, struct record *))
@@ -97,17 +111,32 @@ static void get(struct op_call *c, void (*done)(struct link_call *, int, struct 
 
 void op_config_list(struct op_call *c)
 {
-	if (has_parent(c))
+	if (settings_have_parent(c))
 		get(c, listed);
 }
 
 void op_config_show(struct op_call *c)
 {
-	if (has_parent(c))
+	if (settings_have_parent(c))
 		get(c, shown);
 }
 
-static void tell_change(struct op_call *c, struct str value)
+/* ---- changes ---- */
+
+void settings_put_revisions(struct op_call *c, struct str rec)
+{
+	struct rec_value items, item, before, after;
+	struct str key;
+	if (!rec_find(rec, "items", &items))
+		return;
+	struct cur cur = cur_of(items.text);
+	while (rec_next(&cur, &item))
+		if (rec_get_str(item.text, "key", &key) && rec_find(item.text, "before", &before) &&
+		    rec_find(item.text, "after", &after))
+			change_revision(c, "setting", key, before.text, after.text);
+}
+
+static void put_change(struct op_call *c, struct str value)
 {
 	struct str key = STR("");
 	AUTO_BUF detail = {0};
@@ -124,12 +153,25 @@ static void tell_change(struct op_call *c, struct str value)
 	events_add(c->s->events, &event, STR(""));
 }
 
+/* Beside the setting: how to keep it. */
+static void put_hold(struct op_call *c)
+{
+	const char *token = c->state;
+	int64_t seconds = 0;
+	if (!token)
+		return;
+	op_int(c, "confirm-within", &seconds);
+	rec_text(&c->result, "token", token);
+	rec_int(&c->result, "confirm_within", seconds);
+}
+
 /* A key of a section that ended with it is no setting any more. */
 static void shown_if_any(struct link_call *call, int err, struct record *reply)
 {
 	struct op_call *c = container_of(call, struct op_call, ask);
 	struct body_setting_done done;
 	struct str key = STR("");
+	put_hold(c);
 	if (err || body_setting_done_get(reply->body, &done) || done.status != OP_NOT_FOUND) {
 		shown(call, err, reply);
 		return;
@@ -140,26 +182,90 @@ static void shown_if_any(struct link_call *call, int err, struct record *reply)
 	op_done(c);
 }
 
+/* The parent has done it already: what cannot be written here is told, not refused. */
+static void record(struct op_call *c, struct str rec, const char *why)
+{
+	sql_begin(c->s->registry);
+	c->change.audit_id = authorise_audit(c, "ok", why);
+	settings_put_revisions(c, rec);
+	const int err = sql_commit(c->s->registry);
+	if (err)
+		store_registry_failed(c->s, err);
+}
+
 static void set(struct link_call *call, int err, struct record *reply)
 {
 	struct op_call *c = container_of(call, struct op_call, ask);
 	AUTO_BUF rec = {0};
-	if (!take_reply(c, err, reply, &rec))
+	struct body_setting_done done;
+	if (!take_reply(c, err, reply, &rec, &done))
 		return;
-	struct str value = STR("");
-	op_str(c, "value", &value);
+	const struct str value = op_text(c, "value", "");
 	AUTO_CHAR text = mem_printf("set to \"%.*s\"", STR_ARG(value));
-	authorise_audit(c, "ok", text);
-	tell_change(c, value);
+	record(c, buf_view(&rec), text);
+	put_change(c, value);
+	if (done.token.n) {
+		c->state = str_dup(done.token);
+		c->state_free = free;
+	}
 	get(c, shown_if_any);
+}
+
+void settings_ask(struct op_call *c, struct str changes, bool dry, uint32_t hold_s,
+		  void (*done)(struct link_call *, int, struct record *))
+{
+	const struct body_setting_set body = {changes, dry, hold_s * 1000};
+	LINK_ASK(c->s->parent, &c->ask, SETTING_SET, setting_set, -1, &body, OP_PARENT_MS, done);
 }
 
 void op_config_set(struct op_call *c)
 {
-	struct body_setting_set body = {0};
-	op_str(c, "key", &body.key);
-	op_str(c, "value", &body.value);
-	if (has_parent(c))
-		LINK_ASK(c->s->parent, &c->ask, SETTING_SET, setting_set, -1, &body, OP_PARENT_MS,
-			 set);
+	AUTO_BUF changes = {0};
+	int64_t seconds = 0;
+	op_int(c, "confirm-within", &seconds);
+	strs_put(&changes, op_text(c, "key", ""));
+	strs_put(&changes, op_text(c, "value", ""));
+	if (settings_have_parent(c))
+		settings_ask(c, buf_view(&changes), false, (uint32_t)seconds, set);
+}
+
+void settings_keep(struct op_call *c, struct str token, bool keep,
+		   void (*done)(struct link_call *, int, struct record *))
+{
+	const struct body_setting_keep body = {token, keep};
+	LINK_ASK(c->s->parent, &c->ask, SETTING_KEEP, setting_keep, -1, &body, OP_PARENT_MS, done);
+}
+
+static void confirmed(struct link_call *call, int err, struct record *reply)
+{
+	struct op_call *c = container_of(call, struct op_call, ask);
+	AUTO_BUF rec = {0};
+	struct body_setting_done done;
+	bool keep = true;
+	if (!take_reply(c, err, reply, &rec, &done))
+		return;
+	op_bool(c, "keep", &keep);
+	record(c, buf_view(&rec), keep ? "kept" : "undone");
+	rec_bool(&c->result, "kept", keep);
+	op_done(c);
+}
+
+void op_config_confirm(struct op_call *c)
+{
+	bool keep = true;
+	op_bool(c, "keep", &keep);
+	if (settings_have_parent(c))
+		settings_keep(c, op_text(c, "token", ""), keep, confirmed);
+}
+
+int settings_undone(struct store *s, struct record *r)
+{
+	struct body_setting_undone b;
+	struct op_call c = {.s = s, .op = OP_CONFIG_CONFIRM, .name = "config.undo"};
+	if (body_setting_undone_get(r->body, &b) || !rec_valid(b.changes))
+		return ERR_MALFORMED;
+	snprintf(c.actor, sizeof(c.actor), "gateway");
+	snprintf(c.source, sizeof(c.source), "parent");
+	record(&c, b.changes, "nobody confirmed the change in time");
+	return 0;
 }

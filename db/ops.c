@@ -11,7 +11,9 @@
 #include "daemon/base/secret.h"
 #include "db/arguments.h"
 #include "db/authorise.h"
+#include "db/batch.h"
 #include "db/enrol.h"
+#include "db/plan.h"
 #include "db/registry.h"
 
 #include <stdarg.h>
@@ -85,6 +87,10 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_CONFIG_LIST] = op_config_list,
 	[OP_CONFIG_SHOW] = op_config_show,
 	[OP_CONFIG_SET] = op_config_set,
+	[OP_CONFIG_CONFIRM] = op_config_confirm,
+	[OP_REVISION_LIST] = op_revision_list,
+	[OP_REVISION_SHOW] = op_revision_show,
+	[OP_REVISION_REVERT] = op_revision_revert,
 	[OP_SETUP_CODE] = op_setup_code_add,
 	[OP_SETUP_SHOW] = op_setup_show,
 	[OP_SETUP_ADD] = op_setup_add,
@@ -106,6 +112,11 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_AUDIT_LIST] = op_audit_list,
 };
 
+op_handler *ops_handler(enum op op)
+{
+	return handlers[op];
+}
+
 /* ---- life of a call ---- */
 
 static void free_call(struct op_call *c)
@@ -120,6 +131,8 @@ static void free_call(struct op_call *c)
 	change_fini(&c->change);
 	if (c->state)
 		c->state_free(c->state);
+	batch_free(c->batch);
+	plan_free(c->plan);
 	secret_wipe(c->secret, sizeof(c->secret));
 	secret_buf_fini(&c->args);
 	secret_buf_fini(&c->result);
@@ -162,6 +175,8 @@ static void send_answer(struct op_call *c, struct body_op_done *done)
 void op_done(struct op_call *c)
 {
 	struct body_op_done done = {.status = OP_OK};
+	if (c->batch)
+		return; /* of a step */
 	send_answer(c, &done);
 	free_call(c);
 }
@@ -197,6 +212,10 @@ void op_refuse(struct op_call *c, enum op_status status, const char *field, cons
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
+	if (c->batch) {
+		batch_refuse(c->batch, status, field, why);
+		return;
+	}
 	if (c->change.open)
 		sql_rollback(c->s->registry);
 	c->change.open = false;

@@ -38,8 +38,11 @@ struct op_call {
 	struct buf args;        /* a valid rec; wiped at the end, it may hold a password */
 	struct buf result;      /* a rec, filled by the handler */
 	struct change change;
-	struct link_call ask; /* to the vault, the broker or the parent */
-	int64_t not_after;    /* wish for the certificate, seconds since 1970; 0: its issuer's */
+	struct batch *batch; /* several operations as one change (batch.h); NULL: just this one */
+	struct plan *plan;   /* the same with settings */
+	void (*then)(struct op_call *c); /* after a commit, in place of the answer */
+	struct link_call ask;            /* to the vault, the broker or the parent */
+	int64_t not_after; /* wish for the certificate, seconds since 1970; 0: its issuer's */
 	void (*issued)(struct op_call *c, const struct body_issue_done *done); /* issue.c */
 	struct events_waiter waiter;
 	struct trace_waiter trace;
@@ -104,6 +107,7 @@ void op_answer_all(struct op_call *c, struct sql_query *q, op_row *put);
 void op_answer_page(struct op_call *c, struct sql_query *q, int64_t limit, op_row *put);
 
 typedef void op_handler(struct op_call *c);
+op_handler *ops_handler(enum op op); /* never NULL */
 op_handler op_status_, op_device_list, op_device_show, op_device_add, op_device_set,
 	op_device_remove, op_cert_list, op_cert_show, op_cert_add, op_cert_import, op_cert_revoke,
 	op_cert_hold, op_cert_release, op_ca_show, op_ca_crl, op_role_list, op_role_show,
@@ -116,6 +120,7 @@ op_handler op_setup_show, op_setup_add, op_session_add, op_session_show, op_sess
 	op_session_remove, op_administrator_list, op_administrator_add, op_administrator_set,
 	op_administrator_remove, op_password_set, op_totp_add, op_totp_set, op_totp_remove,
 	op_token_list, op_token_add, op_token_remove, op_audit_list;
+op_handler op_config_confirm, op_revision_list, op_revision_show, op_revision_revert;
 /* Enrolment. */
 op_handler op_code_add, op_code_list, op_code_remove, op_request_list, op_request_show,
 	op_request_approve, op_request_deny, op_claim_add, op_claim_list, op_claim_allow,

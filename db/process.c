@@ -65,6 +65,8 @@ static void settings_of(const struct config *c, struct store_settings *out)
 	out->spool_max_size = c->store.spool_max_size;
 	out->password_rate = c->store.password_rate_per_address;
 	out->password_tries = c->store.password_tries;
+	out->audit.keep_s = (int64_t)(c->audit.keep / 1000);
+	out->audit.max_rows = c->audit.max_rows;
 	out->events.keep_ms = c->events.keep;
 	out->events.max_size = c->events.max_size;
 	out->events.rate_per_source = c->events.rate_per_source;

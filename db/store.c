@@ -18,6 +18,7 @@
 #include "db/ops.h"
 #include "db/registry.h"
 #include "db/renewal.h"
+#include "db/settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -200,6 +201,8 @@ int store_parent_message(struct store *s, struct record *r)
 		return on_process_state(s, r);
 	case MSG_GATEWAY:
 		return on_gateway(s, r);
+	case MSG_SETTING_UNDONE:
+		return settings_undone(s, r);
 	case MSG_EVENTS:
 		if (body_events_get(r->body, &events))
 			return ERR_MALFORMED;
@@ -392,6 +395,8 @@ void store_use_settings(struct store *s, const struct store_settings *settings)
 			settings->password_tries ? settings->password_tries : GUARD_TRIES);
 	if (s->events)
 		events_set(s->events, &settings->events);
+	if (s->registry)
+		audit_set(s, &settings->audit);
 }
 
 int store_open(struct store *s, struct loop *loop, const char *dir,
@@ -427,6 +432,7 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 	s->approval = settings->approval;
 	s->presence.appeared = on_appeared;
 	renewal_start(s);
+	audit_set(s, &settings->audit);
 	return 0;
 }
 
@@ -455,6 +461,7 @@ void store_close(struct store *s)
 	if (s->events) {
 		loop_timer_stop(s->loop, &s->clock_timer);
 		renewal_stop(s);
+		audit_stop(s);
 		timefloor_fini(&s->floor);
 		events_close(s->events);
 	}

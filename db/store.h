@@ -11,6 +11,7 @@
 
 #include "daemon/base/map.h"
 #include "daemon/ipc/child.h"
+#include "db/audit.h"
 #include "db/backoff.h"
 #include "db/events.h"
 #include "db/expiry.h"
@@ -51,6 +52,7 @@ struct gateway_info {
 
 struct store_settings {
 	struct events_settings events;
+	struct audit_settings audit;
 	unsigned password_threads;
 	uint32_t scram_iterations;
 	int approval;         /* enum config_approval */
@@ -86,6 +88,7 @@ struct store {
 	struct link_call ca_call;
 	struct lists lists;
 	struct expiry expiry;
+	struct audit audit;
 	struct staples staples;
 	struct list calls; /* struct op_call in progress */
 	unsigned calls_n;

@@ -147,6 +147,14 @@ int config_get(const struct config *c, struct str key, struct buf *value, struct
  * there), ERR_NOT_FOUND (no such key) or ERR_INVALID, each with its error. */
 int config_set(const struct config *c, struct str key, struct str value, struct config **out,
 	       struct config_errors *errors);
+struct config_change {
+	struct str key;
+	struct str value; /* p NULL: back to the default */
+};
+/* Several at once, judged as a whole: a listener may need more than one key to make sense. *wrong
+ * is the place in the list of the change that was refused, n when they do not fit together. */
+int config_set_all(const struct config *c, const struct config_change *list, size_t n,
+		   struct config **out, size_t *wrong, struct config_errors *errors);
 /* The same without a result: would it be accepted? */
 int config_check_set(const struct config *c, struct str key, struct str value,
 		     struct config_errors *errors);

@@ -117,31 +117,60 @@ static void forget(struct config *c, struct conf_place place, size_t key)
 	conf_tree_remove(c, place);
 }
 
-int config_set(const struct config *c, struct str key, struct str value, struct config **out,
-	       struct config_errors *errors)
+/* One change in a tree that is being made; of is what it was before all of them. */
+static int change(struct config *new, const struct config *of, const struct config_change *change,
+		  struct config_errors *errors)
 {
-	AUTO(config) new = copy(c);
 	struct conf_place place = {0, 0};
 	size_t k = CONF_KEYS;
 	AUTO_BUF why = {0};
-	value = str_trim(value);
-	const size_t before = conf_error_count(errors);
-	int err = find_or_add(new, key, value.p, &place, &k, errors);
+	const struct str value = str_trim(change->value);
+	AUTO_BUF there = {0};
+	if (!value.p && config_get(new, change->key, &there, NULL) &&
+	    config_get(of, change->key, &there, NULL) == 0)
+		return 0; /* its section ended with another key of this list */
+	int err = find_or_add(new, change->key, value.p, &place, &k, errors);
 	if (!err)
-		err = may_edit(new, key, place, k, errors);
+		err = may_edit(new, change->key, place, k, errors);
 	if (err)
 		return err;
-	if (!value.p)
+	if (!value.p) {
 		forget(new, place, k);
-	else if (conf_tree_set(new, place, k, value, from_settings, &why) < 0)
-		conf_error(errors, "%.*s = %.*s: %s", STR_ARG(key), (int)MIN(value.n, (size_t)80),
-			   value.p, buf_cstr(&why));
-	if (conf_error_count(errors) == before)
-		conf_complete(new, errors);
-	if (conf_error_count(errors) != before)
+	} else if (conf_tree_set(new, place, k, value, from_settings, &why) < 0) {
+		conf_error(errors, "%.*s = %.*s: %s", STR_ARG(change->key),
+			   (int)MIN(value.n, (size_t)80), value.p, buf_cstr(&why));
 		return ERR_INVALID;
+	}
+	return 0;
+}
+
+int config_set_all(const struct config *c, const struct config_change *list, size_t n,
+		   struct config **out, size_t *wrong, struct config_errors *errors)
+{
+	AUTO(config) new = copy(c);
+	const size_t before = conf_error_count(errors);
+	for (size_t i = 0; i < n; i++) {
+		const int err = change(new, c, &list[i], errors);
+		if (err) {
+			*wrong = i;
+			return err;
+		}
+	}
+	conf_complete(new, errors);
+	if (conf_error_count(errors) != before) {
+		*wrong = n;
+		return ERR_INVALID;
+	}
 	*out = TAKE(new);
 	return 0;
+}
+
+int config_set(const struct config *c, struct str key, struct str value, struct config **out,
+	       struct config_errors *errors)
+{
+	const struct config_change one = {key, value};
+	size_t unused;
+	return config_set_all(c, &one, 1, out, &unused, errors);
 }
 
 struct config *config_take_over(const struct config *running, const struct config *wanted)

@@ -142,6 +142,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_TICKET_MASTER] = on_other,
 	[MSG_PROCESS_STATE] = on_other,
 	[MSG_GATEWAY] = on_other,
+	[MSG_SETTING_UNDONE] = on_other,
 	[MSG_EVENTS] = on_other,
 };
 

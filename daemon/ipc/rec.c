@@ -75,6 +75,31 @@ void rec_end(struct buf *b)
 	put_head(b, REC_END, "");
 }
 
+void rec_copy(struct buf *b, const char *name, const struct rec_value *v)
+{
+	switch (v->kind) {
+	case REC_BOOL:
+		rec_bool(b, name, v->number != 0);
+		break;
+	case REC_INT:
+	case REC_TIME:
+		put_number(b, v->kind, name, v->number);
+		break;
+	case REC_STR:
+	case REC_BYTES:
+		put_text(b, v->kind, name, v->text);
+		break;
+	case REC_LIST:
+	case REC_OBJECT:
+		put_head(b, v->kind, name);
+		buf_str(b, v->text);
+		rec_end(b);
+		break;
+	default:
+		rec_null(b, name);
+	}
+}
+
 /* Reads one value; a list's or object's inside is left for the caller. */
 static void take_value(struct cur *c, struct rec_value *v)
 {

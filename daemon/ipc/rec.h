@@ -35,6 +35,8 @@ void rec_time(struct buf *b, const char *name, int64_t ms); /* since 1970 UTC; s
 void rec_list(struct buf *b, const char *name);
 void rec_object(struct buf *b, const char *name);
 void rec_end(struct buf *b); /* closes the list or object */
+struct rec_value;
+void rec_copy(struct buf *b, const char *name, const struct rec_value *v); /* any value, again */
 static inline void rec_text(struct buf *b, const char *name, const char *v)
 {
 	rec_str(b, name, str_of(v));

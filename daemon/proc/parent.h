@@ -39,6 +39,15 @@ struct unit {
 	unsigned config_number; /* which running configuration it was given */
 };
 
+/* A change of settings that is undone unless somebody keeps it. Until then settings.conf does not
+ * have it: a restart undoes it too. */
+struct setting_hold {
+	char token[33];   /* "": none */
+	struct buf undo;  /* list of strings: key and the value to go back to, as SETTING_SET */
+	uint64_t ends_ms; /* of the monotonic clock */
+	struct loop_timer timer;
+};
+
 struct parent {
 	struct options options;
 	struct config *config; /* as last read or set */
@@ -46,6 +55,7 @@ struct parent {
 		*running; /* what the processes work with: config without what needs a restart */
 	unsigned config_number; /* counts the running ones */
 	char *settings_path;
+	struct setting_hold hold;
 	struct loop *loop;
 	struct loop_io signals;
 	struct loop_timer watchdog;
@@ -88,8 +98,17 @@ void give_gateway(struct unit *store); /* GATEWAY and all PROCESS_STATEs */
 struct config *reload_read(const struct parent *p); /* NULL after logging every error */
 void reload(struct parent *p);                      /* SIGHUP */
 void reload_give(struct unit *u);                   /* the running configuration, again */
-int reload_setting_get(struct link *store, struct record *r);
-int reload_setting_set(struct link *store, struct record *r);
+/* Makes c, which is taken on success, what the processes work with. save: also writes settings.conf
+ * from this one (NULL: not). 0, or an error with one line for each in why; nothing has changed
+ * then. dry: that much is only judged. */
+int reload_use(struct parent *p, struct config *c, const struct config *save, bool dry,
+	       struct buf *why);
+
+/* setting.c: settings as the store asks for them. */
+int setting_get(struct link *store, struct record *r);
+int setting_set(struct link *store, struct record *r);
+int setting_keep(struct link *store, struct record *r);
+void setting_drop_hold(struct parent *p); /* nothing is held any more; the values stay */
 
 /* parent.c */
 void parent_unit_ready(struct unit *u);

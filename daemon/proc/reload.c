@@ -143,113 +143,34 @@ void reload(struct parent *p)
 		return;
 	}
 	TAKE(c);
+	if (p->hold.token[0])
+		log_warning("the change of settings that waited to be confirmed is undone");
+	setting_drop_hold(p);
 	carry_out(p, &change);
 	log_notice("configuration read again");
 }
 
-static void put_item(void *arg, const struct config_item *item)
+int reload_use(struct parent *p, struct config *c, const struct config *save, bool dry,
+	       struct buf *why)
 {
-	static const char *const source[] = {"default", "settings", "file", "command-line"};
-	struct buf *b = arg;
-	rec_object(b, "");
-	rec_text(b, "key", item->key);
-	rec_text(b, "section", item->section);
-	rec_text(b, "value", item->value);
-	rec_text(b, "origin", item->origin);
-	rec_text(b, "source", source[item->source]);
-	rec_bool(b, "file_only", item->file_only);
-	rec_bool(b, "restart", item->restart);
-	rec_text(b, "text", item->text);
-	rec_end(b);
-}
-
-struct find {
-	struct str key;
-	struct buf *out;
-	bool found;
-};
-
-static void put_if(void *arg, const struct config_item *item)
-{
-	struct find *f = arg;
-	if (!str_is(f->key, item->key))
-		return;
-	f->found = true;
-	put_item(f->out, item);
-}
-
-static int answer(struct link *store, uint64_t id, enum op_status status, struct str why,
-		  const struct buf *rec)
-{
-	const struct body_setting_done b = {(uint8_t)status, {why.p, MIN(why.n, (size_t)2048)}};
-	AUTO_FD fd = rec ? memfd_make("settings", buf_view(rec)) : -1;
-	LINK_SEND(store, SETTING_DONE, setting_done, id, fd, &b);
-	return 0;
-}
-
-int reload_setting_get(struct link *store, struct record *r)
-{
-	const struct unit *u = link_owner(store);
-	struct body_setting_get b;
-	AUTO_BUF rec = {0};
-	if (body_setting_get_get(r->body, &b))
-		return ERR_MALFORMED;
-	struct find find = {b.key, &rec, false};
-	rec_list(&rec, "items");
-	config_each(u->parent->config, b.key.n ? put_if : put_item,
-		    b.key.n ? (void *)&find : (void *)&rec);
-	rec_end(&rec);
-	if (b.key.n && !find.found)
-		return answer(store, r->id, OP_NOT_FOUND,
-			      STR("there is no such setting; config list shows them"), NULL);
-	return answer(store, r->id, OP_OK, STR(""), &rec);
-}
-
-static enum op_status status_of(int err)
-{
-	switch (err) {
-	case 0:
-		return OP_OK;
-	case ERR_NOT_FOUND:
-		return OP_NOT_FOUND;
-	case ERR_DENIED:
-		return OP_REFUSED;
-	default:
-		return OP_INVALID;
-	}
-}
-
-int reload_setting_set(struct link *store, struct record *r)
-{
-	struct unit *u = link_owner(store);
-	struct parent *p = u->parent;
-	struct config_errors errors = {0};
-	AUTO(config) c = NULL;
 	struct change change;
 	AUTO_BUF text = {0};
-	struct body_setting_set b;
-	if (body_setting_set_get(r->body, &b))
-		return ERR_MALFORMED;
-	const struct str value = b.value.n ? b.value : (struct str){NULL, 0};
-	int err = config_set(p->config, b.key, value, &c, &errors);
-	if (err) {
-		config_errors_print(&errors, &text);
-		config_errors_fini(&errors);
-		return answer(store, r->id, status_of(err), str_trim(buf_view(&text)), NULL);
-	}
-	err = plan(p, c, &change, &text);
+	int err = plan(p, c, &change, why);
 	if (err)
-		return answer(store, r->id, OP_INVALID, buf_view(&text), NULL);
-	config_print_settings(c, &text);
-	if (dirs_write(p->settings_path, buf_view(&text), 0600)) {
-		AUTO_CHAR why =
-			mem_printf("cannot write %s: %s", p->settings_path, strerror(errno));
-		log_error("%s", why);
+		return err;
+	if (save && !dry) {
+		config_print_settings(save, &text);
+		err = dirs_write(p->settings_path, buf_view(&text), 0600);
+	}
+	if (err) {
+		buf_printf(why, "cannot write %s: %s", p->settings_path, strerror(errno));
+		log_error("%s", buf_cstr(why));
+	}
+	if (err || dry) {
 		sockets_plan_drop(&change.sockets);
 		config_free(change.running);
-		return answer(store, r->id, OP_FAILED, str_of(why), NULL);
+		return err ? ERR_IO : 0;
 	}
-	TAKE(c);
 	carry_out(p, &change);
-	return answer(store, r->id, OP_OK, STR(""), NULL);
+	return 0;
 }

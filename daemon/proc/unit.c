@@ -128,8 +128,9 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_MISBEHAVED] = on_misbehaved,
 	[MSG_LINK_LOST] = on_link_lost,
 	[MSG_ROOTS] = on_roots,
-	[MSG_SETTING_GET] = reload_setting_get,
-	[MSG_SETTING_SET] = reload_setting_set,
+	[MSG_SETTING_GET] = setting_get,
+	[MSG_SETTING_SET] = setting_set,
+	[MSG_SETTING_KEEP] = setting_keep,
 };
 
 static void link_broken(struct link *l, const char *why, bool misbehaved)

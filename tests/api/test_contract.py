@@ -417,7 +417,40 @@ def test_settings(does):
     assert does("config.list")["items"]
     before = does("config.show", key="broker.max-keep-alive")["value"]
     does("config.set", key="broker.max-keep-alive", value="600s")
-    does("config.set", key="broker.max-keep-alive", value=before)
+    waits = does("config.set", key="broker.max-keep-alive", value=before, confirm_within=600)
+    assert does("config.list")["held"]["token"] == waits["token"]
+    assert does("config.confirm", token=waits["token"])["kept"] is True
+    last = does("revision.list", kind="setting")["items"][0]
+    assert does("revision.show", id=last["id"])["items"][0]["object"] == "broker.max-keep-alive"
+
+
+def test_changes_go_back(does, people):
+    does("device.add", name="back", note="a")
+    does("device.set", name="back", note="b")
+    last = does("revision.list", object="back", limit=1)["items"][0]
+    done = does("revision.revert", id=last["id"])
+    assert done["items"][0]["fields"] == [{"field": "note", "before": "b", "after": "a"}]
+    status, said = people["operator"].call("POST", f"/revisions/{last['id']}/revert", {})
+    assert status == 409 and f"by revision {done['id']}" in said["detail"]
+
+
+def test_a_revision_takes_the_level_of_its_changes(does, people, book):
+    does("administrator.add", name="carl", level="viewer", password=PASSWORD)
+    does("administrator.set", name="carl", level="operator")
+    does("config.set", key="broker.max-topic-levels", value="30")
+    for kind in ("administrator", "setting"):
+        last = does("revision.list", kind=kind, limit=1)["items"][0]
+        said = book.problem(people["operator"].request("POST", f"/api/v1/revisions/{last['id']}/revert", {}), 403)
+        assert "admin" in said["detail"]
+        does("revision.revert", who=people["admin"], id=last["id"])
+
+
+def test_nobody_locks_himself_out(book, people):
+    who = people["admin"]
+    for change in ({"level": "viewer"}, {"enabled": False}):
+        said = book.problem(who.request("PATCH", "/api/v1/administrators/admin", change), 409)
+        assert "your own account" in said["detail"] and said["field"] == next(iter(change))
+    book.problem(who.request("DELETE", "/api/v1/administrators/admin"), 409)
 
 
 def test_the_first_administrator(does, make_gateway):

@@ -214,7 +214,8 @@ static int parent_setting_get(struct link *l, struct record *r)
 {
 	struct body_setting_get b;
 	assert_int_equal(body_setting_get_get(r->body, &b), 0);
-	const struct body_setting_done unknown = {OP_NOT_FOUND, STR("there is no such setting")};
+	const struct body_setting_done unknown = {.status = OP_NOT_FOUND,
+						  .why = STR("there is no such setting")};
 	if (b.key.n == 0 || str_is(b.key, "log.level"))
 		answer_setting(l, r->id, "log.level", "info");
 	else
@@ -227,9 +228,12 @@ static int parent_setting_set(struct link *l, struct record *r)
 	struct body_setting_set b;
 	assert_int_equal(body_setting_set_get(r->body, &b), 0);
 	struct body_setting_done done = {.status = OP_OK};
-	if (str_is(b.value, "loud"))
-		done = (struct body_setting_done){OP_INVALID,
-						  STR("log.level: \"loud\" is no level")};
+	struct str key, value;
+	assert_true(strs_next(&b.changes, &key) && strs_next(&b.changes, &value));
+	if (str_is(value, "loud"))
+		done = (struct body_setting_done){.status = OP_INVALID,
+						  .key = key,
+						  .why = STR("log.level: \"loud\" is no level")};
 	LINK_SEND(l, SETTING_DONE, setting_done, r->id, -1, &done);
 	return 0;
 }

@@ -247,7 +247,7 @@ static const struct wrong wrong_lines[] = {
 	{"[brokers]\nworkers = 3\nwrokers = 1\n",
 	 "F:1: [brokers]: unknown section; did you mean [broker]?\n"},
 	{"[mqtt]\n", "F:1: [mqtt]: unknown section; there are [gateway], [log], [broker], "
-		     "[listener NAME], [admin], [enrol], [events], [store]\n"},
+		     "[listener NAME], [admin], [enrol], [events], [audit], [store]\n"},
 	{"[broker main]\n", "F:1: [broker main]: this section has no name; write [broker]\n"},
 	{"[listener]\n",
 	 "F:1: [listener]: needs a name of 1 to 32 letters, digits, dots, dashes or "

@@ -286,6 +286,54 @@ static void settings(void **state)
 	rig_refused(r, OP_CONFIG_SET, &args, OP_INVALID, "value", "\"loud\" is no level");
 }
 
+/* ---- how long the audit log is kept ---- */
+
+/* n rows of this age, each with a revision. */
+static void write_audit(struct rig *r, int n, int64_t age_s)
+{
+	struct sql *db = r->store.registry;
+	for (int i = 0; i < n; i++) {
+		SQL_RUN(db,
+			"INSERT INTO audit(at, actor, source, operation, target, outcome) "
+			"VALUES(?, 'x', 'y', 'device.set', 'd', 'ok')",
+			sql_int(timefloor_now(&r->store.floor) - age_s));
+		SQL_RUN(db, "INSERT INTO revision(audit_id, kind, object) VALUES(?, 'device', 'd')",
+			sql_int(sql_last_id(db)));
+	}
+}
+
+static void purge_all(struct rig *r, int64_t keep_s, int64_t max_rows)
+{
+	r->store.audit.settings = (struct audit_settings){keep_s, max_rows};
+	while (audit_purge(&r->store))
+		;
+}
+
+static void old_rows_of_the_audit_log_go(void **state)
+{
+	struct rig *r = *state;
+	write_audit(r, 1200, 11 * 86400);
+	write_audit(r, 3, 9 * 86400);
+	purge_all(r, 0, 0);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit"), 1203);
+	purge_all(r, 10 * 86400, 0);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit"), 3);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM revision"), 3);
+	assert_int_equal(rig_sql(r, "SELECT max(id) FROM audit"), 1203);
+}
+
+static void the_audit_log_has_a_bound_in_rows(void **state)
+{
+	struct rig *r = *state;
+	write_audit(r, 1203, 0);
+	purge_all(r, 86400, 1203);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit"), 1203);
+	purge_all(r, 86400, 100);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit"), 100);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM revision"), 100);
+	assert_int_equal(rig_sql(r, "SELECT min(id) FROM audit"), 1104);
+}
+
 static void setup_code(void **state)
 {
 	struct rig *r = *state;
@@ -321,6 +369,8 @@ int main(void)
 		TEST(a_new_broker_has_no_clients),
 		TEST(kick),
 		TEST(settings),
+		TEST(old_rows_of_the_audit_log_go),
+		TEST(the_audit_log_has_a_bound_in_rows),
 		TEST(setup_code),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

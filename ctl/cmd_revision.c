@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gatehouse revision show and revert, config confirm: changes as differences that a person reads.
+ */
+#include "ctl/ctl.h"
+#include "daemon/base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+	return s ? s : "";
+}
+
+static void print_side(char sign, const char *field, const json_t *value)
+{
+	AUTO_BUF line = {0};
+	if (json_is_null(value))
+		return;
+	char *json = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+	buf_printf(&line, "  %c %s: %s", sign, field, json ? json : "");
+	free(json);
+	str_mask_controls(line.p, line.n);
+	printf("%s\n", buf_cstr(&line));
+}
+
+void show_differences(const json_t *answer)
+{
+	size_t i, k;
+	const json_t *item;
+	const json_t *field;
+	json_array_foreach(json_object_get(answer, "items"), i, item)
+	{
+		printf("%s %s %s\n", text_of(item, "kind"), text_of(item, "object"),
+		       text_of(item, "change"));
+		json_array_foreach(json_object_get(item, "fields"), k, field)
+		{
+			print_side('-', text_of(field, "field"), json_object_get(field, "before"));
+			print_side('+', text_of(field, "field"), json_object_get(field, "after"));
+		}
+	}
+	const json_int_t left = json_integer_value(json_object_get(answer, "left_out"));
+	if (left)
+		printf("... and %lld more\n", (long long)left);
+}
+
+void show_held(const json_t *answer)
+{
+	const char *token = text_of(answer, "token");
+	if (token[0])
+		printf("undone in %lld seconds, and by a restart, unless you keep it: gatehouse "
+		       "config "
+		       "confirm %s\n",
+		       (long long)json_integer_value(json_object_get(answer, "confirm_within")),
+		       token);
+}
+
+int run_revision_show(struct invocation *in)
+{
+	json_t *answer = NULL;
+	const int status = request_command(in, &answer);
+	if (status == EXIT_OK && in->json) {
+		print_json_line(answer);
+	} else if (status == EXIT_OK) {
+		printf("revision %lld, %s: %s%s%s by %s (%s)\n",
+		       (long long)json_integer_value(json_object_get(answer, "id")),
+		       text_of(answer, "time"), text_of(answer, "operation"),
+		       text_of(answer, "target")[0] ? " " : "", text_of(answer, "target"),
+		       text_of(answer, "actor"), text_of(answer, "source"));
+		show_differences(answer);
+	}
+	json_decref(answer);
+	return status;
+}
+
+int run_revision_revert(struct invocation *in)
+{
+	json_t *answer = NULL;
+	const int status = request_command(in, &answer);
+	if (status == EXIT_OK && in->json) {
+		print_json_line(answer);
+	} else if (status == EXIT_OK) {
+		show_differences(answer);
+		if (json_is_integer(json_object_get(answer, "id")))
+			printf("reverted by revision %lld\n",
+			       (long long)json_integer_value(json_object_get(answer, "id")));
+		if (text_of(answer, "hint")[0])
+			printf("note: %s\n", text_of(answer, "hint"));
+		show_held(answer);
+	}
+	json_decref(answer);
+	return status;
+}
+
+int run_config_confirm(struct invocation *in)
+{
+	json_t *answer = NULL;
+	const int status = request_command(in, &answer);
+	if (status == EXIT_OK && in->json)
+		print_json_line(answer);
+	else if (status == EXIT_OK)
+		printf("%s\n", json_is_true(json_object_get(answer, "kept")) ? "kept" : "undone");
+	json_decref(answer);
+	return status;
+}
