@@ -5,6 +5,7 @@
  */
 #include "ctl/ctl.h"
 #include "ctl/file.h"
+#include "daemon/base/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,11 +139,13 @@ bool draft_take(struct invocation *in)
 {
 	AUTO_BUF text = {0};
 	const char *why;
-	const char *path = invocation_local(in, "with");
+	const char *named = json_string_value(json_object_get(in->args, "with"));
+	const char *local = invocation_local(in, "with");
+	AUTO_CHAR path = named || local ? strdup(named ? named : local) : NULL;
 	if (!path)
 		return true;
 	if (file_read(path, WITH_MAX, &text, &why)) {
-		fprintf(stderr, "gatehouse: --with %s: %s\n", path, why);
+		fprintf(stderr, "gatehouse: %s: %s\n", path, why);
 		return false;
 	}
 	json_t *lines = str_is_utf8(buf_view(&text)) ? lines_of(buf_view(&text)) : NULL;
@@ -151,10 +154,9 @@ bool draft_take(struct invocation *in)
 		return true;
 	}
 	if (lines)
-		fprintf(stderr, "gatehouse: --with %s: it has more than %d lines\n", path,
-			WITH_LINES);
+		fprintf(stderr, "gatehouse: %s: it has more than %d lines\n", path, WITH_LINES);
 	else
-		fprintf(stderr, "gatehouse: --with %s: it is no UTF-8 text\n", path);
+		fprintf(stderr, "gatehouse: %s: it is no UTF-8 text\n", path);
 	json_decref(lines);
 	return false;
 }

@@ -130,7 +130,8 @@ int code_show(const struct invocation *in, json_t *code);
  * PEM, and sends it. EXIT_* after a message. */
 int run_with_certificate(struct invocation *in, const char *arg);
 
-/* cmd_acl_check.c: the lines of the file --with as the field "with". False: a message was printed.
+/* cmd_acl_check.c: the lines of the file that --with or the argument names as the field "with".
+ * False: a message was printed.
  */
 bool draft_take(struct invocation *in);
 
@@ -176,6 +177,13 @@ int run_ca_backup(struct invocation *in);
 int run_ca_restore(struct invocation *in);
 int run_acl(struct invocation *in);
 int run_acl_check(struct invocation *in);
+int run_acl_preview(struct invocation *in);
+int run_acl_apply(struct invocation *in);
+int run_learn_start(struct invocation *in);
+int run_learn_stop(struct invocation *in);
+int run_learn_show(struct invocation *in);
+int run_learn_propose(struct invocation *in);
+int run_learn_apply(struct invocation *in);
 int run_event_list(struct invocation *in);
 int run_firewall_print(struct invocation *in);
 int run_firewall_apply(struct invocation *in);

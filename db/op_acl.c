@@ -6,6 +6,7 @@
 #include "daemon/acl/acl.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
+#include "db/acl_view.h"
 #include "db/registry.h"
 
 #include <stdio.h>
@@ -14,19 +15,21 @@ enum {
 	PRIORITY_BIAS = 1000,
 	QOS_MAX = 2,
 	COLUMN_CONDITIONS = 8, /* of RULE_COLUMNS */
+	COLUMN_LEARN_UNTIL = 12,
 	EVENT_CONDITIONS_MAX = 200,
 };
 
 static const enum acl_action actions_known[] = {ACL_PUBLISH, ACL_SUBSCRIBE, ACL_RECEIVE};
 
-#define RULE_COLUMNS                                                                               \
-	"SELECT rule.id, allow, CASE WHEN rule.device_id IS NOT NULL THEN 'device:' || "           \
-	"device.name "                                                                             \
-	"WHEN rule.grp_id IS NOT NULL THEN 'group:' || grp.name WHEN rule.role_id IS NOT NULL "    \
-	"THEN "                                                                                    \
-	"'role:' || role.name ELSE 'any' END, actions, filter, priority, rule.created, "           \
-	"rule.created_by, literal, qos, retain, networks FROM rule LEFT JOIN device ON device.id " \
-	"= rule.device_id "                                                                        \
+#define RULE_COLUMNS                                                                            \
+	"SELECT rule.id, allow, CASE WHEN rule.device_id IS NOT NULL THEN 'device:' || "        \
+	"device.name "                                                                          \
+	"WHEN rule.grp_id IS NOT NULL THEN 'group:' || grp.name WHEN rule.role_id IS NOT NULL " \
+	"THEN "                                                                                 \
+	"'role:' || role.name ELSE 'any' END, actions, filter, priority, rule.created, "        \
+	"rule.created_by, literal, qos, retain, networks, learn_until FROM rule "               \
+	"LEFT JOIN device ON device.id "                                                        \
+	"= rule.device_id "                                                                     \
 	"LEFT JOIN grp ON grp.id = rule.grp_id LEFT JOIN role ON role.id = rule.role_id "
 #define RULE_ORDER "ORDER BY priority DESC, allow, rule.id"
 
@@ -101,6 +104,7 @@ static void put_row(const struct sql_query *q, struct buf *out)
 	put_conditions(q, out);
 	op_put_time(out, "created", sql_at_int(q, 6));
 	rec_str(out, "created_by", sql_at_str(q, 7));
+	op_put_time(out, "learn_until", sql_at_int(q, COLUMN_LEARN_UNTIL));
 }
 
 static void put_all(struct sql_query *q, const char *name, struct buf *out)
@@ -360,23 +364,29 @@ static bool take_filter(struct op_call *c, struct new_rule *new)
 	return false;
 }
 
-static bool is_new(struct op_call *c, struct new_rule *new)
+/* Does a rule say exactly this? Then its number. */
+static bool find_same(struct op_call *c, struct new_rule *new, int64_t *id)
 {
-	int64_t id;
 	const struct subject *subject = &new->subject;
 	const struct acl_rule *rule = &new->rule;
 	if (subject->kind != SUBJECT_ANY && subject->id == 0)
-		return true;
-	if (!SQL_GET_INT(
-		    c->s->registry, &id,
-		    "SELECT id FROM rule WHERE device_id IS ? AND grp_id IS ? AND role_id IS ? "
-		    "AND allow = ? AND actions = ? AND filter = ? AND priority = ? AND literal = ? "
-		    "AND qos = ? AND retain = ? AND networks = ?",
-		    id_if(subject, SUBJECT_DEVICE), id_if(subject, SUBJECT_GROUP),
-		    id_if(subject, SUBJECT_ROLE), sql_int(rule->effect == ACL_ALLOW),
-		    sql_int(rule->actions), sql_str(rule->filter), sql_int(rule->priority),
-		    sql_int(rule->match == ACL_LITERAL), sql_int(rule->qos), sql_int(rule->retain),
-		    sql_text(buf_cstr(&new->networks))))
+		return false;
+	return SQL_GET_INT(
+		c->s->registry, id,
+		"SELECT id FROM rule WHERE device_id IS ? AND grp_id IS ? AND role_id IS ? "
+		"AND allow = ? AND actions = ? AND filter = ? AND priority = ? AND literal = ? "
+		"AND qos = ? AND retain = ? AND networks = ? AND learn_until IS NULL",
+		id_if(subject, SUBJECT_DEVICE), id_if(subject, SUBJECT_GROUP),
+		id_if(subject, SUBJECT_ROLE), sql_int(rule->effect == ACL_ALLOW),
+		sql_int(rule->actions), sql_str(rule->filter), sql_int(rule->priority),
+		sql_int(rule->match == ACL_LITERAL), sql_int(rule->qos), sql_int(rule->retain),
+		sql_text(buf_cstr(&new->networks)));
+}
+
+static bool is_new(struct op_call *c, struct new_rule *new)
+{
+	int64_t id;
+	if (!find_same(c, new, &id))
 		return true;
 	op_refuse(c, OP_CONFLICT, NULL, "rule %lld says exactly this already", (long long)id);
 	return false;
@@ -446,13 +456,13 @@ static void hint_empty_group(struct op_call *c, const struct subject *subject)
 	rec_text(&c->result, "hint", hint);
 }
 
-static void insert_rule(struct op_call *c, struct new_rule *new)
+/* Within a change; appends the rule. */
+static void write_rule(struct op_call *c, struct new_rule *new, struct buf *out)
 {
 	struct sql *db = c->s->registry;
 	struct subject *subject = &new->subject;
 	const struct acl_rule *rule = &new->rule;
 	char name[24];
-	change_begin(c);
 	make_group(c, subject);
 	SQL_RUN(db,
 		"INSERT INTO rule(device_id, grp_id, role_id, allow, actions, filter, priority, "
@@ -466,11 +476,17 @@ static void insert_rule(struct op_call *c, struct new_rule *new)
 		sql_text(c->actor));
 	const int64_t id = sql_last_id(db);
 	snprintf(name, sizeof(name), "%lld", (long long)id);
-	rule_put(c->s, id, &c->result);
+	rule_put(c->s, id, out);
 	registry_put_rule(db, id, &c->change.entries);
-	change_revision(c, "rule", str_of(name), STR(""), buf_view(&c->result));
+	change_revision(c, "rule", str_of(name), STR(""), buf_view(out));
 	raise_changed(c, "rule added", id);
-	hint_empty_group(c, subject);
+}
+
+static void insert_rule(struct op_call *c, struct new_rule *new)
+{
+	change_begin(c);
+	write_rule(c, new, &c->result);
+	hint_empty_group(c, &new->subject);
 	change_commit(c);
 }
 
@@ -508,6 +524,88 @@ void op_acl_remove(struct op_call *c)
 	change_begin(c);
 	raise_changed(c, "rule removed", id);
 	remove_rule(c, id, &c->result);
+	change_commit(c);
+}
+
+/* ---- several at once ---- */
+
+/* What a line of a draft says, with its subject found. */
+static bool take_drafted(struct op_call *c, const struct acl_rule *rule, struct new_rule *new)
+{
+	*new = (struct new_rule){
+		.subject = {(enum subject_kind)rule->subject, rule->subject_name, 0},
+		.rule = *rule,
+	};
+	acl_networks_format(rule->network, rule->network_n, &new->networks);
+	if (find_subject(c->s->registry, &new->subject) == 0 || new->subject.kind == SUBJECT_GROUP)
+		return true;
+	op_refuse(c, OP_NOT_FOUND, "with", "line %llu: there is no %s \"%.*s\"",
+		  (unsigned long long)(rule->id - ACL_DRAFT), acl_subject_name(rule->subject),
+		  STR_ARG(rule->subject_name));
+	return false;
+}
+
+/* False: refused, before anything is changed. */
+static bool check_draft(struct op_call *c, const struct acl_draft *draft)
+{
+	for (size_t i = 0; i < draft->n; i++) {
+		AUTO_NEW_RULE new = {0};
+		if (draft->rule[i].subject != ACL_SUBJECT_ANY &&
+		    !op_check_name(c, "with", "device, group or role", draft->rule[i].subject_name))
+			return false;
+		if (!take_drafted(c, &draft->rule[i], &new))
+			return false;
+	}
+	if (draft->removed_all)
+		op_refuse(c, OP_INVALID, "with",
+			  "remove all is for questions; name the rules that are to go");
+	return !draft->removed_all;
+}
+
+static void add_drafted(struct op_call *c, const struct acl_draft *draft)
+{
+	rec_list(&c->result, "added");
+	for (size_t i = 0; i < draft->n; i++) {
+		AUTO_NEW_RULE new = {0};
+		AUTO_BUF rule = {0};
+		int64_t same;
+		if (!take_drafted(c, &draft->rule[i], &new))
+			return;
+		if (find_same(c, &new, &same))
+			continue;
+		write_rule(c, &new, &rule);
+		rec_object(&c->result, "");
+		buf_str(&c->result, buf_view(&rule));
+		rec_end(&c->result);
+	}
+	rec_end(&c->result);
+}
+
+static int64_t remove_drafted(struct op_call *c, const struct acl_draft *draft)
+{
+	int64_t n = 0;
+	for (size_t i = 0; i < draft->removed_n; i++) {
+		AUTO_BUF before = {0};
+		int64_t id;
+		if (!SQL_GET_INT(c->s->registry, &id, "SELECT id FROM rule WHERE id = ?",
+				 sql_int(draft->removed[i])))
+			continue;
+		raise_changed(c, "rule removed", id);
+		remove_rule(c, id, &before);
+		n++;
+	}
+	return n;
+}
+
+void op_acl_apply(struct op_call *c)
+{
+	AUTO_ACL_DRAFT draft = {0};
+	if (!acl_draft_take(c, &draft) || !check_draft(c, &draft))
+		return;
+	change_begin(c);
+	const int64_t removed = remove_drafted(c, &draft);
+	add_drafted(c, &draft);
+	rec_int(&c->result, "removed", removed);
 	change_commit(c);
 }
 

@@ -16,6 +16,7 @@
  *   networks             list of str: the networks from which it holds; empty: any
  *   conditions           str: the four of them as text, "" for a rule without
  *   created              time;  created_by: str
+ *   learn_until          time or null: a rule of the learn mode (learn.h), and when it ends
  * Fields of a role:
  *   name, note           str
  *   device_count, rule_count      int
@@ -25,6 +26,8 @@
  * acl.list      items: list of rules in the order of evaluation
  * acl.add       a rule; hint: str, when it is for a group that no device is in
  * acl.remove    the rule that was removed
+ * acl.apply     added: list of rules, without those that were there already; removed: int
+ * acl.preview   see op_acl_draft.c
  * acl.check     device, action, topic: str; verdict: str (allowed, denied, allowed in part);
  *               rule: int or null, that decided; variables: {clientid, device, cn or null, san,
  *               group: list of str, address: str or null}; reasons: list of {rule: int, part: str

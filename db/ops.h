@@ -112,9 +112,10 @@ op_handler op_status_, op_device_list, op_device_show, op_device_add, op_device_
 	op_device_remove, op_cert_list, op_cert_show, op_cert_add, op_cert_import, op_cert_revoke,
 	op_cert_hold, op_cert_release, op_ca_show, op_ca_crl, op_role_list, op_role_show,
 	op_role_add, op_role_set, op_role_remove, op_acl_list, op_acl_add, op_acl_remove,
-	op_acl_check, op_client_list, op_client_show, op_client_remove, op_event_list,
-	op_config_list, op_config_show, op_config_set, op_setup_code_add, op_trace_start,
-	op_trace_show, op_trace_stop;
+	op_acl_check, op_acl_preview, op_acl_apply, op_learn_list, op_learn_start, op_learn_stop,
+	op_learn_show, op_learn_propose, op_client_list, op_client_show, op_client_remove,
+	op_event_list, op_config_list, op_config_show, op_config_set, op_setup_code_add,
+	op_trace_start, op_trace_show, op_trace_stop;
 /* People and programs. */
 op_handler op_setup_show, op_setup_add, op_session_add, op_session_show, op_session_list,
 	op_session_remove, op_administrator_list, op_administrator_add, op_administrator_set,

@@ -116,7 +116,7 @@ void registry_put_cert(struct sql *db, int64_t id, struct buf *entries)
 #define RULE_COLUMNS                                                                         \
 	"SELECT rule.id, rule.device_id, rule.grp_id, rule.role_id, "                        \
 	"coalesce(device.name, grp.name, role.name, ''), allow, actions, priority, filter, " \
-	"literal, qos, retain, networks "                                                    \
+	"literal, qos, retain, networks, learn_until "                                       \
 	"FROM rule LEFT JOIN device ON device.id = rule.device_id "                          \
 	"LEFT JOIN grp ON grp.id = rule.grp_id LEFT JOIN role ON role.id = rule.role_id "
 
@@ -143,6 +143,7 @@ static void put_rule_row(const struct sql_query *row, struct buf *entries)
 		.qos = (uint8_t)sql_at_int(row, 10),
 		.retain = (uint8_t)sql_at_int(row, 11),
 		.networks = sql_at_str(row, 12),
+		.learn_until_at = (uint64_t)sql_at_int(row, 13),
 	};
 	PUT_ENTRY(entries, ENTRY_RULE, 0, reg_rule, &body);
 }

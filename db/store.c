@@ -13,6 +13,7 @@
 #include "db/device_login.h"
 #include "db/device_scram.h"
 #include "db/enrol.h"
+#include "db/learn.h"
 #include "db/migrate.h"
 #include "db/op_ca.h"
 #include "db/ops.h"
@@ -131,6 +132,12 @@ static int on_counters(struct link *l, struct record *r)
 					      : presence_take_counters(&of(l)->presence, &b);
 }
 
+static int on_learned(struct link *l, struct record *r)
+{
+	struct body_learned b;
+	return body_learned_get(r->body, &b) ? ERR_MALFORMED : learn_take(of(l), b.topics);
+}
+
 /* A server certificate was made anew. */
 static int on_renewed(struct link *l, struct record *r)
 {
@@ -162,6 +169,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_SNAPSHOT_GET] = on_snapshot_get,
 	[MSG_PRESENCE] = on_presence,
 	[MSG_COUNTERS] = on_counters,
+	[MSG_LEARNED] = on_learned,
 	[MSG_TRACE_LINES] = on_trace_lines,
 };
 
@@ -433,6 +441,7 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 	s->presence.appeared = on_appeared;
 	renewal_start(s);
 	audit_set(s, &settings->audit);
+	learn_start(s);
 	return 0;
 }
 
@@ -462,6 +471,7 @@ void store_close(struct store *s)
 		loop_timer_stop(s->loop, &s->clock_timer);
 		renewal_stop(s);
 		audit_stop(s);
+		learn_stop(s);
 		timefloor_fini(&s->floor);
 		events_close(s->events);
 	}

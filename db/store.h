@@ -83,6 +83,7 @@ struct store {
 	bool clock_told; /* the clock is wrong, and that was told */
 	struct loop_timer clock_timer;
 	struct loop_timer renewal_timer;
+	struct loop_timer learn_timer;
 	int approval;                  /* enum config_approval: who may ask without a code */
 	struct loop_timer nudge_timer; /* a delta did not get through */
 	struct link_call ca_call;

@@ -4,6 +4,7 @@
  */
 #include "daemon/broker/publish.h"
 #include "daemon/broker/bound.h"
+#include "daemon/broker/learn.h"
 #include "daemon/broker/renew.h"
 #include "daemon/broker/replay.h"
 #include "daemon/broker/route.h"
@@ -72,8 +73,10 @@ static struct answer judge(struct conn *c, const struct packet_publish *p, struc
 		return (struct answer){REASON_QUOTA_EXCEEDED, "max-payload"};
 	}
 	const bool allowed = acl_check(s->identity->acl, &who, ACL_PUBLISH, topic, how, &verdict);
-	if (allowed && !publish_reserved(topic))
+	if (allowed && !publish_reserved(topic)) {
+		learn_seen(c->session, ACL_PUBLISH, topic);
 		return (struct answer){REASON_SUCCESS, NULL};
+	}
 	const char *why = allowed        ? "only the gateway publishes there"
 			  : verdict.rule ? "denied by a rule"
 					 : "no rule allows it";

@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PRIORITY_BIAS = INT32_MIN };
+enum { PRIORITY_BIAS = INT32_MIN, LEARN_LOOK_S = 60 };
 
 struct subject {
 	enum subject_kind kind;
@@ -40,6 +40,7 @@ struct rule {
 	int32_t priority;
 	struct cidr *network;
 	size_t network_n;
+	int64_t learn_until; /* 0: an ordinary rule */
 };
 
 struct device {
@@ -76,6 +77,7 @@ struct part {
 struct compiled {
 	struct acl_set *set;
 	bool uses_certificate;
+	bool learns;
 	size_t n;
 	struct part part[];
 };
@@ -99,7 +101,8 @@ struct registry {
 	uint64_t version; /* last one given to a subject */
 	struct state state;
 	struct device anonymous;
-	struct buf status; /* for registry_take_status; the control thread's */
+	int64_t learn_look; /* when the next rules of the learn mode are looked for; its too */
+	struct buf status;  /* for registry_take_status; the control thread's */
 	bool status_whole;
 };
 
@@ -343,6 +346,7 @@ static int take_rule(struct registry *r, struct state *s, bool gone, struct str 
 	rule->retain = b.retain;
 	rule->network_n = network_n;
 	rule->network = network_n ? mem_copy(network, network_n * sizeof(*network)) : NULL;
+	rule->learn_until = (int64_t)MIN(b.learn_until_at, (uint64_t)INT64_MAX);
 	map_set(&s->rules, MAP_KEY(rule->id), rule);
 	subject_add(r, rule->subject, rule);
 	return 0;
@@ -494,6 +498,35 @@ int registry_apply(struct registry *r, uint64_t seq, struct str entries,
 	return err;
 }
 
+static uint64_t ended_learning(const struct state *s, int64_t now)
+{
+	size_t at = 0;
+	struct str key;
+	for (void *value; map_next(&s->rules, &at, &key, &value);) {
+		const struct rule *rule = value;
+		if (rule->learn_until && rule->learn_until <= now)
+			return rule->id;
+	}
+	return 0;
+}
+
+bool registry_end_learning(struct registry *r, int64_t now)
+{
+	uint64_t id;
+	if (now < r->learn_look)
+		return false;
+	r->learn_look = now + LEARN_LOOK_S;
+	if (!ended_learning(&r->state, now))
+		return false;
+	pthread_rwlock_wrlock(&r->lock);
+	while ((id = ended_learning(&r->state, now)))
+		drop_rule(r, &r->state, id);
+	purge(&r->state);
+	moved(r);
+	pthread_rwlock_unlock(&r->lock);
+	return true;
+}
+
 bool registry_take_status(struct registry *r, struct buf *out)
 {
 	const bool whole = r->status_whole;
@@ -606,6 +639,15 @@ static bool any_certificate(const struct acl_rule *rule, size_t n)
 	return false;
 }
 
+static bool any_learns(const struct parts *parts)
+{
+	for (size_t i = 0; i < parts->n; i++)
+		for (size_t k = 0; k < parts->p[i].subject->n; k++)
+			if (parts->p[i].subject->rule[k]->learn_until)
+				return true;
+	return false;
+}
+
 static struct compiled *compile(const struct parts *parts)
 {
 	size_t max = 0;
@@ -625,6 +667,7 @@ static struct compiled *compile(const struct parts *parts)
 	struct compiled *c = mem_alloc(sizeof(*c) + parts->n * sizeof(c->part[0]));
 	c->set = set;
 	c->uses_certificate = any_certificate(rule, n);
+	c->learns = any_learns(parts);
 	c->n = parts->n;
 	if (parts->n)
 		memcpy(c->part, parts->p, parts->n * sizeof(c->part[0]));
@@ -671,6 +714,7 @@ static struct identity *identity_new(const struct device *d, const struct compil
 	copy_groups(id, d);
 	id->acl = acl_set_ref(c->set);
 	id->uses_certificate = c->uses_certificate;
+	id->learns = c->learns;
 	return id;
 }
 

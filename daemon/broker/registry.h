@@ -24,6 +24,7 @@ struct identity {
 	size_t group_n;
 	struct acl_set *acl;
 	bool uses_certificate; /* some rule holds ${cn} or ${san}: the names are needed */
+	bool learns;           /* some rule is of the learn mode (learn.h) */
 };
 struct identity *identity_ref(struct identity *id);
 void identity_unref(struct identity *id);
@@ -48,6 +49,10 @@ int registry_load(struct registry *r, uint64_t seq, struct str entries,
  * snapshot; ERR_MALFORMED. */
 int registry_apply(struct registry *r, uint64_t seq, struct str entries,
 		   struct registry_change *change);
+
+/* Control thread. Takes rules of the learn mode away whose time (seconds since 1970) is over: the
+ * store does, too, but it may be away. True: some were, and the generation has moved. */
+bool registry_end_learning(struct registry *r, int64_t now);
 
 /* What became of a certificate. */
 struct registry_status {

@@ -3,10 +3,12 @@
  * The link to the store: see storelink.h.
  */
 #include "daemon/broker/storelink.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/broker/bound.h"
 #include "daemon/broker/inspect.h"
+#include "daemon/broker/learn.h"
 #include "daemon/broker/notice.h"
 #include "daemon/broker/presence.h"
 #include "daemon/broker/revoke.h"
@@ -227,8 +229,10 @@ struct second {
 	struct round round;
 	struct control *control;
 	bool anew;
-	bool sys; /* somebody subscribes to a topic below $SYS */
+	bool sys;     /* somebody subscribes to a topic below $SYS */
+	bool learned; /* the store is there to be told */
 	struct buf clients[WORKERS_MAX];
+	struct buf topics[WORKERS_MAX];
 	struct stats stats[WORKERS_MAX];
 };
 
@@ -236,6 +240,8 @@ static void second_run(struct worker *w, struct round *r)
 {
 	struct second *s = container_of(r, struct second, round);
 	presence_collect(w, s->anew, &s->clients[w->index]);
+	if (s->learned)
+		learn_collect(w, &s->topics[w->index]);
 	w->stats.sessions = w->sessions.live;
 	if (w->index == 0) {
 		const struct retain_size retained = retain_size(w->broker->retain);
@@ -336,6 +342,9 @@ static void second_done(struct round *r)
 	for (unsigned i = 0; i < k->broker.workers; i++) {
 		buf_str(&clients, buf_view(&s->clients[i]));
 		buf_fini(&s->clients[i]);
+		if (k->store)
+			learn_send(k->store, buf_view(&s->topics[i]));
+		buf_fini(&s->topics[i]);
 		stats_add(&sum, &s->stats[i]);
 	}
 	k->collecting = false;
@@ -350,13 +359,25 @@ static void second_done(struct round *r)
 	free(s);
 }
 
+/* Nobody waits for this. */
+static void end_learning(struct control *k)
+{
+	const struct registry_change change = {.access = true};
+	struct list nobody;
+	list_init(&nobody);
+	if (registry_end_learning(k->broker.registry, clock_wall()))
+		bite(k, &change, &nobody);
+}
+
 void storelink_second(struct control *k)
 {
 	if (k->collecting)
 		return;
+	end_learning(k);
 	struct second *s = mem_new(struct second);
 	s->control = k;
 	s->anew = k->presence_anew;
+	s->learned = k->store != NULL;
 	k->presence_anew = false;
 	k->collecting = true;
 	round_start(&s->round, &k->broker, second_run, second_done);

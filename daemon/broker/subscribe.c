@@ -5,6 +5,7 @@
 #include "daemon/broker/subscribe.h"
 #include "daemon/base/err.h"
 #include "daemon/broker/bound.h"
+#include "daemon/broker/learn.h"
 #include "daemon/broker/replay.h"
 #include "daemon/broker/spool_session.h"
 #include "daemon/ipc/rec.h"
@@ -113,6 +114,7 @@ static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 		tell_denied(c, *why, asked->filter, verdict.rule);
 		return REASON_NOT_AUTHORIZED;
 	}
+	learn_seen(s, ACL_SUBSCRIBE, topic_share_split(asked->filter).filter);
 	*before = (char)had(sub, options, identifier);
 	sub = session_subscription(s, asked->filter);
 	sub->identifier = identifier;

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "daemon/base/map.h"
 #include "daemon/broker/directory.h"
 #include "daemon/broker/journal.h"
 #include "daemon/broker/registry.h"
@@ -121,7 +122,8 @@ struct worker {
 	struct journal journal;
 	struct trace_feed *trace; /* NULL: no trace is on (trace.h) */
 	uint32_t trace_generation;
-	struct buf gone; /* presence: connections that ended since the last time */
+	struct map learned; /* topics of devices in learn mode (learn.h) */
+	struct buf gone;    /* presence: connections that ended since the last time */
 	uint32_t presence_at;
 	struct stats stats;
 	bool stopping;

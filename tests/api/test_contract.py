@@ -369,7 +369,14 @@ def test_devices_and_certificates(does):
                    **{"with": ["# one", "remove all", "allow role:pumps publish a/#"]})
     assert (drafted["verdict"], drafted["rule"], drafted["variables"]["group"]) == ("allowed", -3, ["none"])
     assert checked["verdict"] == "allowed" and checked["reasons"]
-    does("acl.remove", id=rule["id"])
+    assert does("acl.preview", device="one", days=3, **{"with": ["remove all"]})["items"] == []
+    assert does("acl.apply", **{"with": [f"remove {rule['id']}", "deny any publish never"]})["removed"] == 1
+    does("acl.remove", id=does("acl.list")["items"][0]["id"])
+    assert does("learn.start", device="one")["subject"] == "device:one"
+    assert does("learn.list")["items"]
+    does("learn.show", device="one")
+    does("learn.propose", device="one")
+    assert does("learn.stop", device="one", forget=True)["ended"]
     does("device.set", name="one", roles=[])
     does("role.remove", name="pumps")
     does("device.remove", name="two")

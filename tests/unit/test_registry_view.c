@@ -325,6 +325,39 @@ static void test_generation(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* The store may be away when its time is over. */
+static void test_learning_ends(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_BUF b = {0};
+	const struct body_reg_rule r = {.id = 7,
+					.subject_kind = SUBJECT_DEVICE,
+					.subject = STR("one"),
+					.allow = 1,
+					.actions = ACL_ALL_ACTIONS,
+					.priority = 0x80000000u,
+					.filter = STR("#"),
+					.learn_until_at = 500};
+	ENTRY(&b, ENTRY_RULE, 0, reg_rule, &r);
+	assert_true(apply(f, &b).access);
+	assert_true(may(f->r, 1, "x"));
+	AUTO(identity) who = registry_identity(f->r, 1);
+	assert_true(who->learns);
+	const uint64_t generation = registry_generation(f->r);
+	assert_false(registry_end_learning(f->r, 499));
+	assert_true(may(f->r, 1, "x"));
+	assert_true(registry_end_learning(f->r, 560));
+	assert_false(may(f->r, 1, "x"));
+	assert_true(may(f->r, 1, "r/x"));
+	assert_true(registry_generation(f->r) > generation);
+	AUTO(identity) then = registry_identity(f->r, 1);
+	assert_false(then->learns);
+	/* The store takes it away, too. */
+	ENTRY(&b, ENTRY_RULE, 1, reg_rule, &r);
+	apply(f, &b);
+	assert_true(may(f->r, 1, "r/x"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +371,7 @@ int main(void)
 		TEST(test_grace),
 		TEST(test_status_changes),
 		TEST(test_certificate_names),
+		TEST(test_learning_ends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
