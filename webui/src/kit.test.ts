@@ -14,6 +14,14 @@ test("ports come from the listeners, the host from the browser", () => {
   expect(place).toEqual({ host: "gw.example", mqtts: "8883", enrol: "8444" });
 });
 
+test("a listener that speaks WebSocket as well is one for devices", () => {
+  const listeners = [
+    { name: "browsers", address: "0.0.0.0:8884", protocol: "wss", connections: 0 },
+    { name: "mqtts", address: "[::]:8883", protocol: "mqtts+wss", connections: 0 },
+  ];
+  expect(placeOf(listeners, "gw.example").mqtts).toBe("8883");
+});
+
 test("the code stands in the fragment, which reaches no log", () => {
   expect(new URL(qrText(place, "ABCD", "ff00").replace("gatehouse-enrol:", "")).hash).toBe(
     "#t=ABCD&fp=sha256:ff00",

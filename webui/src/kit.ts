@@ -12,7 +12,8 @@ const portOf = (l: ListenerState | undefined) => l?.address.split(":").pop() ?? 
 
 /** Where a device finds the gateway: under the name by which this browser did. */
 export function placeOf(listeners: ListenerState[], host: string): Place {
-  const mqtts = listeners.find((l) => l.protocol === "mqtts") ?? listeners.find((l) => l.protocol === "auto");
+  // "mqtts", or "mqtts+wss" where both are spoken
+  const mqtts = listeners.find((l) => l.protocol.split("+").includes("mqtts"));
   return { host, mqtts: portOf(mqtts), enrol: portOf(listeners.find((l) => l.name === "enrol")) };
 }
 
