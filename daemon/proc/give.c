@@ -102,7 +102,10 @@ static int open_file(const struct config_listener *l, const struct file *f)
 	/* Not blocking: a pipe without a writer would stop the gateway. */
 	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		log_error("listener %s: %s = %s: %s", l->name, f->key, path, strerror(errno));
+		const int error = errno;
+		log_error("listener %s: %s = %s: %s%s", l->name, f->key, path, strerror(error),
+			  error == EACCES ? " (it must belong to the user who starts the gateway)"
+					  : "");
 		return ERR_IO;
 	}
 	if (!S_ISREG(st.st_mode) || st.st_size > f->max) {

@@ -290,6 +290,9 @@ int parent_main(const struct options *options)
 	the_parent = p;
 	p->options = *options;
 	log_init("parent", LOG_LEVEL_NOTICE);
+	/* First of all: what may be read now may be read at a reload as well. */
+	if (options->action != ACTION_PROBE)
+		priv_reduce_parent();
 	umask(022); /* others look into the state directory's pub, whatever the caller's mask */
 	AUTO_CHAR state =
 		config_state_dir(options->config_path, options->overrides, options->n_overrides);
@@ -311,7 +314,6 @@ int parent_main(const struct options *options)
 	if (prepare(p))
 		return EXIT_FAILURE;
 	p->running = config_take_over(p->config, p->config);
-	priv_reduce_parent();
 	if (sandbox_available())
 		priv_hide_memory();
 	return run(p);

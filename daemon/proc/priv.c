@@ -56,8 +56,7 @@ void priv_reduce_parent(void)
 			      capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
 	capng_clear(CAPNG_SELECT_BOTH);
 	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_SETUID,
-		      CAP_SETGID, CAP_KILL, CAP_CHOWN, CAP_FOWNER, CAP_DAC_OVERRIDE,
-		      CAP_NET_BIND_SERVICE, -1);
+		      CAP_SETGID, CAP_KILL, CAP_CHOWN, CAP_NET_BIND_SERVICE, -1);
 	if (capng_apply(bounding ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS))
 		log_warning("cannot reduce the capabilities of the parent process");
 }
