@@ -9,7 +9,7 @@ const require = createRequire(new URL("../../webui/package.json", import.meta.ur
 const { chromium } = require("playwright-core");
 
 export const args = JSON.parse(process.argv[2]);
-export const base = `https://127.0.0.1:${args.port}`;
+export const base = `https://${args.host ?? "127.0.0.1"}:${args.port}`;
 const problems = [];
 
 export function check(what, value) {
