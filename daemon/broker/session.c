@@ -175,6 +175,8 @@ void session_end(struct session *s)
 	struct worker *w = s->worker;
 	CHECK(s->conn == NULL && s->joining == NULL);
 	loop_timer_stop(w->loop, &s->expiry);
+	if (s->will && w->stopping)
+		s->will_sid = 0; /* it stays there, and is published after the start */
 	will_publish(s);
 	drop_subscriptions(s);
 	hand_over(s);
@@ -239,6 +241,7 @@ void session_wake(struct session *s)
 	const uint64_t now = clock_wall_ms();
 	if (s->disconnected_ms == 0) {
 		/* It was connected when the broker ended. */
+		spool_doubt(s);
 		s->disconnected_ms = now;
 		will_due(s);
 		spool_session(s);

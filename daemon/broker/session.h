@@ -76,6 +76,8 @@ struct session {
 	uint64_t dropped_told_ms;
 	struct conn *joining;     /* its CONNACK waits for the store; conn is NULL so long */
 	uint64_t sid;             /* number in the spool; 0: in memory only */
+	uint64_t will_sid;        /* number there of the will alone, 0: none */
+	uint64_t made;            /* when, among all that the spool keeps: the highest is newest */
 	uint64_t disconnected_ms; /* wall clock; 0 = connected */
 	uint64_t place_last;      /* of its rows */
 	uint64_t hold_batch;      /* the last one that deliveries are held for */

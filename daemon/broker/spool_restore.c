@@ -16,14 +16,23 @@
 
 enum { ANSWER_MS = 60000, AGAIN_MS = 1000, VERSIONS_PER_MS = 20 /* bits */ };
 
+/* The session of a client identifier that was made last. There may be another one: its end was on
+ * the way to the disk over another worker's link. */
+struct newest {
+	uint64_t sid;
+	uint64_t made;
+};
+
 struct restored {
 	struct round round;
 	struct loop_note note;
 	struct control *control;
 	struct buf state;
 	struct map messages; /* number -> struct msg */
+	struct map newest;   /* client identifier -> struct newest */
 	uint64_t highest;    /* number of a session or message */
 	uint64_t version;
+	uint64_t made;
 	uint64_t wall_ms; /* both now */
 	uint64_t mono_ms;
 };
@@ -131,6 +140,40 @@ static void restore_retained(struct restored *r, const struct body_spool_retain 
 		retain_restore(r->control->broker.retain, m, b->version);
 }
 
+static bool read_more(struct str bytes, struct spool_more *more)
+{
+	struct cur c = cur_of(bytes);
+	const uint8_t first = cur_u8(&c);
+	more->durability = (enum config_durability)(first & ~SPOOL_MORE_MADE);
+	more->workers = cur_u8(&c);
+	more->made = first & SPOOL_MORE_MADE ? cur_u64le(&c) : 0;
+	more->address = cur_str16(&c);
+	more->cn = cur_str16(&c);
+	more->sans = cur_bytes(&c, cur_left(&c));
+	return cur_ok(&c) && more->durability < CONFIG_DURABILITY_NONE;
+}
+
+static void find_newest(struct restored *r, const struct body_spool_session *b)
+{
+	struct spool_more more;
+	struct newest *n = map_get(&r->newest, b->client_id);
+	if (!read_more(b->more, &more))
+		return;
+	r->made = MAX(r->made, more.made);
+	if (!n) {
+		n = mem_new(struct newest);
+		map_set(&r->newest, b->client_id, n);
+	}
+	if (more.made > n->made || (more.made == n->made && b->sid > n->sid))
+		*n = (struct newest){b->sid, more.made};
+}
+
+static bool is_newest(const struct restored *r, const struct body_spool_session *b)
+{
+	const struct newest *n = map_get(&r->newest, b->client_id);
+	return n && n->sid == b->sid;
+}
+
 static void read_shared(struct restored *r)
 {
 	struct cur c = cur_of(buf_view(&r->state));
@@ -141,6 +184,7 @@ static void read_shared(struct restored *r)
 			restore_message(r, &record.message);
 		} else if (record.kind == SPOOL_KIND_SESSION) {
 			r->highest = MAX(r->highest, record.session.sid);
+			find_newest(r, &record.session);
 		} else if (record.kind == SPOOL_KIND_RETAIN) {
 			restore_retained(r, &record.retain);
 		}
@@ -149,6 +193,7 @@ static void read_shared(struct restored *r)
 		log_error("what the store keeps of sessions is damaged: the rest of it is lost");
 	retain_number_from(r->control->broker.retain,
 			   MAX(r->version, r->wall_ms << VERSIONS_PER_MS));
+	atomic_store(&r->control->broker.spool_made, MAX(r->made, r->wall_ms << VERSIONS_PER_MS));
 }
 
 /* ---- sessions, in their workers ---------------------------------------------------------------
@@ -172,17 +217,6 @@ static bool is_mine(const struct worker *w, uint64_t sid)
 static struct session *session_of(const struct reading *r, uint64_t sid)
 {
 	return map_get(&r->sessions, MAP_KEY(sid));
-}
-
-static bool read_more(struct str bytes, struct spool_more *more)
-{
-	struct cur c = cur_of(bytes);
-	more->durability = (enum config_durability)cur_u8(&c);
-	more->workers = cur_u8(&c);
-	more->address = cur_str16(&c);
-	more->cn = cur_str16(&c);
-	more->sans = cur_bytes(&c, cur_left(&c));
-	return cur_ok(&c) && more->durability < CONFIG_DURABILITY_NONE;
 }
 
 static void forget(struct worker *w, uint64_t sid)
@@ -209,12 +243,17 @@ static void restore_session(struct reading *r, const struct body_spool_session *
 {
 	struct worker *w = r->worker;
 	struct spool_more more;
-	struct session *s = read_more(b->more, &more) ? make_session(w, b) : NULL;
+	struct session *s =
+		is_newest(r->all, b) && read_more(b->more, &more) ? make_session(w, b) : NULL;
 	if (!s) {
 		forget(w, b->sid);
 		return;
 	}
-	s->sid = b->sid;
+	if (b->expiry)
+		s->sid = b->sid;
+	else
+		s->will_sid = b->sid;
+	s->made = more.made;
 	s->is_new = false;
 	s->durability = (uint8_t)more.durability;
 	s->same_workers = more.workers == w->broker->workers;
@@ -278,6 +317,8 @@ static void restore_sent(const struct reading *r, const struct body_spool_sent *
 	struct delivery *d = r->last;
 	if (!d || r->last_of->sid != b->sid || d->row->place != b->place)
 		return;
+	if (b->packet_id == 0)
+		d->dup = true; /* see spool_doubt */
 	if (!inflight_resume(&r->last_of->out, d, b->packet_id))
 		return;
 	d->row->has_id = true;
@@ -362,6 +403,10 @@ static void read_done(struct round *round)
 	for (void *m; map_next(&r->messages, &at, NULL, &m);)
 		msg_unref(m);
 	map_fini(&r->messages);
+	at = 0;
+	for (void *n; map_next(&r->newest, &at, NULL, &n);)
+		free(n);
+	map_fini(&r->newest);
 	buf_fini(&r->state);
 	r->round = (struct round){0};
 	round_start(&r->round, &r->control->broker, wake_run, wake_done);

@@ -39,8 +39,9 @@ static void put_names(const struct certnames *names, struct out *o)
 static void put_more(const struct session *s, struct out *o)
 {
 	char address[ADDR_TEXT];
-	out_u8(o, (uint8_t)s->durability);
+	out_u8(o, s->durability | SPOOL_MORE_MADE);
 	out_u8(o, (uint8_t)s->worker->broker->workers);
+	out_u64le(o, s->made);
 	out_str16(o, str_of(addr_format(&s->address, address)));
 	put_names(&s->names, o);
 }
@@ -59,7 +60,7 @@ static void session_row(struct session *s, struct session_row *row)
 	row->will = (struct buf){0};
 	will_save(s, &row->will);
 	row->body = (struct body_spool_session){
-		.sid = s->sid,
+		.sid = s->sid ? s->sid : s->will_sid,
 		.device_id = s->identity->device_id,
 		.expiry = s->expiry_s,
 		.disconnected_ms = s->disconnected_ms,
@@ -70,14 +71,24 @@ static void session_row(struct session *s, struct session_row *row)
 	};
 }
 
-void spool_session(struct session *s)
+static void put_session(struct session *s)
 {
 	struct session_row row;
-	if (!s->sid)
-		return;
 	session_row(s, &row);
 	SPOOL_ADD(spool_of(s), SESSION, session, &row.body);
 	buf_fini(&row.will);
+}
+
+void spool_session(struct session *s)
+{
+	if (s->sid)
+		put_session(s);
+}
+
+static uint64_t new_number(struct session *s)
+{
+	s->made = atomic_fetch_add(&s->worker->broker->spool_made, 1) + 1;
+	return spool_number(spool_of(s));
 }
 
 static struct body_spool_sub sub_row(const struct session *s, const struct subscription *sub)
@@ -128,12 +139,25 @@ static void forget_rows(struct spool *spool, struct list *deliveries)
 	}
 }
 
+static void put_gone(struct session *s, uint64_t sid)
+{
+	const struct body_spool_session_gone body = {sid};
+	SPOOL_ADD(spool_of(s), SESSION_GONE, session_gone, &body);
+}
+
+static void end_will(struct session *s)
+{
+	if (s->will_sid)
+		put_gone(s, s->will_sid);
+	s->will_sid = 0;
+}
+
 void spool_session_end(struct session *s)
 {
-	const struct body_spool_session_gone body = {s->sid};
+	end_will(s);
 	if (!s->sid)
 		return;
-	SPOOL_ADD(spool_of(s), SESSION_GONE, session_gone, &body);
+	put_gone(s, s->sid);
 	s->sid = 0;
 	s->fresh = NULL;
 	s->held = 0;
@@ -146,10 +170,15 @@ void spool_session_begin(struct session *s, enum config_durability durability)
 {
 	const bool durable = s->expiry_s > 0 && durability != CONFIG_DURABILITY_NONE;
 	s->durability = (uint8_t)durability;
+	end_will(s);
 	if (!durable) {
 		if (s->sid) {
 			spool_session_end(s);
 			session_reindex(s);
+		}
+		if (s->will && s->expiry_s == 0 && durability != CONFIG_DURABILITY_NONE) {
+			s->will_sid = new_number(s);
+			put_session(s);
 		}
 		return;
 	}
@@ -157,7 +186,7 @@ void spool_session_begin(struct session *s, enum config_durability durability)
 		spool_session(s);
 		return;
 	}
-	s->sid = spool_number(spool_of(s));
+	s->sid = new_number(s);
 	spool_session(s);
 	/* One that was not durable so far; the messages that wait stay in memory only. */
 	store_subscriptions(s);
@@ -193,6 +222,21 @@ static void put_sent(struct session *s, struct delivery *d)
 	if (d->qos == 2)
 		row->held = spool_of(s)->open.number;
 	row->has_id = true;
+}
+
+void spool_doubt(struct session *s)
+{
+	list_each (it, &s->out.waiting) {
+		struct delivery *d = list_entry(it, struct delivery, node);
+		/* Without its identifier on disk no QoS 2 message leaves, but for a relaxed one. */
+		if (!d->row || d->packet_id ||
+		    (d->qos == 2 && s->durability == CONFIG_DURABILITY_FULL))
+			continue;
+		/* An end of ours before it is sent must not take that away. */
+		const struct body_spool_sent body = {s->sid, d->row->place, 0, DELIVERY_SENT};
+		SPOOL_ADD(spool_of(s), SENT, sent, &body);
+		d->dup = true;
+	}
 }
 
 static uint64_t queued_at(const struct session *s, const struct delivery *d)
@@ -557,6 +601,8 @@ static void store_first(struct session *s)
 	session_row(s, &row);
 	SPOOL_PUT(first, SESSION, session, &row.body);
 	buf_fini(&row.will);
+	if (!s->sid)
+		return;
 	for (void *sub; map_next(&s->subscriptions, &at, NULL, &sub);) {
 		const struct body_spool_sub body = sub_row(s, sub);
 		SPOOL_PUT(first, SUB, sub, &body);
@@ -585,9 +631,11 @@ void spool_store_all(struct worker *w)
 {
 	uint32_t at = 0;
 	for (struct session *s; (s = slab_next(&w->sessions, &at));) {
-		if (!s->sid)
+		if (!s->sid && !s->will_sid)
 			continue;
 		store_first(s);
+		if (!s->sid)
+			continue;
 		owe_rows(s, &s->out.under_way);
 		owe_rows(s, &s->out.waiting);
 	}

@@ -8,6 +8,14 @@
  * PUBREC came, so that a broker that was killed never sends as new what it had sent. Messages
  * behind such a one wait with it, to keep their order.
  *
+ * Of a session that ends with its connection only the will is kept, as a session without anything
+ * else: whoever is connected at a power cut is disconnected by it [MQTT-3.1.2-8]. Nobody waits for
+ * that.
+ *
+ * A QoS 1 message leaves before it is on disk that it did. What a session that was connected at a
+ * sudden end had in its queue may therefore have been sent: it goes out with DUP, which says just
+ * that (section 3.3.1.1).
+ *
  * Messages that nobody waits for (of relaxed listeners, wills) may be owed: when the disk is full,
  * or the store is so far behind that others have to wait. They are in memory only then, where
  * max-queued-messages and max-queued-bytes bound them. The session's worker. Section 4.1.
@@ -44,6 +52,8 @@ enum { SPOOL_RESTORED = 1 };
 bool spool_must_wait(const struct session *s);
 void spool_session_begin(struct session *s, enum config_durability durability);
 void spool_session(struct session *s); /* as it is now */
+/* Restored, and connected at the end before: what waits may have been sent. */
+void spool_doubt(struct session *s);
 void spool_session_end(struct session *s);
 void spool_subscription(struct session *s, const struct subscription *sub);
 void spool_subscription_end(struct session *s, struct str filter);
@@ -76,9 +86,11 @@ bool spool_pay(struct worker *w);
 void spool_store_all(struct worker *w);
 
 /* What SESSION has beside its own fields, and its will: see spool_restore.c. */
+enum { SPOOL_MORE_MADE = 0x80 /* beside the durability: made stands there */ };
 struct spool_more {
 	enum config_durability durability;
 	unsigned workers;
+	uint64_t made;
 	struct str address;
 	struct str cn;
 	struct str sans; /* each behind a 16-bit length */

@@ -125,7 +125,7 @@ void will_due(struct session *s)
 	if (!will)
 		return;
 	will->due_ms = clock_wall_ms() + will->delay_s * UINT64_C(1000);
-	if (s->sid && s->expiry_s && s->worker->stopping)
+	if (s->worker->stopping && (s->will_sid || (s->sid && s->expiry_s)))
 		return; /* after the start */
 	if (will->delay_s == 0 || s->expiry_s == 0)
 		will_publish(s);

@@ -50,6 +50,7 @@ struct broker {
 	uint64_t spool_epoch;       /* of this start, for the store */
 	atomic_size_t spooled;      /* bytes for the store that have no answer */
 	atomic_bool spool_behind;   /* told that these are too many */
+	_Atomic uint64_t spool_made; /* the last session's */
 };
 
 struct promise;

@@ -2,11 +2,13 @@
 """What outlives the broker, seen from outside: an end in order, a power cut, a disk that is full, a
 file that is damaged, a store that stands still, a device that was removed meanwhile."""
 
+import contextlib
 import json
 import os
 import pathlib
 import select
 import signal
+import sqlite3
 
 import pytest
 
@@ -208,6 +210,102 @@ def test_a_will_is_published_after_the_end_of_the_broker(gw, end):
     c.close()
     with durable(gw, r) as c:
         assert c.message(seconds=30).payload == b"the will"
+
+
+@ENDS
+@pytest.mark.parametrize("version", [V311, V5])
+def test_a_will_of_a_clean_session_is_published_after_the_end_of_the_broker(gw, end, version):
+    """The end of the broker is the end of the connection [MQTT-3.1.2-8]. One that sent DISCONNECT left no will."""
+    r, topic = name(), name()
+    with durable(gw, r) as c:
+        c.subscribe(f"{topic}/#", qos=1)
+    polite = mqtt.Client.tcp(gw.listeners["open"], version)
+    polite.connect(name(), will=(f"{topic}/polite", b"no", 1, False))
+    c = mqtt.Client.tcp(gw.listeners["open"], version)
+    c.connect(name(), will=(f"{topic}/there", b"the will", 1, False))
+    wait_until(lambda: spool(gw)["kept"]["sessions"] == 3, what="two wills on disk")
+    polite.disconnect()
+    wait_until(lambda: spool(gw)["kept"]["sessions"] == 2, what="one will on disk")
+    end(gw)
+    c.close()
+    with durable(gw, r) as c:
+        assert c.message(seconds=30).payload == b"the will"
+        c.ping()
+        wait_until(lambda: spool(gw)["kept"] == {"sessions": 1, "messages": 0, "queued": 0, "retained": 0},
+                   what="no will on disk")
+    end(gw)
+    with durable(gw, r) as c:
+        c.ping()
+
+
+def rows(gw, table):
+    with contextlib.closing(sqlite3.connect(database(gw))) as db:
+        return db.execute(f"SELECT * FROM {table}").fetchall()
+
+
+@pytest.mark.parametrize("higher", ["old", "new"])
+def test_of_two_sessions_of_one_client_the_newer_one_is_taken(gw, higher):
+    """The end of the older one was on its way to the disk when the power was cut: both are in the file."""
+    r, topic = name(), name()
+    with durable(gw, r) as c:
+        c.subscribe(f"{topic}/old", qos=1)
+    with other(gw) as p:
+        assert p.publish(f"{topic}/old", b"old", qos=1) == 0
+    gw.stop()
+    old = {t: rows(gw, t) for t in ("session", "subscription", "message", "queue")}
+    gw.start()
+    with mqtt.Client.tcp(gw.listeners["open"], V5) as c:
+        c.connect(r, clean=True, props={"session_expiry": 3600})
+        c.subscribe(f"{topic}/new", qos=1)
+    with other(gw) as p:
+        assert p.publish(f"{topic}/new", b"new", qos=1) == 0
+    gw.stop()
+    with contextlib.closing(sqlite3.connect(database(gw))) as db, db:
+        for table, lines in old.items():
+            for line in lines:
+                db.execute(f"INSERT INTO {table} VALUES({','.join('?' * len(line))})", line)
+        if higher == "old":
+            # Numbers of sessions say nothing: each worker counts for itself. 64 is their distance.
+            sid = old["session"][0][0]
+            for table in ("session", "subscription", "queue"):
+                db.execute(f"UPDATE {table} SET sid = sid + 64000 WHERE sid = ?", (sid,))
+    gw.start()
+    with durable(gw, r) as c:
+        assert c.connack.session_present
+        assert c.message().payload == b"new"
+        with other(gw) as p:
+            assert p.publish(f"{topic}/old", b"old", qos=1) == 0x10
+            assert p.publish(f"{topic}/new", b"again", qos=1) == 0
+        assert c.message().payload == b"again"
+    assert spool(gw)["kept"]["sessions"] == 1
+
+
+def test_what_may_have_been_sent_says_so(gw):
+    """A PUBLISH of QoS 1 leaves before its identifier is on disk. After a power cut it has DUP, as has all that
+    waited for a client that was connected; and nothing that waited for one that was not."""
+    r, away, topic = name(), name(), name()
+    with durable(gw, away) as c:
+        c.subscribe(topic, qos=1)
+    with durable(gw, r) as c:
+        c.subscribe(topic, qos=1)
+    with other(gw) as p:
+        for n in range(3):
+            assert p.publish(topic, b"%d" % n, qos=1) == 0
+    c = durable(gw, r, props={"session_expiry": 3600, "receive_maximum": 1})
+    first = c.message(acknowledge=False)
+    freeze(gw.processes()["store"])
+    c.send(mqtt.ack(PUBACK, first.packet_id))
+    second = c.message(acknowledge=False)
+    assert (first.payload, second.payload) == (b"0", b"1") and not first.dup and not second.dup
+    power_cut(gw)
+    power_cut(gw)  # and before anything was sent again
+    c.close()
+    with durable(gw, r) as c:
+        got = [c.message() for _ in range(3)]
+        assert [(m.payload, m.dup) for m in got] == [(b"%d" % n, True) for n in range(3)]
+    with durable(gw, away) as c:
+        got = [c.message() for _ in range(3)]
+        assert [(m.payload, m.dup) for m in got] == [(b"%d" % n, False) for n in range(3)]
 
 
 @ENDS
