@@ -305,11 +305,27 @@ static void print_state(const json_t *show)
 	}
 }
 
+static bool is_step(const char *word)
+{
+	static const char *const steps[] = {"start", "status", "switch", "finish", "abort"};
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+		if (strcmp(word, steps[i]) == 0)
+			return true;
+	fprintf(stderr,
+		"gatehouse: \"%s\" is no step of a rollover; they are start, status, switch, "
+		"finish "
+		"and abort\n",
+		word);
+	return false;
+}
+
 int run_ca_rollover(struct invocation *in)
 {
 	json_t *show = NULL;
 	json_t *answer = NULL;
 	AUTO_CHAR word = mem_strdup(ca_text(in->args, "step"));
+	if (!is_step(word))
+		return EXIT_USAGE;
 	int status = ca_get(in, &show);
 	if (status == EXIT_OK && strcmp(word, "start") == 0)
 		status = start(in, show, &answer);

@@ -159,6 +159,22 @@ static int check_options(const struct invocation *in)
 		fprintf(stderr, "gatehouse: --p12 and --zip go with --bundle, which has the key\n");
 		return EXIT_USAGE;
 	}
+	if (invocation_switch(in, "legacy") && !invocation_switch(in, "p12")) {
+		fprintf(stderr,
+			"gatehouse: --legacy is a form of device.p12: it goes with --p12\n");
+		return EXIT_USAGE;
+	}
+	if (invocation_local(in, "out") && !invocation_local(in, "csr")) {
+		fprintf(stderr, "gatehouse: --out is for the certificate that --csr asks for\n");
+		return EXIT_USAGE;
+	}
+	if (host && !invocation_local(in, "bundle") && !invocation_switch(in, "code")) {
+		fprintf(stderr,
+			"gatehouse: --host is what a bundle or a code tells the device: it "
+			"goes with --bundle%s\n",
+			strcmp(in->command->noun, "device") == 0 ? " or --code" : "");
+		return EXIT_USAGE;
+	}
 	if (host && !bundle_is_host(host)) {
 		fprintf(stderr, "gatehouse: --host %s: not a host name or an address\n", host);
 		return EXIT_USAGE;

@@ -329,8 +329,10 @@ static int run(struct job *j)
 	int status = open_output(j);
 	if (status != EXIT_OK)
 		return status;
-	if (j->bundles && request_send(j->in, "GET", "/api/v1/status", NULL, &j->status) != 200)
-		return EXIT_UNREACHABLE;
+	const unsigned http =
+		j->bundles ? request_send(j->in, "GET", "/api/v1/status", NULL, &j->status) : 200;
+	if (http != 200)
+		return http ? print_problem(http, j->status) : EXIT_UNREACHABLE;
 	if (!j->bundles && !j->in->json)
 		fprintf(j->out, "name,code,expires,profile\n");
 	status = work(j);

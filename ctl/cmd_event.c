@@ -11,7 +11,8 @@
 enum { LAST_DEFAULT = 50, WAIT_MS = 25000 };
 
 /* Prints what came; returns the sequence number from which to go on. */
-static json_int_t show(const struct invocation *in, const json_t *answer, json_int_t since)
+static json_int_t show(const struct invocation *in, const json_t *answer, json_int_t since,
+		       size_t *n)
 {
 	size_t i;
 	const json_t *event;
@@ -26,16 +27,17 @@ static json_int_t show(const struct invocation *in, const json_t *answer, json_i
 			print_event(event);
 	}
 	fflush(stdout);
+	*n += json_array_size(json_object_get(answer, "items"));
 	/* Events that the filter hid count as seen. */
 	return json_is_integer(next) ? json_integer_value(next) : since;
 }
 
-static int exchange(struct invocation *in, json_int_t *since)
+static int exchange(struct invocation *in, json_int_t *since, size_t *n)
 {
 	json_t *answer = NULL;
 	const int status = request_command(in, &answer);
 	if (status == EXIT_OK)
-		*since = show(in, answer, *since);
+		*since = show(in, answer, *since, n);
 	json_decref(answer);
 	return status;
 }
@@ -63,14 +65,17 @@ int run_event_list(struct invocation *in)
 	}
 	const bool follow = invocation_switch(in, "follow");
 	json_int_t since = 0;
+	size_t n = 0;
 	if (!json_object_get(in->args, "last"))
 		json_object_set_new(in->args, "last", json_integer(follow ? 0 : LAST_DEFAULT));
-	int status = exchange(in, &since);
+	int status = exchange(in, &since, &n);
+	if (status == EXIT_OK && n == 0 && !follow && !in->json)
+		fprintf(stderr, "none\n");
 	json_object_del(in->args, "last");
 	while (follow && status == EXIT_OK) {
 		json_object_set_new(in->args, "since", json_integer(since));
 		json_object_set_new(in->args, "wait", json_integer(WAIT_MS));
-		status = exchange(in, &since);
+		status = exchange(in, &since, &n);
 	}
 	return status;
 }

@@ -196,6 +196,8 @@ static bool apply(struct applying *a)
 	size_t i;
 	json_t *item;
 	const unsigned there = request_send(a->in, "GET", "/api/v1/status", NULL, &status);
+	if (there && there != 200)
+		print_problem(there, status);
 	json_decref(status);
 	if (there != 200)
 		return false;

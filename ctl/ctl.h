@@ -77,7 +77,8 @@ bool invocation_switch(const struct invocation *in, const char *name);
 int options_take(struct invocation *in, int argc, char **argv);
 
 /* request.c: one exchange with the gateway. The status of HTTP, or 0 when it could not be reached
- * (a message was printed). *answer belongs to the caller, or is NULL. */
+ * (a message was printed); 403 also when the caller may not open the socket. *answer belongs to the
+ * caller, or is NULL. */
 unsigned request_send(const struct invocation *in, const char *method, const char *path,
 		      json_t *body, json_t **answer);
 /* Replaces {field} in a path by the argument, percent-encoded, and takes it out of args. The caller

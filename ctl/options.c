@@ -139,11 +139,24 @@ static int take_named(struct invocation *in, int argc, char **argv, int *i)
 	return take_option(in, p, argv[++*i]);
 }
 
+static void print_form(const struct ctl_command *c)
+{
+	fprintf(stderr, "Usage: gatehouse %s%s%s", c->noun, c->verb[0] ? " " : "", c->verb);
+	for (const struct ctl_param *p = c->param; p->name; p++)
+		if (p->positional)
+			fprintf(stderr, p->need == REQUIRED ? " %s" : " [%s]", p->name);
+	fprintf(stderr, "\n");
+}
+
 static int check_required(const struct invocation *in)
 {
-	for (const struct ctl_param *p = in->command->param; p->name; p++)
-		if (p->need == REQUIRED && !json_object_get(in->args, p->field))
-			return wrong(in, "missing argument ", p->name);
+	for (const struct ctl_param *p = in->command->param; p->name; p++) {
+		if (p->need != REQUIRED || json_object_get(in->args, p->field))
+			continue;
+		wrong(in, "missing argument ", p->name);
+		print_form(in->command);
+		return ERR_INVALID;
+	}
 	return 0;
 }
 

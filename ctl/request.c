@@ -13,23 +13,30 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ANSWER_MAX = 128 * MiB };
+enum { ANSWER_MAX = 128 * MiB, FORBIDDEN = 403 };
 
 static unsigned unreachable(const char *path)
 {
-	if (errno == EACCES)
-		fprintf(stderr,
-			"gatehouse: you may not use %s: run this as root, or join the group "
-			"gatehouse-admin\n",
-			path);
-	else
-		fprintf(stderr,
-			"gatehouse: the gateway does not answer at %s: %s\n"
-			"Does it run? \"systemctl status gatehouse\" tells. A gateway that "
-			"packaging/quickstart runs\nin the foreground has another socket: use the "
-			"export line that it printed, or --socket PATH.\n",
-			path, strerror(errno));
+	fprintf(stderr,
+		"gatehouse: the gateway does not answer at %s: %s\n"
+		"Does it run? \"systemctl status gatehouse\" tells. A gateway that "
+		"packaging/quickstart runs\nin the foreground has another socket: use the "
+		"export line that it printed, or --socket PATH.\n",
+		path, strerror(errno));
 	return 0;
+}
+
+/* The kernel refuses what the gateway would: it is told as its refusal is. */
+static unsigned not_dialled(const char *path, json_t **answer)
+{
+	if (errno != EACCES)
+		return unreachable(path);
+	*answer = json_object();
+	json_object_set_new(*answer, "detail",
+			    json_sprintf("you may not use %s: run this as root, or join the group "
+					 "gatehouse-admin",
+					 path));
+	return FORBIDDEN;
 }
 
 static int dial(const char *path)
@@ -97,7 +104,7 @@ unsigned request_send(const struct invocation *in, const char *method, const cha
 	AUTO_FD fd = dial(in->socket_path);
 	if (fd < 0) {
 		free(json);
-		return unreachable(in->socket_path);
+		return not_dialled(in->socket_path, answer);
 	}
 	buf_printf(&out, "%s %s HTTP/1.1\r\nHost: gatehouse\r\nConnection: close\r\n", method,
 		   path);

@@ -354,8 +354,8 @@ void op_session_remove(struct op_call *c)
 	if (!SQL_GET_INT(db, &owner, "SELECT administrator_id FROM session WHERE id = ?",
 			 sql_int(id)) ||
 	    (owner != c->administrator && c->level < ADMIN) || people_by_id(db, owner, &who)) {
-		op_refuse(c, OP_NOT_FOUND, "id", "there is no session %lld of yours",
-			  (long long)id);
+		op_refuse(c, OP_NOT_FOUND, "id", "there is no session %lld%s", (long long)id,
+			  c->level < ADMIN ? " of yours" : "");
 		return;
 	}
 	snprintf(c->target, sizeof(c->target), "%lld", (long long)id);

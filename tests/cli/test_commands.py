@@ -414,3 +414,27 @@ def test_text_that_is_not_utf8(gw):
 
 def test_version():
     assert re.fullmatch(r"gatehouse \d+\.\d+\.\d+\S*\n", gatehouse("--version").stdout)
+
+
+@pytest.mark.parametrize("words, says", [
+    (("device", "add", "x", "--host", "gw.example"), "goes with --bundle or --code"),
+    (("cert", "add", "x", "--csr", "f", "--host", "gw.example"), "goes with --bundle\n"),
+    (("device", "add", "x", "--legacy"), "goes with --p12"),
+    (("device", "add", "x", "--out", "f"), "that --csr asks for"),
+    (("acl", "allow", "device:x", "publish"), "missing argument FILTER"),
+    (("acl", "allow", "device:x", "publish"), "Usage: gatehouse acl allow SUBJECT ACTION FILTER\n"),
+    (("acl", "allow", "publish", "device:x", "a/b"), '"publish" is no subject'),
+    (("ca", "rollover", "foo"), "they are start, status, switch, finish and abort"),
+])
+def test_what_does_not_go_together(gw, words, says):
+    fails(gw, *words, code=USAGE, says=says)
+
+
+def test_no_events(gw):
+    done = gw.cli("event", "list", "--name", "ca.compromised")
+    assert (done.stdout, done.stderr) == ("", "none\n")
+    assert gw.cli("event", "list", "--name", "ca.compromised", "--json").stderr == ""
+
+
+def test_a_session_that_is_not_there(gw):
+    fails(gw, "session", "remove", "99", code=NOT_FOUND, says="there is no session 99\n")
