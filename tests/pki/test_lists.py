@@ -168,8 +168,9 @@ def signed(authority, leaf, tmp_path):
 
 
 def days(text):
-    return (datetime.datetime.fromisoformat(text.replace("Z", "+00:00")) - datetime.datetime.now(datetime.timezone.utc)) \
-        / datetime.timedelta(days=1)
+    """From now on."""
+    then = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return (then - datetime.datetime.now(datetime.timezone.utc)) / datetime.timedelta(days=1)
 
 
 def test_lists_for_the_time_of_a_lock(make_gateway):
