@@ -94,7 +94,7 @@ static int change(struct ca_service *s, const struct body_ca_change *b, struct b
 	case CA_FORGET_ROOT:
 		return succession_forget_root(i, b->fingerprint, why);
 	case CA_START:
-		return succession_start(i, now(), why);
+		return succession_start(i, b->p384 ? KEY_P384 : KEY_P256, now(), why);
 	case CA_REQUEST:
 		return succession_request(i, csr, why);
 	case CA_IMPORT:

@@ -72,10 +72,16 @@ static int finish(struct key *k, struct why *why)
 struct key *key_generate(enum key_algorithm algorithm)
 {
 	struct key *k = key_new();
-	const bool ec = algorithm == KEY_P256;
-	const int r = gnutls_x509_privkey_generate(
-		k->x509, ec ? GNUTLS_PK_ECDSA : GNUTLS_PK_RSA,
-		ec ? GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1) : 2048, 0);
+	static const struct {
+		gnutls_pk_algorithm_t kind;
+		unsigned bits;
+	} how[] = {
+		[KEY_P256] = {GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1)},
+		[KEY_P384] = {GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP384R1)},
+		[KEY_RSA2048] = {GNUTLS_PK_RSA, 2048},
+	};
+	const int r =
+		gnutls_x509_privkey_generate(k->x509, how[algorithm].kind, how[algorithm].bits, 0);
 	CHECK(r == 0);
 	CHECK(finish(k, NULL) == 0);
 	return k;

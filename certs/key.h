@@ -12,7 +12,7 @@
 
 #include <gnutls/abstract.h>
 
-enum key_algorithm { KEY_P256, KEY_RSA2048 }; /* what the vault generates */
+enum key_algorithm { KEY_P256, KEY_P384, KEY_RSA2048 }; /* what the vault generates */
 
 enum { KEY_FILE_MAX = 32 * KiB }; /* bytes of a key file, ours or a person's */
 

@@ -12,7 +12,9 @@
 #include <gnutls/x509.h>
 
 static const struct profile profiles[] = {
-	/* Below it: the next root (cross), its issuing authority. */
+	/* Two below it: the next root (cross; no self-issued one, its name differs, so it counts:
+	 * RFC 5280, 6.1.4 l), and the issuing authority of that one. A third never: the rollover
+	 * after it starts when this root is retired. */
 	[PROFILE_ROOT] = {"root", true, 2, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN, NULL,
 			  (int64_t)20 * YEAR},
 	[PROFILE_ISSUING] = {"issuing", true, 0,
@@ -249,16 +251,29 @@ static int set_life(gnutls_x509_crt_t crt, const struct period *period)
 	return r;
 }
 
+/* SHA-256 for P-256 and RSA, SHA-384 for P-384; Ed25519 has one of its own. */
+static gnutls_digest_algorithm_t digest_for(struct key *key)
+{
+	gnutls_digest_algorithm_t digest = GNUTLS_DIG_SHA256;
+	gnutls_pubkey_t public;
+	unsigned only;
+	CHECK(gnutls_pubkey_init(&public) == 0);
+	if (gnutls_pubkey_import_privkey(public, key_handle(key), 0, 0) >= 0)
+		gnutls_pubkey_get_preferred_hash_algorithm(public, &digest, &only);
+	gnutls_pubkey_deinit(public);
+	return digest;
+}
+
 static int sign(gnutls_x509_crt_t crt, const struct certificate *issuer, struct key *key)
 {
+	const gnutls_digest_algorithm_t digest = digest_for(key);
 	if (!issuer)
-		return gnutls_x509_crt_privkey_sign(crt, crt, key_handle(key), GNUTLS_DIG_SHA256,
-						    0);
+		return gnutls_x509_crt_privkey_sign(crt, crt, key_handle(key), digest, 0);
 	gnutls_x509_crt_t parent;
 	int r = import(buf_view(&issuer->der), &parent);
 	if (r < 0)
 		return r;
-	r = gnutls_x509_crt_privkey_sign(crt, parent, key_handle(key), GNUTLS_DIG_SHA256, 0);
+	r = gnutls_x509_crt_privkey_sign(crt, parent, key_handle(key), digest, 0);
 	gnutls_x509_crt_deinit(parent);
 	return r;
 }
@@ -347,8 +362,8 @@ static bool common_name_of(const struct certificate *c, char out[SAN_ENTRY_MAX])
 	return r >= 0;
 }
 
-/* For the root that it certifies, and the issuing authority below that. */
-static bool has_room(const struct certificate *issuer)
+/* For so many authorities, one below the other. */
+static bool has_room(const struct certificate *issuer, int authorities)
 {
 	gnutls_x509_crt_t crt;
 	unsigned ca = 0;
@@ -357,7 +372,7 @@ static bool has_room(const struct certificate *issuer)
 		return false;
 	const int r = gnutls_x509_crt_get_basic_constraints(crt, NULL, &ca, &path_len);
 	gnutls_x509_crt_deinit(crt);
-	return r >= 0 && ca && (path_len < 0 || path_len >= 2);
+	return r >= 0 && ca && (path_len < 0 || path_len >= authorities);
 }
 
 int certificate_cross(const struct certificate *root, const struct certificate *issuer,
@@ -374,7 +389,8 @@ int certificate_cross(const struct certificate *root, const struct certificate *
 	};
 	if (!common_name_of(root, name))
 		return why_set(why, ERR_INVALID, "the new root has no common name");
-	if (!has_room(issuer))
+	/* The root that it certifies, and the issuing authority below that. */
+	if (!has_room(issuer, 2))
 		return why_set(why, ERR_INVALID,
 			       "the older root allows less than two authorities below it (path "
 			       "length): it cannot certify another root");
@@ -390,6 +406,51 @@ int certificate_cross(const struct certificate *root, const struct certificate *
 	}
 	*out = c;
 	return 0;
+}
+
+static int read_request(gnutls_x509_crq_t crq, struct str pem, char name[SAN_ENTRY_MAX],
+			struct certificate *keyed)
+{
+	const gnutls_datum_t in = {(unsigned char *)(uintptr_t)pem.p, (unsigned)pem.n};
+	gnutls_pubkey_t key;
+	size_t n = SAN_ENTRY_MAX;
+	CHECK(gnutls_pubkey_init(&key) == 0);
+	int r = gnutls_x509_crq_import(crq, &in, GNUTLS_X509_FMT_PEM);
+	if (r >= 0)
+		r = gnutls_x509_crq_verify(crq, 0);
+	if (r >= 0)
+		r = gnutls_x509_crq_get_dn_by_oid(crq, GNUTLS_OID_X520_COMMON_NAME, 0, 0, name, &n);
+	if (r >= 0)
+		r = gnutls_pubkey_import_x509_crq(key, crq, 0);
+	keyed->spki_len = sizeof(keyed->spki);
+	if (r >= 0)
+		r = gnutls_pubkey_export(key, GNUTLS_X509_FMT_DER, keyed->spki, &keyed->spki_len);
+	gnutls_pubkey_deinit(key);
+	return r;
+}
+
+int certificate_answer(struct str request_pem, const struct certificate *root, struct key *root_key,
+		       int64_t now, struct certificate *out, struct why *why)
+{
+	char name[SAN_ENTRY_MAX];
+	struct certificate asked = {0};
+	gnutls_x509_crq_t crq;
+	CHECK(gnutls_x509_crq_init(&crq) == 0);
+	const int r = read_request(crq, request_pem, name, &asked);
+	gnutls_x509_crq_deinit(crq);
+	if (r < 0)
+		return why_set(why, ERR_MALFORMED, "the signing request cannot be read: %s",
+			       gnutls_strerror(r));
+	if (!has_room(root, 1))
+		return why_set(why, ERR_INVALID,
+			       "the root allows no authority below it (path length 0)");
+	const struct certificate_order order = {
+		.profile = PROFILE_ISSUING,
+		.spki = certificate_spki(&asked),
+		.common_name = name,
+		.now = now,
+	};
+	return certificate_make(&order, root, root_key, out, why);
 }
 
 bool certificate_is_cross(const struct certificate *c, const struct certificate *root,

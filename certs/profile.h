@@ -85,6 +85,11 @@ int certificate_make(const struct certificate_order *order, const struct certifi
 int certificate_cross(const struct certificate *root, const struct certificate *issuer,
 		      struct key *issuer_key, int64_t now, struct certificate *out,
 		      struct why *why);
+/* An issuing certificate by a root for a signing request (PEM) of ca csr, with its name and key. 0,
+ * ERR_MALFORMED (the request), ERR_INVALID (the root has ended, or allows none below it) or
+ * ERR_CRYPTO. */
+int certificate_answer(struct str request_pem, const struct certificate *root, struct key *root_key,
+		       int64_t now, struct certificate *out, struct why *why);
 /* Is c the root's name and key, signed by issuer? */
 bool certificate_is_cross(const struct certificate *c, const struct certificate *root,
 			  const struct certificate *issuer);

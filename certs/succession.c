@@ -158,7 +158,8 @@ static int check_start(const struct issuer *i, struct why *why)
 }
 
 /* A fresh one with an issuing key, and a root key unless it is someone else's. */
-static int make_keys(struct issuer *i, struct generation *g, struct why *why)
+static int make_keys(struct issuer *i, struct generation *g, enum key_algorithm root,
+		     struct why *why)
 {
 	char name[GENERATION_FILE];
 	int err = generation_clear(i->ks, g, why);
@@ -168,7 +169,7 @@ static int make_keys(struct issuer *i, struct generation *g, struct why *why)
 		err = keystore_save_key_named(i->ks, name, g->issuing_key, why);
 	if (err || g->external)
 		return err;
-	g->root_key = key_generate(KEY_P256);
+	g->root_key = key_generate(root);
 	generation_file(g, "root", name);
 	return keystore_save_key_named(i->ks, name, g->root_key, why);
 }
@@ -221,21 +222,23 @@ static int cross_sign(struct issuer *i, struct generation *g, int64_t now, struc
 	return err;
 }
 
-static int make_generation(struct issuer *i, struct generation *g, int64_t now, struct why *why)
+static int make_generation(struct issuer *i, struct generation *g, enum key_algorithm root,
+			   int64_t now, struct why *why)
 {
 	int err = issuer_check_clock(i, now, why);
 	if (!err)
-		err = make_keys(i, g, why);
+		err = make_keys(i, g, root, why);
 	return err ? err : issuer_complete(i, g, now, why);
 }
 
-int succession_start(struct issuer *i, struct issue_time now, struct why *why)
+int succession_start(struct issuer *i, enum key_algorithm root, struct issue_time now,
+		     struct why *why)
 {
 	int err = check_start(i, why);
 	if (err)
 		return err;
 	AUTO(generation) g = generation_new(next_number(i), CA_NEXT);
-	err = make_generation(i, g, now.wall, why);
+	err = make_generation(i, g, root, now.wall, why);
 	if (!err)
 		err = cross_sign(i, g, now.wall, why);
 	if (!err)
@@ -299,7 +302,7 @@ int succession_request(struct issuer *i, struct buf *csr_pem, struct why *why)
 		return err;
 	AUTO(generation) g = generation_new(next_number(i), CA_NEXT);
 	g->external = true;
-	err = make_keys(i, g, why);
+	err = make_keys(i, g, KEY_P256, why);
 	if (!err)
 		err = write_request(g->issuing_key, csr_pem, why);
 	if (!err)
@@ -567,7 +570,7 @@ static int replace_active(struct issuer *i, int64_t now, struct generation **mad
 		return why_set(why, ERR_LIMIT, "there were %d authorities: no room for another",
 			       GENERATIONS_MAX);
 	AUTO(generation) g = generation_new(next_number(i), CA_NEXT);
-	const int err = make_generation(i, g, now, why);
+	const int err = make_generation(i, g, KEY_P256, now, why);
 	if (err)
 		return err;
 	i->all.at[i->all.n] = g;

@@ -38,10 +38,12 @@ int succession_unlock(struct issuer *i, struct str passphrase, struct why *why);
  * such root, or its key is not here; ERR_IO. */
 int succession_forget_root(struct issuer *i, struct str fingerprint, struct why *why);
 
-/* Makes the next generation, certified by the root in use when its key is here. ERR_EXISTS: there
- * is one; ERR_CONFLICT: an older one still retires; ERR_LIMIT: GENERATIONS_MAX; as issuer_device.
+/* Makes the next generation, its root with such a key, certified by the root in use when its key is
+ * here. ERR_EXISTS: there is one; ERR_CONFLICT: an older one still retires; ERR_LIMIT:
+ * GENERATIONS_MAX; as issuer_device.
  */
-int succession_start(struct issuer *i, struct issue_time now, struct why *why);
+int succession_start(struct issuer *i, enum key_algorithm root, struct issue_time now,
+		     struct why *why);
 /* A signing request for the issuing key of the next generation, whose root is someone else's. The
  * same one again until a certificate for it was imported. As succession_start. */
 int succession_request(struct issuer *i, struct buf *csr_pem, struct why *why);

@@ -156,44 +156,52 @@ static int write_text(const char *path, const char *text)
 	return EXIT_FAILED;
 }
 
+int ca_give_request(struct invocation *in, const json_t *answer, const char *then)
+{
+	const char *path = invocation_local(in, "out");
+	if (in->json) {
+		print_json_line(answer);
+		return EXIT_OK;
+	}
+	const int status = write_text(path, ca_text(answer, "csr"));
+	if (status == EXIT_OK && path)
+		printf("%s: let the authority sign it as an authority below its root (CA:TRUE, "
+		       "pathlen:0, keyCertSign, cRLSign, digitalSignature), then: %s FILE, with "
+		       "both certificates in FILE\n",
+		       path, then);
+	return status;
+}
+
 int run_ca_csr(struct invocation *in)
 {
 	json_t *answer = NULL;
-	const char *path = invocation_local(in, "out");
 	int status = request_command(in, &answer);
-	if (status == EXIT_OK && in->json)
-		print_json_line(answer);
-	else if (status == EXIT_OK)
-		status = write_text(path, ca_text(answer, "csr"));
-	if (status == EXIT_OK && !in->json && path)
-		printf("%s: let the authority sign it as an authority below its root (CA:TRUE, "
-		       "pathlen:0, keyCertSign, cRLSign), then: gatehouse ca import FILE, with "
-		       "both "
-		       "certificates in FILE\n",
-		       path);
+	if (status == EXIT_OK)
+		status = ca_give_request(in, answer, "gatehouse ca import");
 	json_decref(answer);
 	return status;
+}
+
+int ca_read_certificates(const char *path, struct buf *out)
+{
+	const char *why = "no certificates in PEM";
+	if (file_read(path, CERTIFICATES_FILE_MAX, out, &why) == 0 && str_is_utf8(buf_view(out)) &&
+	    str_find(buf_view(out), "-----BEGIN CERTIFICATE-----"))
+		return EXIT_OK;
+	fprintf(stderr, "gatehouse: %s: %s\n", path, why);
+	return EXIT_USAGE;
 }
 
 int run_ca_import(struct invocation *in)
 {
 	AUTO_BUF bytes = {0};
 	json_t *answer = NULL;
-	const char *why;
 	AUTO_CHAR path = mem_strdup(ca_text(in->args, "certificates"));
-	json_t *text = NULL;
-	if (file_read(path, CERTIFICATES_FILE_MAX, &bytes, &why)) {
-		fprintf(stderr, "gatehouse: %s: %s\n", path, why);
-		return EXIT_USAGE;
-	}
-	if (str_find(buf_view(&bytes), "-----BEGIN CERTIFICATE-----"))
-		text = json_stringn(bytes.p, bytes.n);
-	if (!text) {
-		fprintf(stderr, "gatehouse: %s: no certificates in PEM\n", path);
-		return EXIT_USAGE;
-	}
-	json_object_set_new(in->args, "certificates", text);
-	const int status = request_command(in, &answer);
+	int status = ca_read_certificates(path, &bytes);
+	if (status != EXIT_OK)
+		return status;
+	json_object_set_new(in->args, "certificates", json_stringn(bytes.p, bytes.n));
+	status = request_command(in, &answer);
 	if (status == EXIT_OK && in->json)
 		print_json_line(answer);
 	else if (status == EXIT_OK)

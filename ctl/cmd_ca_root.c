@@ -172,21 +172,32 @@ int run_ca_export_root(struct invocation *in)
 
 /* ---- rollover ---- */
 
-static int post(struct invocation *in, const char *path, json_t *body, json_t **answer)
+int ca_post(struct invocation *in, const char *path, json_t *body, json_t **answer)
 {
 	const unsigned code = request_send(in, "POST", path, body, answer);
 	json_decref(body);
 	return code == 200 ? EXIT_OK : code ? print_problem(code, *answer) : EXIT_UNREACHABLE;
 }
 
-static int step(struct invocation *in, const char *word, json_t **answer)
+int ca_step(struct invocation *in, const struct ca_step *step, json_t **answer)
 {
-	return post(in, "/api/v1/ca/rollover",
-		    json_pack("{s:s, s:b}", "step", word, "force", invocation_switch(in, "force")),
-		    answer);
+	json_t *body = json_pack("{s:s, s:b}", "step", step->word, "force", step->force);
+	if (step->root)
+		json_object_set_new(body, "root", json_string(step->root));
+	return ca_post(in, "/api/v1/ca/rollover", body, answer);
 }
 
-static int read_root_key(const char *path, const json_t *root, struct key **out)
+static int step(struct invocation *in, const char *word, json_t **answer)
+{
+	const struct ca_step wanted = {
+		.word = word,
+		.root = invocation_local(in, "root"),
+		.force = invocation_switch(in, "force"),
+	};
+	return ca_step(in, &wanted, answer);
+}
+
+int ca_read_root_key(const char *path, struct key **out)
 {
 	AUTO_SECRET bytes = {0};
 	AUTO_SECRET passphrase = {0};
@@ -210,6 +221,16 @@ static int read_root_key(const char *path, const json_t *root, struct key **out)
 		fprintf(stderr, "gatehouse: %s\n", why.text);
 		return err == ERR_DENIED ? EXIT_REFUSED : EXIT_USAGE;
 	}
+	*out = found;
+	return EXIT_OK;
+}
+
+static int read_root_key(const char *path, const json_t *root, struct key **out)
+{
+	struct key *found = NULL;
+	const int status = ca_read_root_key(path, &found);
+	if (status != EXIT_OK)
+		return status;
 	AUTO(key) key = found;
 	if (!belongs(key, root)) {
 		fprintf(stderr,
@@ -240,8 +261,8 @@ static int cross_sign(struct invocation *in, const json_t *show, struct key *key
 	}
 	pem_put("CERTIFICATE", buf_view(&cross.der), &pem);
 	certificate_fini(&cross);
-	return post(in, "/api/v1/ca/cross", json_pack("{s:s}", "certificates", buf_cstr(&pem)),
-		    answer);
+	return ca_post(in, "/api/v1/ca/cross", json_pack("{s:s}", "certificates", buf_cstr(&pem)),
+		       answer);
 }
 
 static bool has_cross(const json_t *show)

@@ -165,6 +165,7 @@ int run_code_add(struct invocation *in);
 int run_cert_import(struct invocation *in);
 int run_ca_crl(struct invocation *in);
 int run_cert_revoke(struct invocation *in);
+int run_ca_init(struct invocation *in);
 int run_ca_show(struct invocation *in);
 int run_ca_export_root(struct invocation *in);
 int run_ca_lock(struct invocation *in);

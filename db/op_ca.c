@@ -286,6 +286,12 @@ void op_ca_rollover(struct op_call *c)
 			  STR_ARG(step));
 		return;
 	}
+	struct str curve = op_text(c, "root", "P-256");
+	if (!str_is(curve, "P-256") && !str_is(curve, "P-384")) {
+		op_refuse(c, OP_INVALID, "root", "root is \"%.*s\"; allowed are P-256 and P-384",
+			  STR_ARG(curve));
+		return;
+	}
 	const int64_t left = steps[i].what == CA_FINISH ? count_left(c->s) : 0;
 	if (left && !force) {
 		op_refuse(c, OP_CONFLICT, NULL,
@@ -306,6 +312,7 @@ void op_ca_rollover(struct op_call *c)
 	}
 	body.what = (uint8_t)steps[i].what;
 	body.force = force;
+	body.p384 = str_is(curve, "P-384");
 	ask_vault(c, &body);
 }
 

@@ -160,9 +160,9 @@ static void one_follows_another(void **state)
 	struct certificate old, young;
 	make_leaf(&old);
 	assert_int_equal(chain_length(&old), 1);
-	assert_int_equal(succession_start(issuer, at(NOW), &why), 0);
+	assert_int_equal(succession_start(issuer, KEY_P256, at(NOW), &why), 0);
 	assert_int_equal(chain_length(&old), 1);
-	assert_int_equal(succession_start(issuer, at(NOW), &why), ERR_EXISTS);
+	assert_int_equal(succession_start(issuer, KEY_P256, at(NOW), &why), ERR_EXISTS);
 	reopen();
 	struct seen s = seen();
 	assert_int_equal(s.n[CA_ACTIVE], 1);
@@ -191,11 +191,11 @@ static void one_follows_another(void **state)
 static void what_a_crash_left_is_in_no_ones_way(void **state)
 {
 	(void)state;
-	assert_int_equal(succession_start(issuer, at(NOW), &why), 0);
+	assert_int_equal(succession_start(issuer, KEY_P256, at(NOW), &why), 0);
 	unlink(scratch_file(&dir, "authority"));
 	reopen();
 	assert_int_equal(seen().n[CA_NEXT], 0);
-	assert_int_equal(succession_start(issuer, at(NOW), &why), 0);
+	assert_int_equal(succession_start(issuer, KEY_P256, at(NOW), &why), 0);
 	assert_int_equal(succession_switch(issuer, false, &why), 0);
 	reopen();
 	assert_int_equal(seen().n[CA_ACTIVE], 1);
@@ -206,7 +206,7 @@ static void a_full_disk_changes_nothing(void **state)
 	(void)state;
 	struct rlimit old;
 	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(succession_start(issuer, at(NOW), &why), 0);
+	assert_int_equal(succession_start(issuer, KEY_P256, at(NOW), &why), 0);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	const struct rlimit full = {5, old.rlim_max};
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
@@ -232,7 +232,7 @@ static void a_lock_is_on_every_issuing_key(void **state)
 {
 	(void)state;
 	static const struct str word = STR("a passphrase");
-	assert_int_equal(succession_start(issuer, at(NOW), &why), 0);
+	assert_int_equal(succession_start(issuer, KEY_P256, at(NOW), &why), 0);
 	assert_int_equal(succession_lock(issuer, STR("short"), &why), ERR_INVALID);
 	assert_int_equal(succession_lock(issuer, word, &why), 0);
 	reopen();
@@ -252,7 +252,7 @@ static void a_compromised_one_is_replaced_by_the_next(void **state)
 	struct certificate old;
 	make_leaf(&old);
 	const struct certificate *root = issuer_root(issuer);
-	assert_int_equal(succession_start(issuer, at(NOW), &why), 0);
+	assert_int_equal(succession_start(issuer, KEY_P256, at(NOW), &why), 0);
 	assert_int_equal(succession_compromise(issuer, STR("no such fingerprint"), at(NOW), &why),
 			 ERR_NOT_FOUND);
 	assert_int_equal(succession_compromise(issuer, fingerprint(root), at(NOW), &why), 0);
@@ -278,10 +278,10 @@ static void there_are_only_so_many(void **state)
 {
 	(void)state;
 	for (int i = 1; i < GENERATIONS_MAX; i++) {
-		assert_int_equal(succession_start(issuer, at(NOW), &why), 0);
+		assert_int_equal(succession_start(issuer, KEY_P256, at(NOW), &why), 0);
 		assert_int_equal(succession_abort(issuer, &why), 0);
 	}
-	assert_int_equal(succession_start(issuer, at(NOW), &why), ERR_LIMIT);
+	assert_int_equal(succession_start(issuer, KEY_P256, at(NOW), &why), ERR_LIMIT);
 	const struct str fp = fingerprint(issuer_root(issuer));
 	assert_int_equal(succession_compromise(issuer, fp, at(NOW), &why), ERR_LIMIT);
 	reopen();
@@ -291,9 +291,9 @@ static void there_are_only_so_many(void **state)
 static void a_clock_that_is_wrong_starts_nothing(void **state)
 {
 	(void)state;
-	assert_int_equal(succession_start(issuer, at(5), &why), ERR_DENIED);
+	assert_int_equal(succession_start(issuer, KEY_P256, at(5), &why), ERR_DENIED);
 	assert_int_equal(seen().n[CA_NEXT], 0);
-	assert_int_equal(succession_start(issuer, at(NOW), &why), 0);
+	assert_int_equal(succession_start(issuer, KEY_P256, at(NOW), &why), 0);
 }
 
 static void a_file_that_says_nonsense_is_not_guessed(void **state)
