@@ -142,39 +142,51 @@ static int finish_add(struct invocation *in, const char *name, const json_t *ans
 	return EXIT_OK;
 }
 
+static bool given(const struct invocation *in, const char *name)
+{
+	return name && (invocation_local(in, name) || invocation_switch(in, name));
+}
+
+/* Options that mean nothing without another one: none is ignored. */
+static bool check_company(const struct invocation *in)
+{
+	static const struct {
+		const char *option;
+		const char *needs[2]; /* one of these */
+		const char *why;
+	} rules[] = {
+		{"p12", {"bundle"}, "--p12 goes with --bundle, which has the key"},
+		{"zip", {"bundle"}, "--zip goes with --bundle, which has the key"},
+		{"legacy", {"p12"}, "--legacy is a form of device.p12: it goes with --p12"},
+		{"out", {"csr"}, "--out is for the certificate that --csr asks for"},
+		{"host",
+		 {"bundle", "code"},
+		 "--host is what a bundle or a code (of device add) tells the device: it goes "
+		 "with --bundle or --code"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		if (!given(in, rules[i].option) || given(in, rules[i].needs[0]) ||
+		    given(in, rules[i].needs[1]))
+			continue;
+		fprintf(stderr, "gatehouse: %s\n", rules[i].why);
+		return false;
+	}
+	return true;
+}
+
 static int check_options(const struct invocation *in)
 {
 	const char *host = invocation_local(in, "host");
-	if (invocation_local(in, "bundle") && invocation_local(in, "csr")) {
+	if (given(in, "bundle") && given(in, "csr")) {
 		fprintf(stderr, "gatehouse: give either --bundle or --csr\n");
 		return EXIT_USAGE;
 	}
-	if (invocation_switch(in, "code") &&
-	    (invocation_local(in, "bundle") || invocation_local(in, "csr"))) {
+	if (given(in, "code") && (given(in, "bundle") || given(in, "csr"))) {
 		fprintf(stderr, "gatehouse: give either --code, or --bundle or --csr\n");
 		return EXIT_USAGE;
 	}
-	if ((invocation_switch(in, "p12") || invocation_local(in, "zip")) &&
-	    !invocation_local(in, "bundle")) {
-		fprintf(stderr, "gatehouse: --p12 and --zip go with --bundle, which has the key\n");
+	if (!check_company(in))
 		return EXIT_USAGE;
-	}
-	if (invocation_switch(in, "legacy") && !invocation_switch(in, "p12")) {
-		fprintf(stderr,
-			"gatehouse: --legacy is a form of device.p12: it goes with --p12\n");
-		return EXIT_USAGE;
-	}
-	if (invocation_local(in, "out") && !invocation_local(in, "csr")) {
-		fprintf(stderr, "gatehouse: --out is for the certificate that --csr asks for\n");
-		return EXIT_USAGE;
-	}
-	if (host && !invocation_local(in, "bundle") && !invocation_switch(in, "code")) {
-		fprintf(stderr,
-			"gatehouse: --host is what a bundle or a code tells the device: it "
-			"goes with --bundle%s\n",
-			strcmp(in->command->noun, "device") == 0 ? " or --code" : "");
-		return EXIT_USAGE;
-	}
 	if (host && !bundle_is_host(host)) {
 		fprintf(stderr, "gatehouse: --host %s: not a host name or an address\n", host);
 		return EXIT_USAGE;

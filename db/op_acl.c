@@ -494,8 +494,8 @@ void op_acl_add(struct op_call *c)
 {
 	AUTO_NEW_RULE new = {0};
 	if (!take_effect(c, &new.rule) || !take_subject(c, true, &new.subject) ||
-	    !take_action(c, &new.rule) || !take_conditions(c, &new) ||
-	    !take_filter(c, &new) || !is_new(c, &new))
+	    !take_action(c, &new.rule) || !take_conditions(c, &new) || !take_filter(c, &new) ||
+	    !is_new(c, &new))
 		return;
 	insert_rule(c, &new);
 }
