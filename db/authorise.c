@@ -36,7 +36,7 @@ static void by_session(struct op_call *c, struct str credential)
 	struct people_session session;
 	char page[PEOPLE_CSRF];
 	const struct str secret = str_split(&credential, ' ');
-	if (people_session(c->s, secret, &session))
+	if (people_session(c->s, secret, c->passive, &session))
 		return;
 	people_csrf(secret, page);
 	c->page_missing = !secret_equal(credential.p ? credential : STR(""), str_of(page));

@@ -8,8 +8,13 @@
 #include "daemon/net/addr.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { KEY_MAX = 256, SOURCE_SHARE = 4 /* an address may hold several people */ };
+enum {
+	KEY_MAX = 256,
+	SOURCE_SHARE = 4, /* an address may hold several people */
+	SITE_SHARE = 4    /* a site several networks with people */
+};
 
 struct patience {
 	unsigned failures;
@@ -22,13 +27,29 @@ struct key {
 	size_t n;
 };
 
-/* An empty account stands for all of the source. Of IPv6 the network counts. */
-static struct str key_of(struct key *k, struct str account, struct str source)
+/* Whose failures are counted together. */
+enum range {
+	RANGE_ACCOUNT, /* one account from one source */
+	RANGE_SOURCE,  /* any account from one source; of IPv6 that is a network of 64 bits */
+	RANGE_SITE,    /* of IPv6 a network of 48 bits, which one customer may have whole */
+};
+
+static uint64_t place_of(enum range range, struct str source)
+{
+	struct addr a;
+	if (addr_parse_ip(source, &a))
+		return hash_str(source);
+	const uint64_t key = addr_key(&a);
+	return range == RANGE_SITE && a.any.sa_family == AF_INET6 ? key >> 16 : key;
+}
+
+static struct str key_of(struct key *k, enum range range, struct str account, struct str source)
 {
 	struct out o = out_make(k->bytes, sizeof(k->bytes));
-	struct addr a;
-	out_u64(&o, addr_parse_ip(source, &a) ? hash_str(source) : addr_key(&a));
-	out_bytes(&o, account.p, MIN(account.n, sizeof(k->bytes) - o.need));
+	out_u8(&o, (uint8_t)range);
+	out_u64(&o, place_of(range, source));
+	if (range == RANGE_ACCOUNT)
+		out_bytes(&o, account.p, MIN(account.n, sizeof(k->bytes) - o.need));
 	k->n = o.need;
 	return str_make(k->bytes, k->n);
 }
@@ -42,41 +63,58 @@ void backoff_fini(struct backoff *b)
 	map_fini(&b->failed);
 }
 
-static unsigned wait_for(const struct backoff *b, struct str account, struct str source,
-			 int64_t now)
+static unsigned wait_for(const struct backoff *b, enum range range, struct str account,
+			 struct str source, int64_t now)
 {
 	struct key k;
-	const struct patience *p = map_get(&b->failed, key_of(&k, account, source));
+	const struct patience *p = map_get(&b->failed, key_of(&k, range, account, source));
 	return p && p->until > now ? (unsigned)(p->until - now) : 0;
 }
 
 unsigned backoff_wait(const struct backoff *b, struct str account, struct str source, int64_t now)
 {
-	return MAX(wait_for(b, account, source, now), wait_for(b, STR(""), source, now));
+	unsigned longest = 0;
+	for (enum range r = RANGE_ACCOUNT; r <= RANGE_SITE; r++)
+		longest = MAX(longest, wait_for(b, r, account, source, now));
+	return longest;
 }
 
-static void forget_old(struct backoff *b, int64_t now)
+/* Who is easier on us: has to wait less long, or failed less often, or longer ago. */
+static bool milder(const struct patience *a, const struct patience *b)
+{
+	if (a->until != b->until)
+		return a->until < b->until;
+	if (a->failures != b->failures)
+		return a->failures < b->failures;
+	return a->last < b->last;
+}
+
+/* Room for one more: the mildest goes, so that nobody who has to wait is let off by a flood of
+ * others. It is looked for among all: a password that was judged before cost much more. */
+static void forget_mildest(struct backoff *b)
 {
 	size_t at = 0;
 	struct str key;
+	struct key mildest = {.n = 0};
+	const struct patience *found = NULL;
 	for (void *value; map_next(&b->failed, &at, &key, &value);) {
-		const struct patience *p = value;
-		if (p->last + BACKOFF_FORGET_S > now)
+		if (found && !milder(value, found))
 			continue;
-		free(map_remove(&b->failed, key));
+		found = value;
+		mildest.n = MIN(key.n, sizeof(mildest.bytes));
+		memcpy(mildest.bytes, key.p, mildest.n);
 	}
+	free(map_remove(&b->failed, str_make(mildest.bytes, mildest.n)));
 }
 
-static void count(struct backoff *b, struct str account, struct str source, unsigned allowed,
-		  int64_t now)
+static void count(struct backoff *b, enum range range, struct str account, struct str source,
+		  unsigned allowed, int64_t now)
 {
 	struct key k;
-	const struct str key = key_of(&k, account, source);
+	const struct str key = key_of(&k, range, account, source);
 	struct patience *p = map_get(&b->failed, key);
 	if (!p && b->failed.n >= BACKOFF_ENTRIES_MAX)
-		forget_old(b, now);
-	if (!p && b->failed.n >= BACKOFF_ENTRIES_MAX)
-		return;
+		forget_mildest(b);
 	if (!p) {
 		p = mem_new(struct patience);
 		map_set(&b->failed, key, p);
@@ -91,14 +129,24 @@ static void count(struct backoff *b, struct str account, struct str source, unsi
 	p->until = now + MIN(INT64_C(2) << doublings, (int64_t)BACKOFF_MAX_S);
 }
 
+static bool has_site(struct str source)
+{
+	struct addr a;
+	return addr_parse_ip(source, &a) == 0 && a.any.sa_family == AF_INET6;
+}
+
 void backoff_failed(struct backoff *b, struct str account, struct str source, int64_t now)
 {
-	count(b, account, source, BACKOFF_FREE, now);
-	count(b, STR(""), source, BACKOFF_FREE * SOURCE_SHARE, now);
+	/* The wide ones first: they are what a flood must not push out. */
+	if (has_site(source))
+		count(b, RANGE_SITE, account, source, BACKOFF_FREE * SOURCE_SHARE * SITE_SHARE,
+		      now);
+	count(b, RANGE_SOURCE, account, source, BACKOFF_FREE * SOURCE_SHARE, now);
+	count(b, RANGE_ACCOUNT, account, source, BACKOFF_FREE, now);
 }
 
 void backoff_worked(struct backoff *b, struct str account, struct str source)
 {
 	struct key k;
-	free(map_remove(&b->failed, key_of(&k, account, source)));
+	free(map_remove(&b->failed, key_of(&k, RANGE_ACCOUNT, account, source)));
 }

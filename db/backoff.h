@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Patience with wrong passwords of people: after BACKOFF_FREE failures of one account from one
- * source, or of any accounts from one source, each further try has to wait, twice as long every
- * time. Other sources are not kept waiting: nobody can lock an administrator out from elsewhere.
+ * source, or of any accounts from one source or (IPv6) its network of 48 bits, each further try has
+ * to wait, twice as long every time. Other sources are not kept waiting: nobody can lock an
+ * administrator out from elsewhere. When there is no room the mildest entry goes, never a stricter.
  * Main thread of the store; forgotten when it restarts.
  */
 #pragma once

@@ -242,6 +242,9 @@ int change_commit(struct op_call *c)
 	store_registry_worked(s);
 	lists_changed(s);
 	raise_events(c);
+	if (c->change.credentials && s->peer[PROCESS_ADMIN].link)
+		LINK_SEND(s->peer[PROCESS_ADMIN].link, CREDENTIALS_CHANGED, credentials_changed, 0,
+			  -1, &(struct body_credentials_changed){});
 	c->change.told = parts > 0;
 	tell_broker(s, c, buf_view(&c->change.entries));
 	if (list_empty(&c->change.asks))

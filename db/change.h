@@ -29,6 +29,7 @@ struct change {
 	struct buf entries; /* records of struct body_entry: registry_put_*(db, id, &entries) */
 	struct buf events;  /* per event: device name (strs), body_event (entries) */
 	struct list asks;   /* struct delta_ask on their way */
+	bool credentials;   /* sessions or tokens are closed by it: who serves them is told */
 	bool told;          /* deltas were due */
 	bool away;          /* a part did not reach the broker */
 	uint64_t closed;    /* sessions */

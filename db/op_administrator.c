@@ -172,11 +172,14 @@ static void update(struct op_call *c, const struct person *who, const char *veri
 	}
 	if (verifier || !enabled)
 		people_sessions_close(db, who->id, c->session);
+	c->change.credentials = verifier || !enabled || level < who->level;
+	const int64_t lowered = level < who->level ? token_follow(c, str_of(who->name), level) : 0;
 	put(c->s, who->id, false, &after);
 	if (!str_eq(buf_view(&before), buf_view(&after)))
 		change_revision(c, "administrator", str_of(who->name), buf_view(&before),
 				buf_view(&after));
 	put(c->s, who->id, true, &c->result);
+	rec_int(&c->result, "tokens_lowered", lowered);
 	raise_changed(c, verifier ? "password set" : "changed", str_of(who->name));
 	change_commit(c);
 }
@@ -229,7 +232,9 @@ void op_administrator_remove(struct op_call *c)
 	put(c->s, who.id, false, &before);
 	change_begin(c);
 	SQL_RUN(c->s->registry, "DELETE FROM administrator WHERE id = ?", sql_int(who.id));
+	c->change.credentials = true;
 	rec_text(&c->result, "name", who.name);
+	rec_int(&c->result, "tokens_removed", token_follow(c, str_of(who.name), NOBODY));
 	change_revision(c, "administrator", str_of(who.name), buf_view(&before), STR(""));
 	raise_changed(c, "removed", str_of(who.name));
 	change_commit(c);
@@ -245,6 +250,7 @@ static void store_own(struct op_call *c)
 		sql_text(session_verifier(c)), sql_int(timefloor_now(&c->s->floor)),
 		sql_int(c->administrator));
 	people_sessions_close(db, c->administrator, c->session);
+	c->change.credentials = true;
 	rec_text(&c->result, "name", c->actor);
 	raise_changed(c, "password set", str_of(c->actor));
 	change_commit(c);

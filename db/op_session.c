@@ -98,18 +98,37 @@ bool session_may_try(struct op_call *c, struct str account)
 					   (int64_t)(clock_mono_ms() / 1000));
 	if (wait == 0)
 		return true;
-	op_refuse(c, OP_TOO_MANY, NULL, "too many wrong tries: try again in %u second%s", wait,
-		  wait == 1 ? "" : "s");
+	op_refuse_for(c, wait, "too many wrong tries: try again in %u second%s", wait,
+		      wait == 1 ? "" : "s");
 	return false;
+}
+
+/* What is typed as a name may be a password: only names that exist are kept. The others get one
+ * that says nothing, and is the same for the same text as long as this process lives. */
+static struct str known_name(struct op_call *c, struct str account, char room[PEOPLE_NAME])
+{
+	struct person who;
+	if (c->op != OP_SESSION_ADD || people_find(c->s->registry, account, &who) == 0)
+		return account;
+	snprintf(room, PEOPLE_NAME, "(unknown name %08x)", (unsigned)hash_str(account));
+	return str_of(room);
+}
+
+static void hide_target(struct op_call *c, struct str name)
+{
+	if (c->op == OP_SESSION_ADD)
+		snprintf(c->target, sizeof(c->target), "%.*s", STR_ARG(name));
 }
 
 void session_failed(struct op_call *c, struct str account, const char *field, const char *reason,
 		    const char *why)
 {
+	char room[PEOPLE_NAME];
+	const struct str name = known_name(c, account, room);
 	const struct body_event fields = {
 		.event = EVENT_ADMIN_LOGIN_REFUSED,
 		.time_ms = (uint64_t)clock_wall_ms(),
-		.actor = account,
+		.actor = name,
 		.address = str_of(c->source),
 		.reason = str_of(reason),
 	};
@@ -121,8 +140,7 @@ void session_failed(struct op_call *c, struct str account, const char *field, co
 
 static void too_many(struct op_call *c)
 {
-	op_refuse(c, OP_TOO_MANY, NULL,
-		  "too many passwords are being tried: try again in a few seconds");
+	op_refuse_for(c, 5, "too many passwords are being tried: try again in a few seconds");
 }
 
 static void confirmed(void *arg, enum login_result result)
@@ -286,6 +304,8 @@ void op_session_add(struct op_call *c)
 {
 	struct pending *p = pending_of(c);
 	const struct str name = op_text(c, "name", "");
+	char room[PEOPLE_NAME];
+	hide_target(c, known_name(c, name, room)); /* whatever becomes of it */
 	if (!session_may_try(c, name))
 		return;
 	p->known = people_find(c->s->registry, name, &p->person) == 0;
@@ -361,6 +381,7 @@ void op_session_remove(struct op_call *c)
 	snprintf(c->target, sizeof(c->target), "%lld", (long long)id);
 	change_begin(c);
 	SQL_RUN(db, "DELETE FROM session WHERE id = ?", sql_int(id));
+	c->change.credentials = true;
 	rec_int(&c->result, "id", id);
 	rec_text(&c->result, "name", who.name);
 	rec_bool(&c->result, "current", id == c->session);

@@ -22,6 +22,10 @@ const char *session_verifier(const struct op_call *c); /* inside next */
  * too many tries, or a caller without a session: refused. */
 void session_confirm(struct op_call *c, const char *arg, void (*next)(struct op_call *c));
 
+/* Within a change: an administrator has only this level now (NOBODY: is removed), and so have the
+ * tokens that he made, and those that they made: they are lowered, or removed. How many. */
+int64_t token_follow(struct op_call *c, struct str maker, enum op_level level);
+
 /* A wrong password, factor or code: counts, raises the event, refuses the call. */
 void session_failed(struct op_call *c, struct str account, const char *field, const char *reason,
 		    const char *why);

@@ -13,7 +13,12 @@
 
 #include <stdio.h>
 
-enum { TTL_MIN = 60, TTL_DEFAULT = 90 * 24 * 3600, OPERATIONS_MAX = 1024 };
+enum {
+	TTL_MIN = 60,
+	TTL_DEFAULT = 90 * 24 * 3600,
+	OPERATIONS_MAX = 1024,
+	FOLLOWERS_AT_ONCE = 1000
+};
 
 #define TOKEN_COLUMNS \
 	"SELECT name, level, operations, created, created_by, expires, seen FROM token "
@@ -170,6 +175,50 @@ void op_token_add(struct op_call *c)
 		insert(c, name, level, buf_view(&operations), ttl);
 }
 
+struct follower {
+	int64_t id;
+	char name[PEOPLE_NAME];
+};
+
+static size_t followers(struct op_call *c, struct str maker, enum op_level level,
+			struct follower out[FOLLOWERS_AT_ONCE])
+{
+	size_t n = 0;
+	AUTO_QUERY q = SQL_QUERY(
+		c->s->registry,
+		"WITH RECURSIVE made(id, name, level) AS (SELECT id, name, level FROM token WHERE "
+		"created_by = ?1 UNION SELECT token.id, token.name, token.level FROM token JOIN "
+		"made ON token.created_by = 'token ' || made.name) SELECT id, name FROM made WHERE "
+		"level > ?2 ORDER BY id LIMIT ?3",
+		sql_str(maker), sql_int(level == NOBODY ? -1 : people_level_number(level)),
+		sql_int(FOLLOWERS_AT_ONCE));
+	while (n < FOLLOWERS_AT_ONCE && sql_next(&q)) {
+		out[n].id = sql_at_int(&q, 0);
+		snprintf(out[n++].name, PEOPLE_NAME, "%.*s", STR_ARG(sql_at_str(&q, 1)));
+	}
+	return n;
+}
+
+int64_t token_follow(struct op_call *c, struct str maker, enum op_level level)
+{
+	struct follower found[FOLLOWERS_AT_ONCE];
+	const size_t n = followers(c, maker, level, found);
+	for (size_t i = 0; i < n; i++) {
+		if (level == NOBODY)
+			SQL_RUN(c->s->registry, "DELETE FROM token WHERE id = ?",
+				sql_int(found[i].id));
+		else
+			SQL_RUN(c->s->registry, "UPDATE token SET level = ? WHERE id = ?",
+				sql_int(people_level_number(level)), sql_int(found[i].id));
+		raise_changed(c,
+			      level == NOBODY ? "token removed with its maker"
+					      : "token lowered with its maker",
+			      str_of(found[i].name));
+	}
+	c->change.credentials = c->change.credentials || n > 0;
+	return (int64_t)n;
+}
+
 void op_token_remove(struct op_call *c)
 {
 	struct sql *db = c->s->registry;
@@ -182,6 +231,7 @@ void op_token_remove(struct op_call *c)
 	}
 	change_begin(c);
 	SQL_RUN(db, "DELETE FROM token WHERE id = ?", sql_int(id));
+	c->change.credentials = true;
 	rec_str(&c->result, "name", name);
 	raise_changed(c, "token removed", name);
 	change_commit(c);

@@ -229,9 +229,24 @@ void op_refuse(struct op_call *c, enum op_status status, const char *field, cons
 	note_refusal(c, status, why);
 	c->result.n = 0;
 	struct body_op_done done = {
-		.status = (uint8_t)status, .field = str_of(field), .why = whole_text(why)};
+		.status = (uint8_t)status,
+		.field = str_of(field),
+		.why = whole_text(why),
+		.retry_s = status == OP_TOO_MANY ? MAX(c->retry_s, (uint16_t)1) : 0,
+	};
 	send_answer(c, &done);
 	free_call(c);
+}
+
+void op_refuse_for(struct op_call *c, unsigned seconds, const char *fmt, ...)
+{
+	char why[WHY_TEXT];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	c->retry_s = (uint16_t)MIN(seconds, (unsigned)UINT16_MAX);
+	op_refuse(c, OP_TOO_MANY, NULL, "%s", why);
 }
 
 void op_refuse_sql(struct op_call *c, int err)
@@ -255,8 +270,11 @@ void op_refuse_sql(struct op_call *c, int err)
 /* The object that the audit row names, unless the handler says better. */
 static void name_target(struct op_call *c)
 {
-	static const char *const names[] = {"name", "device", "id", "key", "client-id", "subject"};
+	static const char *const names[] = {"name",      "device",  "id",  "key",
+					    "client-id", "subject", "role"};
 	struct rec_value v;
+	if (c->op == OP_SESSION_ADD)
+		return; /* a password may stand in the place of the name */
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		if (!rec_find(buf_view(&c->args), names[i], &v))
 			continue;
@@ -327,6 +345,7 @@ int ops_handle(struct store *s, enum process peer, struct record *r)
 	struct op_call *c = new_call(s, peer, r->id, b.source);
 	c->op = b.op;
 	c->name = op_spec(c->op)->name;
+	c->passive = b.passive;
 	buf_str(&c->args, b.args);
 	const int err = authorise_caller(c, b.credential_kind, b.credential);
 	if (err) {

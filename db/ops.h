@@ -28,6 +28,8 @@ struct op_call {
 	bool denied;                 /* the caller has no level at all */
 	bool page_missing;           /* a session without the proof that a page of ours asks */
 	bool outside_scope;          /* a token that is not for this operation */
+	bool passive;                /* it does not count as a sign of life of its session */
+	uint16_t retry_s;            /* with OP_TOO_MANY: when to try again */
 	int64_t administrator;       /* of a session, else 0 */
 	int64_t session;
 	char secret[65]; /* of the session; wiped at the end */
@@ -70,6 +72,8 @@ void op_refuse(struct op_call *c, enum op_status status, const char *field, cons
 	PRINTF_LIKE(4, 5);
 /* For errors of sql.h outside a change: OP_FAILED with its sentence. */
 void op_refuse_sql(struct op_call *c, int err);
+/* OP_TOO_MANY for so many seconds. */
+void op_refuse_for(struct op_call *c, unsigned seconds, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Arguments; false when absent. They are of the kind and size of operations.def. */
 bool op_str(const struct op_call *c, const char *name, struct str *out);

@@ -109,12 +109,12 @@ static int find_session(struct sql *db, struct str secret, int64_t now, struct p
 	return 0;
 }
 
-int people_session(struct store *s, struct str secret, struct people_session *out)
+int people_session(struct store *s, struct str secret, bool passive, struct people_session *out)
 {
 	const int64_t now = timefloor_now(&s->floor);
 	int64_t seen;
 	const int err = find_session(s->registry, secret, now, out, &seen);
-	if (!err && now - seen >= SEEN_EVERY_S)
+	if (!err && !passive && now - seen >= SEEN_EVERY_S)
 		SQL_RUN(s->registry, "UPDATE session SET seen = ? WHERE id = ?", sql_int(now),
 			sql_int(out->id));
 	return err;
@@ -171,11 +171,26 @@ static int find_token(struct sql *db, struct str text, int64_t now, struct peopl
 	return 0;
 }
 
+static bool maker_is_disabled(struct sql *db, int64_t token)
+{
+	int64_t found;
+	return SQL_GET_INT(
+		db, &found,
+		"WITH RECURSIVE maker(name) AS (SELECT created_by FROM token WHERE id = ? UNION "
+		"SELECT created_by FROM token JOIN maker ON maker.name = 'token ' || token.name) "
+		"SELECT 1 FROM administrator WHERE NOT enabled AND name IN (SELECT name FROM "
+		"maker) "
+		"LIMIT 1",
+		sql_int(token));
+}
+
 int people_token(struct store *s, struct str text, struct people_token *out)
 {
 	const int64_t now = timefloor_now(&s->floor);
 	int64_t seen;
-	const int err = find_token(s->registry, text, now, out, &seen);
+	int err = find_token(s->registry, text, now, out, &seen);
+	if (!err && maker_is_disabled(s->registry, out->id))
+		err = ERR_NOT_FOUND;
 	if (!err && now - seen >= SEEN_EVERY_S)
 		SQL_RUN(s->registry, "UPDATE token SET seen = ? WHERE id = ?", sql_int(now),
 			sql_int(out->id));

@@ -56,8 +56,8 @@ struct people_session {
 	int64_t expires;
 };
 /* The session of a secret, if it has not ended and its administrator is enabled; it counts as used
- * now. 0 or ERR_NOT_FOUND. */
-int people_session(struct store *s, struct str secret, struct people_session *out);
+ * now, unless passive. 0 or ERR_NOT_FOUND. */
+int people_session(struct store *s, struct str secret, bool passive, struct people_session *out);
 /* Opens a session inside a transaction; sessions that have ended go. */
 void people_session_open(struct store *s, int64_t administrator, const char *source,
 			 struct str agent, char secret[PEOPLE_SECRET]);
@@ -70,7 +70,8 @@ struct people_token {
 	enum op_level level;
 	char operations[1025];
 };
-/* A token that has not ended. 0 or ERR_NOT_FOUND. */
+/* A token that has not ended and none of whose makers (an administrator; a token, and then its
+ * maker) is disabled. 0 or ERR_NOT_FOUND. */
 int people_token(struct store *s, struct str text, struct people_token *out);
 /* Does a list of operations ("device.list acl." ...) hold this one? An empty list holds all. */
 bool people_scope_holds(const char *operations, const char *operation);

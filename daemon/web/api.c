@@ -183,6 +183,15 @@ static void send_result(struct api_call *a, struct str result)
 		send_json(r, status, "application/json", j, NULL);
 }
 
+static void add_retry(struct http_request *r, const struct body_op_done *done)
+{
+	char seconds[8];
+	if (done->status != OP_TOO_MANY)
+		return;
+	snprintf(seconds, sizeof(seconds), "%u", MAX(done->retry_s, 1u));
+	http_add_header(r, "Retry-After", seconds);
+}
+
 static void store_answered(struct link_call *call, int err, struct record *reply)
 {
 	struct api_call *a = container_of(call, struct api_call, call);
@@ -204,6 +213,7 @@ static void store_answered(struct link_call *call, int err, struct record *reply
 		AUTO_CHAR field = str_dup(done.field);
 		AUTO_CHAR why = str_dup(done.why);
 		const bool changed = done.status == OP_CONFLICT && str_is(done.field, "version");
+		add_retry(a->request, &done);
 		api_problem(finish(a), changed ? 412 : api_status(done.status), field, why, NULL);
 		return;
 	}

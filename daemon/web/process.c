@@ -4,6 +4,7 @@
  */
 #include "daemon/web/process.h"
 #include "certs/csr.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
@@ -89,7 +90,15 @@ static void too_large(void *owner, const char *source)
 static void refused(void *owner, enum event event, const char *source, const char *why)
 {
 	struct web *w = owner;
+	AUTO_BUF detail = {0};
+	uint32_t folded = 0;
+	if (event == EVENT_HANDSHAKE_REFUSED && child_self(w->child) == PROCESS_ADMIN &&
+	    !fold_passes(&w->fold, str_of(source), clock_mono_ms(), &folded))
+		return;
+	if (folded)
+		rec_int(&detail, "more_before", folded);
 	const struct body_event e = {
+		.detail = buf_view(&detail),
 		.address = str_of(source),
 		.listener = str_of(process_name(child_self(w->child))),
 		.reason = str_of(why),
@@ -175,7 +184,18 @@ static int on_authorities(struct link *l, struct record *r)
 	return 0;
 }
 
+static int on_credentials(struct link *l, struct record *r)
+{
+	struct body_credentials_changed b;
+	struct web *w = link_owner(l);
+	if (body_credentials_changed_get(r->body, &b))
+		return ERR_MALFORMED;
+	feed_recheck(&w->feed);
+	return 0;
+}
+
 static const link_handler store_handlers[MSG_COUNT] = {
+	[MSG_CREDENTIALS_CHANGED] = on_credentials,
 	[MSG_AUTHORITIES_CHANGED] = on_authorities,
 	[MSG_STAPLES] = staples_received,
 };

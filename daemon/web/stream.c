@@ -41,6 +41,7 @@ void feed_init(struct feed *f, struct web *web)
 static void free_stream(struct stream *s)
 {
 	list_remove(&s->node);
+	link_call_cancel(&s->call);
 	secret_buf_fini(&s->credential);
 	free(s);
 }
@@ -79,6 +80,7 @@ static void ask(struct feed *f, const struct stream *s, struct link_call *call, 
 		.credential_kind = s->kind,
 		.credential = buf_view(&s->credential),
 		.source = str_of(s->source),
+		.passive = 1,
 		.args = buf_view(args),
 	};
 	LINK_ASK(f->web->store, call, OP, op, -1, &b, ANSWER_MS + wait_ms, done);
@@ -268,6 +270,29 @@ static void tick(struct loop_timer *t)
 	keep_alive(f);
 	ask_status_by(f, next_asker(f, true));
 	ask_events(f);
+}
+
+/* ---- who may no longer ---- */
+
+static void rechecked(struct link_call *call, int err, struct record *reply)
+{
+	struct stream *s = container_of(call, struct stream, call);
+	json_t *result = NULL;
+	if (is_refusal(read_answer(err, reply, &result, NULL)))
+		refuse(s);
+	json_decref(result);
+}
+
+void feed_recheck(struct feed *f)
+{
+	AUTO_BUF args = {0};
+	rec_int(&args, "last", 0);
+	list_each (it, &f->streams) {
+		struct stream *s = list_entry(it, struct stream, node);
+		link_call_cancel(&s->call);
+		if (f->web->store)
+			ask(f, s, &s->call, OP_EVENT_LIST, &args, 0, rechecked);
+	}
 }
 
 /* ---- opening ---- */

@@ -44,4 +44,6 @@ void feed_init(struct feed *f, struct web *web);
 /* True: the path was the stream's, and the request is answered or will be. */
 bool feed_handle(struct feed *f, struct http_request *r);
 /* Ends every stream; the store has gone away or the process stops. */
+/* Sessions or tokens were closed: every stream is asked about at once, not when its turn comes. */
+void feed_recheck(struct feed *f);
 void feed_stop(struct feed *f);

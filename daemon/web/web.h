@@ -9,6 +9,7 @@
 #include "daemon/ipc/report.h"
 #include "daemon/web/enrol_rest.h"
 #include "daemon/web/est.h"
+#include "daemon/web/fold.h"
 #include "daemon/web/http.h"
 #include "daemon/web/status_pages.h"
 #include "daemon/web/stream.h"
@@ -33,6 +34,7 @@ struct web {
 	struct list enrolling; /* struct rest_call */
 	struct status_pages status;
 	struct feed feed;
+	struct fold fold; /* handshakes that browsers break off */
 	bool has_chains;
 	bool ready; /* it serves */
 	bool stopping;

@@ -290,7 +290,16 @@ static int broker_notice(struct link *l, struct record *r)
 	return 0;
 }
 
+static int web_credentials(struct link *l, struct record *r)
+{
+	struct body_credentials_changed b;
+	(void)l;
+	assert_int_equal(body_credentials_changed_get(r->body, &b), 0);
+	return 0;
+}
+
 static const link_handler handlers[MSG_COUNT] = {
+	[MSG_CREDENTIALS_CHANGED] = web_credentials,
 	[MSG_NOTICE] = broker_notice,
 	[MSG_SIGN_CRL] = vault_sign_crl,
 	[MSG_SIGN_OCSP] = vault_sign_ocsp,

@@ -243,6 +243,34 @@ static void a_login_under_way_is_not_for_who_was_disabled(void **state)
 	assert_int_equal(late.status, OP_UNAUTHENTICATED);
 }
 
+/* A page that only watches is no sign of life. */
+static void what_is_passive_keeps_no_session_open(void **state)
+{
+	struct rig *r = *state;
+	add(r, "ann", "admin");
+	const struct login ann = login(r, "ann");
+	rig_sql(r, "UPDATE session SET seen = seen - 600");
+	const int64_t seen = rig_sql(r, "SELECT seen FROM session");
+	for (uint8_t passive = 1; passive < 2; passive--) {
+		struct late late = {0};
+		const struct body_op body = {
+			.op = OP_STATUS,
+			.credential_kind = CREDENTIAL_SESSION,
+			.credential = str_of(ann.credential),
+			.passive = passive,
+		};
+		LINK_ASK(r->end[PROCESS_ADMIN], &late.call, OP, op, -1, &body, 10000,
+			 late_answered);
+		rig_until(r, &late.done);
+		assert_int_equal(late.status, OP_OK);
+		const int64_t now = rig_sql(r, "SELECT seen FROM session");
+		if (passive)
+			assert_int_equal(now, seen);
+		else
+			assert_true(now > seen);
+	}
+}
+
 static void levels_hold(void **state)
 {
 	struct rig *r = *state;
@@ -574,6 +602,7 @@ int main(void)
 		TEST(wrong_names_and_passwords_sound_alike),
 		TEST(a_disabled_administrator_is_out_at_once),
 		TEST(a_login_under_way_is_not_for_who_was_disabled),
+		TEST(what_is_passive_keeps_no_session_open),
 		TEST(levels_hold),
 		TEST(a_change_needs_the_proof_of_our_page),
 		TEST(sessions_end),

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Events that come in swarms: see fold.h.
+ */
+#include "daemon/web/fold.h"
+#include "daemon/base/map.h"
+#include "daemon/net/addr.h"
+
+static uint64_t key_of(struct str address)
+{
+	struct addr a;
+	const bool known = addr_parse(address, &a) == 0 || addr_parse_ip(address, &a) == 0;
+	const uint64_t key = known ? addr_key(&a) : hash_str(address);
+	return key ? key : 1;
+}
+
+bool fold_passes(struct fold *f, struct str address, uint64_t now_ms, uint32_t *more)
+{
+	const uint64_t key = key_of(address);
+	const size_t at = hash_bytes(&key, sizeof(key)) % FOLD_ADDRESSES;
+	const bool same = f->address[at].key == key;
+	*more = 0;
+	if (same && now_ms < f->address[at].told_ms + FOLD_MS) {
+		f->address[at].more++;
+		return false;
+	}
+	if (same)
+		*more = f->address[at].more;
+	f->address[at].key = key;
+	f->address[at].told_ms = now_ms;
+	f->address[at].more = 0;
+	return true;
+}
