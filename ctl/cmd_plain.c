@@ -111,6 +111,8 @@ static void show_change(const struct ctl_command *c, const json_t *answer)
 		show_revoked(json_object_get(answer, "items"));
 	else if (json_object_get(answer, "effect"))
 		show_rule(c, answer);
+	else if (json_object_get(answer, "receivers"))
+		printf("%s: the retained message is removed\n", text_of(answer, "topic"));
 	else if (json_object_get(answer, "client_id"))
 		printf("%s: closed\n", text_of(answer, "client_id"));
 	else if (json_object_get(answer, "fingerprint"))

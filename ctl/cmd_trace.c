@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * gatehouse trace: every packet of a client, a device or a topic while it comes and goes, until its
- * time is over or Ctrl-C. What nobody reads any more the gateway ends by itself.
+ * time is over or Ctrl-C; gatehouse watch: messages that are published. What nobody reads any more
+ * the gateway ends by itself.
  */
 #include "ctl/ctl.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { WAIT_MS = 500 /* also how long Ctrl-C may take */ };
 
@@ -19,7 +21,11 @@ static void interrupt(int number)
 
 /* What came while this side looks on. */
 struct trace {
+	const char *resource;
+	const char *unit; /* of what it shows */
+	void (*print)(const json_t *line);
 	json_int_t id;
+	json_int_t most; /* 0: no bound */
 	json_int_t seq;
 	json_int_t lines;
 	json_int_t dropped;
@@ -32,19 +38,20 @@ static void show(const struct invocation *in, struct trace *t, const json_t *ans
 	const json_t *line;
 	json_array_foreach(json_object_get(answer, "items"), i, line)
 	{
+		if (t->most && t->lines == t->most)
+			break;
 		t->seq = json_integer_value(json_object_get(line, "seq"));
 		t->lines++;
 		if (in->json)
 			print_json_line(line);
 		else
-			print_trace(line);
+			t->print(line);
 	}
 	fflush(stdout);
 	const json_int_t dropped = json_integer_value(json_object_get(answer, "dropped"));
 	if (dropped > t->dropped)
-		fprintf(stderr,
-			"gatehouse: %lld lines were left out: more came than can be shown\n",
-			(long long)(dropped - t->dropped));
+		fprintf(stderr, "gatehouse: %lld %s were left out: more came than can be shown\n",
+			(long long)(dropped - t->dropped), t->unit);
 	t->dropped = dropped;
 	t->ended = json_string_value(json_object_get(answer, "ended"));
 }
@@ -53,8 +60,8 @@ static int read_on(const struct invocation *in, struct trace *t)
 {
 	char path[160];
 	json_t *answer = NULL;
-	snprintf(path, sizeof(path), "/api/v1/traces/%lld?after=%lld&wait=%d", (long long)t->id,
-		 (long long)t->seq, WAIT_MS);
+	snprintf(path, sizeof(path), "/api/v1/%s/%lld?after=%lld&wait=%d", t->resource,
+		 (long long)t->id, (long long)t->seq, WAIT_MS);
 	const unsigned status = request_send(in, "GET", path, NULL, &answer);
 	int code = EXIT_OK;
 	if (status == 0)
@@ -64,7 +71,7 @@ static int read_on(const struct invocation *in, struct trace *t)
 	else
 		show(in, t, answer);
 	if (t->ended)
-		fprintf(stderr, "gatehouse: %s; %lld lines\n", t->ended, (long long)t->lines);
+		fprintf(stderr, "gatehouse: %s; %lld %s\n", t->ended, (long long)t->lines, t->unit);
 	json_decref(answer);
 	return code;
 }
@@ -73,29 +80,52 @@ static void stop(const struct invocation *in, const struct trace *t)
 {
 	char path[64];
 	json_t *answer = NULL;
-	snprintf(path, sizeof(path), "/api/v1/traces/%lld", (long long)t->id);
+	snprintf(path, sizeof(path), "/api/v1/%s/%lld", t->resource, (long long)t->id);
 	request_send(in, "DELETE", path, NULL, &answer);
 	json_decref(answer);
-	fprintf(stderr, "gatehouse: stopped; %lld lines\n", (long long)t->lines);
+	fprintf(stderr, "gatehouse: stopped; %lld %s\n", (long long)t->lines, t->unit);
 }
 
-int run_trace(struct invocation *in)
+static int look_on(struct invocation *in, struct trace *t, const char *doing)
 {
-	struct trace t = {0};
 	const struct sigaction once = {.sa_handler = interrupt, .sa_flags = SA_RESETHAND};
 	json_t *answer = NULL;
 	int status = request_command(in, &answer);
-	t.id = json_integer_value(json_object_get(answer, "id"));
+	t->id = json_integer_value(json_object_get(answer, "id"));
 	json_decref(answer);
 	if (status != EXIT_OK)
 		return status;
 	sigaction(SIGINT, &once, NULL);
 	sigaction(SIGTERM, &once, NULL);
-	fprintf(stderr, "gatehouse: tracing; Ctrl-C ends it\n");
-	do
-		status = read_on(in, &t);
-	while (status == EXIT_OK && !t.ended && !interrupted);
-	if (interrupted && !t.ended)
-		stop(in, &t);
+	fprintf(stderr, "gatehouse: %s; Ctrl-C ends it\n", doing);
+	bool enough = false;
+	do {
+		status = read_on(in, t);
+		enough = t->most && t->lines == t->most;
+	} while (status == EXIT_OK && !t->ended && !interrupted && !enough);
+	if ((interrupted || enough) && !t->ended)
+		stop(in, t);
 	return status;
+}
+
+int run_trace(struct invocation *in)
+{
+	struct trace t = {.resource = "traces", .unit = "lines", .print = print_trace};
+	return look_on(in, &t, "tracing");
+}
+
+int run_watch(struct invocation *in)
+{
+	struct trace t = {.resource = "watches", .unit = "messages", .print = print_message};
+	const char *most = invocation_local(in, "n");
+	if (most) {
+		char *end;
+		t.most = strtol(most, &end, 10);
+		if (*end || end == most || t.most < 1) {
+			fprintf(stderr, "gatehouse: -n %s: a whole number of messages, 1 or more\n",
+				most);
+			return EXIT_USAGE;
+		}
+	}
+	return look_on(in, &t, "watching");
 }

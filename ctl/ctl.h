@@ -95,6 +95,7 @@ void print_status(const json_t *status);
 void print_json_line(const json_t *value);
 void print_event(const json_t *event);
 void print_trace(const json_t *line);
+void print_message(const json_t *message);
 /* "error: ..." with the field; exit status for that HTTP status. */
 int print_problem(unsigned status, const json_t *problem);
 /* The same about a line of a file of theirs; 0: none. */
@@ -153,6 +154,8 @@ int run_admin_set(struct invocation *in);
 int run_token_add(struct invocation *in);
 int run_ping(struct invocation *in);
 int run_trace(struct invocation *in);
+int run_publish(struct invocation *in);
+int run_watch(struct invocation *in);
 int run_device_add(struct invocation *in);
 int run_device_set(struct invocation *in);
 int run_cert_add(struct invocation *in);

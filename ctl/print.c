@@ -141,6 +141,13 @@ static const struct table tables[] = {
 		    {"OPERATION", "operation"},
 		    {"TARGET", "target"},
 		    {"OBJECTS", "objects"}}},
+	{.noun = "retained",
+	 .column = {{"TOPIC", "topic"},
+		    {"QOS", "qos"},
+		    {"SIZE", "size"},
+		    {"TEXT", "text"},
+		    {"BYTES", "hex"},
+		    {"CUT", "cut"}}},
 	{.noun = "config", .column = {{"KEY", "key"}, {"VALUE", "value"}, {"SET IN", "origin"}}},
 	{.noun = "status",
 	 .column = {{"PROCESS", "name"},
@@ -489,6 +496,26 @@ void print_trace(const json_t *line)
 	if (!end)
 		buf_printf(&out, "  %lld bytes",
 			   (long long)json_integer_value(json_object_get(line, "size")));
+	make_printable(&out);
+	puts(buf_cstr(&out));
+}
+
+void print_message(const json_t *message)
+{
+	AUTO_BUF out = {0};
+	const char *time = field(message, "time");
+	const bool text = json_is_string(json_object_get(message, "text"));
+	const char *who = field(message, "device")[0] ? field(message, "device")
+						      : field(message, "client_id");
+	buf_printf(&out, "%s  %-24s  qos=%lld%s  %lld bytes  from %s  %s%s",
+		   strlen(time) > 11 ? time + 11 : time, field(message, "topic"),
+		   (long long)json_integer_value(json_object_get(message, "qos")),
+		   json_is_true(json_object_get(message, "retain")) ? " retain" : "",
+		   (long long)json_integer_value(json_object_get(message, "size")),
+		   who[0] ? who : "the gateway", text ? field(message, "text") : "0x",
+		   text ? "" : field(message, "hex"));
+	if (json_is_true(json_object_get(message, "cut")))
+		buf_puts(&out, "...");
 	make_printable(&out);
 	puts(buf_cstr(&out));
 }

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Live traces: trace.start, trace.show, trace.stop. Main thread of the store.
+ * Live traces and watches: trace.start, trace.show, trace.stop, and the same of watch. Main thread
+ * of the store.
  *
  * trace.start   id int
  * trace.show    items: list of lines, oldest first; dropped: int, lines that were left out so far;
  *               ended: null, or why it ended: then it goes on no more, and after the last of its
  *               lines it is forgotten
  * trace.stop    id int
+ *
+ * A watch tells messages: each that is published to matching topics, once. Fields of its lines: seq
+ * int, time, device and client_id of the publisher (str or null), and those of broker/console.h.
  *
  * Fields of a line: seq int, time, direction ("in", "out", "end" of the connection), address,
  * client_id, device, size int, and those of broker/trace_text.h.
@@ -16,21 +20,7 @@
 #include "db/authorise.h"
 #include "db/ops.h"
 
-enum { FOR_DEFAULT_S = 600, PAGE = 500, WAIT_MAX = 30000 };
-
-/* A topic filter, section 4.7: judged by the broker's rules, which the store does not link. */
-static bool is_filter(struct str s)
-{
-	struct str rest = s;
-	while (rest.p && s.n) {
-		const struct str level = str_split(&rest, '/');
-		const bool wild =
-			level.n && (memchr(level.p, '#', level.n) || memchr(level.p, '+', level.n));
-		if (wild && (level.n != 1 || (level.p[0] == '#' && rest.p)))
-			return false;
-	}
-	return s.n && str_is_utf8(s) && !str_prefix(s, STR("$share/"));
-}
+enum { FOR_DEFAULT_S = 600, WATCH_S = 24 * 3600, PAGE = 500, WAIT_MAX = 30000 };
 
 static bool take_subject(struct op_call *c, struct trace_wish *wish)
 {
@@ -44,13 +34,8 @@ static bool take_subject(struct op_call *c, struct trace_wish *wish)
 			  "give one of client-id, device and topic: what is to be traced");
 		return false;
 	}
-	if (topic && !is_filter(wish->filter)) {
-		op_refuse(c, OP_INVALID, "topic",
-			  "\"%.*s\" is no topic filter: + and # fill a level, and # is the last; "
-			  "$share/ is not for it",
-			  STR_ARG(wish->filter));
+	if (topic && !op_check_filter(c, "topic", wish->filter))
 		return false;
-	}
 	if (of_device && !op_find_device(c, "device", device, &id))
 		return false;
 	wish->device_id = (uint64_t)id;
@@ -63,6 +48,24 @@ static void begun(struct trace_waiter *w)
 }
 
 /* The answer says that nothing is missed from now on. */
+static void begin(struct op_call *c, const struct trace_wish *wish, const char *note)
+{
+	struct trace *x = trace_start(&c->s->traces, wish);
+	if (!x) {
+		op_refuse(c, OP_TOO_MANY, NULL,
+			  "%d %s are on already: wait until one ends, or end one", TRACES,
+			  wish->messages ? "watches" : "traces");
+		return;
+	}
+	authorise_audit(c, "ok", note);
+	rec_int(&c->result, "id", (int64_t)trace_id(x));
+	c->trace.woken = begun;
+	if (c->s->traces.broker)
+		trace_wait(x, &c->trace);
+	else
+		op_done(c);
+}
+
 void op_trace_start(struct op_call *c)
 {
 	struct trace_wish wish = {.actor = c->actor};
@@ -79,29 +82,37 @@ void op_trace_start(struct op_call *c)
 	}
 	wish.for_ms = (uint64_t)for_s * 1000;
 	wish.count = (uint64_t)count;
-	struct trace *x = trace_start(&c->s->traces, &wish);
-	if (!x) {
-		op_refuse(c, OP_TOO_MANY, NULL,
-			  "%d traces are on already: wait until one ends, or end one", TRACES);
+	begin(c, &wish, wish.payload ? "with payloads" : "");
+}
+
+void op_watch_start(struct op_call *c)
+{
+	struct trace_wish wish = {
+		.actor = c->actor, .messages = true, .for_ms = WATCH_S * UINT64_C(1000)};
+	struct str as;
+	int64_t id = 0;
+	op_str(c, "filter", &wish.filter);
+	op_str(c, "device", &wish.publisher);
+	if (!op_check_filter(c, "filter", wish.filter) ||
+	    (op_str(c, "as", &as) && !op_find_device(c, "as", as, &id)))
 		return;
-	}
-	authorise_audit(c, "ok", wish.payload ? "with payloads" : "");
-	rec_int(&c->result, "id", (int64_t)trace_id(x));
-	c->trace.woken = begun;
-	if (c->s->traces.broker)
-		trace_wait(x, &c->trace);
-	else
-		op_done(c);
+	wish.as_device_id = (uint64_t)id;
+	begin(c, &wish, "");
+}
+
+static bool is_watch(const struct op_call *c)
+{
+	return c->op == OP_WATCH_SHOW || c->op == OP_WATCH_STOP;
 }
 
 static struct trace *find(struct op_call *c)
 {
 	int64_t id = 0;
 	op_int(c, "id", &id);
-	struct trace *x = trace_find(&c->s->traces, (uint64_t)id, c->actor);
+	struct trace *x = trace_find(&c->s->traces, (uint64_t)id, c->actor, is_watch(c));
 	if (!x)
-		op_refuse(c, OP_NOT_FOUND, "id", "there is no trace %lld of yours: it has ended",
-			  (long long)id);
+		op_refuse(c, OP_NOT_FOUND, "id", "there is no %s %lld of yours: it has ended",
+			  is_watch(c) ? "watch" : "trace", (long long)id);
 	return x;
 }
 

@@ -91,6 +91,12 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_TRACE_START] = op_trace_start,
 	[OP_TRACE_SHOW] = op_trace_show,
 	[OP_TRACE_STOP] = op_trace_stop,
+	[OP_WATCH_START] = op_watch_start,
+	[OP_WATCH_SHOW] = op_trace_show,
+	[OP_WATCH_STOP] = op_trace_stop,
+	[OP_MESSAGE_PUBLISH] = op_message_publish,
+	[OP_RETAINED_LIST] = op_retained_list,
+	[OP_RETAINED_REMOVE] = op_retained_remove,
 	[OP_CONFIG_LIST] = op_config_list,
 	[OP_CONFIG_SHOW] = op_config_show,
 	[OP_CONFIG_SET] = op_config_set,
@@ -270,8 +276,8 @@ void op_refuse_sql(struct op_call *c, int err)
 /* The object that the audit row names, unless the handler says better. */
 static void name_target(struct op_call *c)
 {
-	static const char *const names[] = {"name",      "device",  "id",  "key",
-					    "client-id", "subject", "role"};
+	static const char *const names[] = {"name",    "device", "id",    "key",   "client-id",
+					    "subject", "role",   "topic", "filter"};
 	struct rec_value v;
 	if (c->op == OP_SESSION_ADD)
 		return; /* a password may stand in the place of the name */
@@ -432,6 +438,31 @@ bool op_check_name(struct op_call *c, const char *arg, const char *what, struct 
 		  "\"%.*s\" is no name of a %s: allowed are 1 to 64 of A-Z a-z 0-9 . _ : @ -, the "
 		  "first a letter or digit",
 		  STR_ARG(name), what);
+	return false;
+}
+
+/* A topic filter, section 4.7: judged by the broker's rules, which the store does not link. */
+static bool is_filter(struct str s)
+{
+	struct str rest = s;
+	while (rest.p && s.n) {
+		const struct str level = str_split(&rest, '/');
+		const bool wild =
+			level.n && (memchr(level.p, '#', level.n) || memchr(level.p, '+', level.n));
+		if (wild && (level.n != 1 || (level.p[0] == '#' && rest.p)))
+			return false;
+	}
+	return s.n && str_is_utf8(s) && !str_prefix(s, STR("$share/"));
+}
+
+bool op_check_filter(struct op_call *c, const char *arg, struct str filter)
+{
+	if (is_filter(filter))
+		return true;
+	op_refuse(c, OP_INVALID, arg,
+		  "\"%.*s\" is no topic filter: + and # fill a level, and # is the last; "
+		  "$share/ is not for it",
+		  STR_ARG(filter));
 	return false;
 }
 

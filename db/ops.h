@@ -92,6 +92,9 @@ bool op_number_cursor(struct op_call *c, uint64_t *out);
 bool op_find_device(struct op_call *c, const char *arg, struct str name, int64_t *id);
 /* Is this a name for a device, group or role? False: the call was refused (INVALID). */
 bool op_check_name(struct op_call *c, const char *arg, const char *what, struct str name);
+/* Is this a topic filter, and not of a shared subscription? False: the call was refused (INVALID).
+ */
+bool op_check_filter(struct op_call *c, const char *arg, struct str filter);
 
 /* "YYYY-..." fields: seconds since 1970 as REC_TIME; 0 gives null. */
 void op_put_time(struct buf *out, const char *name, int64_t seconds);
@@ -120,6 +123,8 @@ op_handler op_status_, op_device_list, op_device_show, op_device_add, op_device_
 	op_learn_show, op_learn_propose, op_client_list, op_client_show, op_client_remove,
 	op_event_list, op_config_list, op_config_show, op_config_set, op_setup_code_add,
 	op_trace_start, op_trace_show, op_trace_stop;
+/* The test client. */
+op_handler op_watch_start, op_message_publish, op_retained_list, op_retained_remove;
 /* People and programs. */
 op_handler op_setup_show, op_setup_add, op_session_add, op_session_show, op_session_list,
 	op_session_remove, op_administrator_list, op_administrator_add, op_administrator_set,

@@ -98,6 +98,7 @@ struct store {
 	struct list login_asks; /* struct login_ask in progress (device_login.c) */
 	struct backoff backoff; /* of people who log in */
 	struct guard *guard;    /* of devices that log in with a password */
+	struct rate publishes;  /* by administrators (op_message.c) */
 	struct rate refusals;   /* of callers without a level that reach the audit log */
 	struct process_info process[PROCESS_COUNT];
 	struct gateway_info gateway;

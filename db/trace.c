@@ -29,6 +29,9 @@ struct trace {
 	struct buf filter;
 	uint64_t device_id;
 	bool payload;
+	bool messages;
+	struct buf publisher;
+	uint64_t as_device_id;
 	bool bounded;  /* ends after `left` lines */
 	uint64_t left; /* of the lines that were asked for */
 	uint64_t ends_ms;
@@ -83,6 +86,9 @@ static void tell_start(struct trace *x)
 		.device_id = x->device_id,
 		.filter = buf_view(&x->filter),
 		.payload = x->payload,
+		.messages = x->messages,
+		.publisher = buf_view(&x->publisher),
+		.as_device_id = x->as_device_id,
 	};
 	link_call_cancel(&x->start);
 	if (x->all->broker)
@@ -124,9 +130,10 @@ void trace_stop(struct trace *x)
 	loop_timer_stop(x->all->loop, &x->timer);
 	link_call_cancel(&x->start);
 	list_remove(&x->node);
-	x->all->n--;
+	x->all->n[x->messages]--;
 	buf_fini(&x->client_id);
 	buf_fini(&x->filter);
+	buf_fini(&x->publisher);
 	free(x);
 }
 
@@ -174,7 +181,7 @@ void trace_told(struct trace *x)
 
 struct trace *trace_start(struct traces *t, const struct trace_wish *wish)
 {
-	if (t->n == TRACES)
+	if (t->n[wish->messages] == TRACES)
 		return NULL;
 	struct trace *x = mem_new(struct trace);
 	x->all = t;
@@ -184,6 +191,9 @@ struct trace *trace_start(struct traces *t, const struct trace_wish *wish)
 	buf_str(&x->filter, wish->filter);
 	x->device_id = wish->device_id;
 	x->payload = wish->payload;
+	x->messages = wish->messages;
+	buf_str(&x->publisher, wish->publisher);
+	x->as_device_id = wish->as_device_id;
 	x->bounded = wish->count > 0;
 	x->left = wish->count;
 	x->read_ms = loop_now_ms(t->loop);
@@ -191,7 +201,7 @@ struct trace *trace_start(struct traces *t, const struct trace_wish *wish)
 	list_init(&x->lines);
 	list_init(&x->waiters);
 	list_append(&t->list, &x->node);
-	t->n++;
+	t->n[x->messages]++;
 	loop_timer_start(t->loop, &x->timer, "trace", MIN(wish->for_ms, (uint64_t)TRACE_IDLE_MS),
 			 look);
 	tell_start(x);
@@ -208,10 +218,10 @@ static struct trace *find(struct traces *t, uint64_t id)
 	return NULL;
 }
 
-struct trace *trace_find(struct traces *t, uint64_t id, const char *actor)
+struct trace *trace_find(struct traces *t, uint64_t id, const char *actor, bool messages)
 {
 	struct trace *x = find(t, id);
-	return x && strcmp(x->actor, actor) == 0 ? x : NULL;
+	return x && x->messages == messages && strcmp(x->actor, actor) == 0 ? x : NULL;
 }
 
 uint64_t trace_id(const struct trace *x)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The live traces that people look at: what they are to show, the lines of the broker that nobody
- * has read yet (TRACE_WAITING of them and TRACE_WAITING_BYTES at most; beyond it the oldest go and
- * are counted), and their end: the time or the number of lines that was asked for, or that nobody
- * has read for TRACE_IDLE_MS. In memory only. Main thread of the store; op_trace.c are the
- * operations.
+ * The live traces and watches that people look at: what they are to show, the lines of the broker
+ * that nobody has read yet (TRACE_WAITING of them and TRACE_WAITING_BYTES at most; beyond it the
+ * oldest go and are counted), and their end: the time or the number of lines that was asked for, or
+ * that nobody has read for TRACE_IDLE_MS. In memory only. Main thread of the store; op_trace.c are
+ * the operations.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #include "daemon/net/loop.h"
 
 enum {
-	TRACES = 8, /* at the same time */
+	TRACES = 8, /* at the same time; and as many watches */
 	TRACE_WAITING = 4000,
 	TRACE_WAITING_BYTES = 2 * MiB,
 	TRACE_IDLE_MS = 10000,
@@ -31,7 +31,7 @@ struct trace_waiter {
 struct traces {
 	struct loop *loop;
 	struct list list; /* of struct trace */
-	size_t n;
+	size_t n[2];      /* traces, watches */
 	uint64_t last_id;
 	struct link *broker; /* NULL: away */
 };
@@ -42,6 +42,9 @@ struct trace_wish {
 	uint64_t device_id;
 	struct str filter;
 	bool payload;
+	bool messages;         /* a watch: of what is published to the filter */
+	struct str publisher;  /* with it: only what this device publishes; empty: anyone */
+	uint64_t as_device_id; /* with it: only what the rules let this device get; 0: all */
 	uint64_t for_ms;
 	uint64_t count; /* of lines; 0: no bound */
 };
@@ -55,10 +58,10 @@ void traces_use_broker(struct traces *t, struct link *broker);
 /* TRACE_LINES. 0 or ERR_MALFORMED. */
 int traces_take(struct traces *t, struct str lines);
 
-/* NULL when there are TRACES already. Its id is not 0. */
+/* NULL when there are TRACES of the kind already. Its id is not 0. */
 struct trace *trace_start(struct traces *t, const struct trace_wish *wish);
-/* NULL: it has ended and was forgotten, or somebody else looks at it. */
-struct trace *trace_find(struct traces *t, uint64_t id, const char *actor);
+/* NULL: it has ended and was forgotten, is of the other kind, or somebody else looks at it. */
+struct trace *trace_find(struct traces *t, uint64_t id, const char *actor, bool messages);
 uint64_t trace_id(const struct trace *x);
 void trace_stop(struct trace *x); /* forgets it */
 

@@ -7,6 +7,7 @@
 #include "daemon/broker/share.h"
 #include "daemon/broker/spool_promise.h"
 #include "daemon/broker/subscribe.h"
+#include "daemon/broker/trace.h"
 #include "daemon/mqtt/topic.h"
 
 #include <stdlib.h>
@@ -223,6 +224,8 @@ size_t route_publish(struct worker *w, struct msg *m)
 	const unsigned workers = w->broker->workers;
 	const struct route_share none = {0, 0};
 	const struct trie_visitor visitor = {.subs = matched, .group = share_matched, .ctx = w};
+	if (__builtin_expect(w->trace != NULL, 0))
+		trace_message(w, m);
 	w->share_n = 0;
 	memset(w->target_n, 0, workers * sizeof(w->target_n[0]));
 	worker_enter(w);

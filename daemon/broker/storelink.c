@@ -7,6 +7,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/broker/bound.h"
+#include "daemon/broker/console.h"
 #include "daemon/broker/inspect.h"
 #include "daemon/broker/learn.h"
 #include "daemon/broker/notice.h"
@@ -355,7 +356,7 @@ static void second_done(struct round *r)
 		k->presence_anew = true;
 	}
 	if (!k->stopping)
-		sys_second(k, &sum, s->sys);
+		sys_second(k, &sum, s->sys || trace_reaches(k, STR("$SYS")));
 	free(s);
 }
 
@@ -402,6 +403,8 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_CLIENT_GET] = inspect_asked,
 	[MSG_TRACE_START] = trace_start_asked,
 	[MSG_TRACE_STOP] = trace_stop_asked,
+	[MSG_PUBLISH] = console_publish_asked,
+	[MSG_RETAINED_GET] = console_retained_asked,
 };
 
 void storelink_use(struct control *k, int fd)

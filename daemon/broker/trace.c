@@ -7,6 +7,7 @@
 #include "daemon/broker/trace.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
+#include "daemon/broker/console.h"
 #include "daemon/broker/renew.h"
 #include "daemon/broker/session.h"
 #include "daemon/broker/trace_text.h"
@@ -24,6 +25,9 @@ struct spec {
 	struct buf client_id;
 	struct buf filter;
 	bool payload;
+	bool messages; /* not packets */
+	struct buf publisher;
+	uint64_t as_device_id;
 };
 
 struct traces {
@@ -32,10 +36,17 @@ struct traces {
 	struct spec spec[TRACES_MAX];
 };
 
+/* Through whose eyes messages are seen; as_device_id of the trace at the same place. */
+struct eyes {
+	struct identity *identity; /* NULL: there is no such device now */
+	uint64_t generation;       /* of the registry, plus 1; 0: never asked */
+};
+
 /* Of one worker. */
 struct trace_feed {
 	struct worker *worker;
 	struct traces *list;
+	struct eyes eyes[TRACES_MAX];
 	struct buf lines; /* records of struct body_trace_line */
 	uint32_t dropped[TRACES_MAX];
 	struct loop_timer timer;
@@ -48,6 +59,7 @@ static void traces_unref(struct traces *t)
 	for (size_t i = 0; i < t->n; i++) {
 		buf_fini(&t->spec[i].client_id);
 		buf_fini(&t->spec[i].filter);
+		buf_fini(&t->spec[i].publisher);
 	}
 	free(t);
 }
@@ -156,7 +168,7 @@ static uint32_t mask_for(const struct traces *t, struct str client_id, uint64_t 
 		const struct spec *s = &t->spec[i];
 		const bool hit = (s->client_id.n && str_eq(buf_view(&s->client_id), client_id)) ||
 				 (s->device_id && s->device_id == device_id) || s->filter.n;
-		mask |= (uint32_t)hit << i;
+		mask |= (uint32_t)(hit && !s->messages) << i;
 	}
 	return mask;
 }
@@ -323,6 +335,85 @@ void trace_closed(struct conn *c, const char *why)
 	}
 }
 
+/* ---- messages ---------------------------------------------------------------------------------
+ */
+
+/* Takes the rights of now. */
+static void look_again(struct trace_feed *f, size_t i)
+{
+	struct registry *registry = f->worker->broker->registry;
+	const struct spec *s = &f->list->spec[i];
+	struct eyes *e = &f->eyes[i];
+	const uint64_t generation = registry_generation(registry);
+	if (e->generation == generation + 1)
+		return;
+	if (e->identity)
+		identity_unref(e->identity);
+	e->identity = registry_identity(registry, s->as_device_id);
+	e->generation = generation + 1;
+}
+
+static bool is_seen(struct trace_feed *f, size_t i, const struct msg *m)
+{
+	const struct acl_how how = {m->qos, false};
+	if (!f->list->spec[i].as_device_id)
+		return true;
+	look_again(f, i);
+	const struct identity *id = f->eyes[i].identity;
+	return id && console_may_get(id, m->shared.topic, how);
+}
+
+static void put_message(struct buf *rec, const struct msg *m, const struct session *from)
+{
+	const struct str id = from ? session_client_id(from) : STR("");
+	rec_time(rec, "time", (int64_t)clock_wall_ms());
+	console_put_message(rec, m, m->retain);
+	if (from && from->identity->name[0])
+		rec_text(rec, "device", from->identity->name);
+	else
+		rec_null(rec, "device");
+	if (from && str_is_utf8(id))
+		rec_str(rec, "client_id", id);
+	else
+		rec_null(rec, "client_id");
+}
+
+void trace_message(struct worker *w, const struct msg *m)
+{
+	struct trace_feed *f = w->trace;
+	const struct session *from = m->origin ? session_find(w, m->origin) : NULL;
+	for (size_t i = 0; i < f->list->n; i++) {
+		const struct spec *s = &f->list->spec[i];
+		AUTO_BUF rec = {0};
+		if (!s->messages || !topic_matches(buf_view(&s->filter), m->shared.topic) ||
+		    (s->publisher.n &&
+		     (!from || !str_is(buf_view(&s->publisher), from->identity->name))) ||
+		    !is_seen(f, i, m))
+			continue;
+		put_message(&rec, m, from);
+		put_line(f, i, buf_view(&rec));
+	}
+}
+
+/* Another list: whoever looked does so no more. */
+static void close_eyes(struct trace_feed *f)
+{
+	for (size_t i = 0; i < TRACES_MAX; i++)
+		if (f->eyes[i].identity)
+			identity_unref(f->eyes[i].identity);
+	memset(f->eyes, 0, sizeof(f->eyes));
+}
+
+bool trace_reaches(const struct control *k, struct str level)
+{
+	for (size_t i = 0; k->traces && i < k->traces->n; i++) {
+		struct str filter = buf_view(&k->traces->spec[i].filter);
+		if (k->traces->spec[i].messages && str_eq(str_split(&filter, '/'), level))
+			return true;
+	}
+	return false;
+}
+
 /* ---- on and off -------------------------------------------------------------------------------
  */
 
@@ -341,6 +432,7 @@ static void change_run(struct worker *w, struct round *r)
 	w->trace_generation++;
 	if (f) {
 		hand_over(f);
+		close_eyes(f);
 		traces_unref(f->list);
 	}
 	if (!change->list) {
@@ -397,8 +489,11 @@ static struct traces *without(const struct traces *now, uint64_t id)
 		copy->id = s->id;
 		copy->device_id = s->device_id;
 		copy->payload = s->payload;
+		copy->messages = s->messages;
+		copy->as_device_id = s->as_device_id;
 		buf_str(&copy->client_id, buf_view(&s->client_id));
 		buf_str(&copy->filter, buf_view(&s->filter));
+		buf_str(&copy->publisher, buf_view(&s->publisher));
 	}
 	return t;
 }
@@ -407,7 +502,8 @@ int trace_start_asked(struct link *l, struct record *r)
 {
 	struct control *k = link_owner(l);
 	struct body_trace_start b;
-	if (body_trace_start_get(r->body, &b) || (b.filter.n && !topic_filter_valid(b.filter)))
+	if (body_trace_start_get(r->body, &b) || (b.filter.n && !topic_filter_valid(b.filter)) ||
+	    (b.messages && b.filter.n == 0))
 		return ERR_MALFORMED;
 	struct traces *t = without(k->traces, b.id);
 	if (t->n == TRACES_MAX) {
@@ -418,8 +514,11 @@ int trace_start_asked(struct link *l, struct record *r)
 	s->id = b.id;
 	s->device_id = b.device_id;
 	s->payload = b.payload;
+	s->messages = b.messages;
+	s->as_device_id = b.as_device_id;
 	buf_str(&s->client_id, b.client_id);
 	buf_str(&s->filter, b.filter);
+	buf_str(&s->publisher, b.publisher);
 	use(k, t, r->id);
 	return 0;
 }

@@ -186,6 +186,17 @@ enum enrol_status {                /* and the status of HTTP that it is (RFC 703
 enum subject_kind { SUBJECT_ANY, SUBJECT_DEVICE, SUBJECT_GROUP, SUBJECT_ROLE };
 enum login_verdict { LOGIN_OK, LOGIN_WRONG, LOGIN_DISABLED, LOGIN_BUSY };
 enum credential_kind { CREDENTIAL_NONE, CREDENTIAL_PEER, CREDENTIAL_SESSION, CREDENTIAL_TOKEN };
+/* What became of a message of PUBLISH. */
+enum publish_status {
+	PUBLISH_SENT,
+	PUBLISH_DENIED,   /* by the rules of the device */
+	PUBLISH_RESERVED, /* only the gateway publishes there */
+	PUBLISH_TOPIC,    /* no topic name, or beyond the bounds of the settings */
+	PUBLISH_LARGE,    /* max-payload */
+	PUBLISH_FULL,     /* no room for retained messages */
+	PUBLISH_NOBODY,   /* there is no such device, or it is disabled */
+	PUBLISH_NOTHING,  /* must_retain: the topic has none */
+};
 enum spool_status {
 	SPOOL_STORED,
 	SPOOL_FULL,   /* the disk, or [store] spool-max-size */

@@ -173,6 +173,20 @@ static void put_operation(json_t *paths, const char *method, const char *path, j
 	json_object_set_new(item, key, o);
 }
 
+/* parameters: a new reference, or NULL. */
+static json_t *stream_operation(const char *id, const char *summary, json_t *parameters)
+{
+	json_t *o = json_pack(
+		"{s:s, s:s, s:s, s:o, s:{s:{s:s, s:o}, s:o, s:o}}", "operationId", id, "summary",
+		summary, "x-level", "viewer", "security", security(VIEWER, false), "responses",
+		"200", "description", "A stream without an end", "content",
+		content("text/event-stream", json_pack("{s:s}", "type", "string")), "401",
+		ref("responses/", "NoLogin"), "403", ref("responses/", "Forbidden"));
+	if (parameters)
+		json_object_set_new(o, "parameters", parameters);
+	return o;
+}
+
 /* What is no operation of the tables: pages.def. */
 static void put_pages(json_t *paths)
 {
@@ -182,14 +196,15 @@ static void put_pages(json_t *paths)
 				"security", "responses", "200", "description", "OpenAPI 3.1",
 				"content", content("application/json", json_object())));
 	put_operation(paths, "GET", "/api/v1/stream",
-		      json_pack("{s:s, s:s, s:s, s:o, s:{s:{s:s, s:o}, s:o, s:o}}", "operationId",
-				"stream.show", "summary",
-				"Events and status as they come (Server-Sent Events)", "x-level",
-				"viewer", "security", security(VIEWER, false), "responses", "200",
-				"description", "A stream without an end", "content",
-				content("text/event-stream", json_pack("{s:s}", "type", "string")),
-				"401", ref("responses/", "NoLogin"), "403",
-				ref("responses/", "Forbidden")));
+		      stream_operation("stream.show",
+				       "Events and status as they come (Server-Sent Events)",
+				       NULL));
+	put_operation(paths, "GET", "/api/v1/watches/{id}/stream",
+		      stream_operation("watch.stream",
+				       "The messages of a watch as they come (Server-Sent Events)",
+				       json_pack("[{s:s, s:s, s:b, s:{s:s, s:i}}]", "name", "id",
+						 "in", "path", "required", 1, "schema", "type",
+						 "integer", "minimum", 0)));
 }
 
 /* ---- the document ---- */

@@ -39,6 +39,11 @@ static bool stream_page(struct web *w, struct http_request *r)
 	return feed_handle(&w->feed, r);
 }
 
+static bool watch_page(struct web *w, struct http_request *r)
+{
+	return watches_handle(&w->watches, r);
+}
+
 static bool openapi_page(struct web *w, struct http_request *r)
 {
 	(void)w;
@@ -133,6 +138,7 @@ static struct web *context(struct child *child)
 	list_init(&w->enrolling);
 	status_pages_init(&w->status);
 	feed_init(&w->feed, w);
+	watches_init(&w->watches, w);
 	report_init(&w->report, w->loop);
 	est_init(&w->est, w->loop, &w->report, anchors_changed);
 	child_set_context(child, w);
@@ -379,6 +385,7 @@ static void on_stop(struct child *child)
 	api_stop(w);
 	status_pages_stop(w);
 	feed_stop(&w->feed);
+	watches_stop(&w->watches);
 	est_stop(&w->est);
 	enrol_rest_stop(w);
 	for (size_t i = 0; i < w->servers; i++)

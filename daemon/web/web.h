@@ -13,6 +13,7 @@
 #include "daemon/web/http.h"
 #include "daemon/web/status_pages.h"
 #include "daemon/web/stream.h"
+#include "daemon/web/watch.h"
 
 enum { WEB_SERVERS_MAX = 64 };
 
@@ -34,6 +35,7 @@ struct web {
 	struct list enrolling; /* struct rest_call */
 	struct status_pages status;
 	struct feed feed;
+	struct watches watches;
 	struct fold fold; /* handshakes that browsers break off */
 	bool has_chains;
 	bool ready; /* it serves */

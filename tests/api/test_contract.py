@@ -26,7 +26,7 @@ from mqtt import V5, Client
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 LEVELS = ["nobody", "viewer", "operator", "admin"]
-PAGES = {"openapi.show", "stream.show"}  # no operations of the store
+PAGES = {"openapi.show", "stream.show", "watch.stream"}  # no operations of the store
 DAY = datetime.timedelta(days=1)
 
 
@@ -397,6 +397,15 @@ def test_connections_and_traces(gw, does):
         assert does("trace.show", id=trace, wait=10000)["items"]
         does("client.remove", client_id="live")
     does("trace.stop", id=trace)
+
+
+def test_messages(does):
+    watch = does("watch.start", filter="test/#")["id"]
+    does("message.publish", topic="test/kept", payload="x", retain=True, qos=1)
+    assert does("watch.show", id=watch, wait=10000)["items"][0]["text"] == "x"
+    does("watch.stop", id=watch)
+    assert does("retained.list", filter="test/#")["items"]
+    does("retained.remove", topic="test/kept")
 
 
 def test_enrolment(gw, does):

@@ -16,8 +16,13 @@ from gateway import wait_until
 class Stream:
     """A request whose answer does not end; next() gives one event at a time."""
 
-    def __init__(self, who, path="/api/v1/stream", headers=()):
-        raw = socket.create_connection((who.host, who.port), timeout=30)
+    def __init__(self, who, path="/api/v1/stream", headers=(), receive=0):
+        """receive: bytes that may wait on this side, 0: as the system thinks."""
+        raw = socket.socket()
+        raw.settimeout(30)
+        if receive:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        raw.connect((who.host, who.port))
         self.wire = who.context.wrap_socket(raw, server_hostname=who.host)
         fields = {"Host": who.host, "Cookie": who.cookie, "Accept": "text/event-stream", **dict(headers)}
         if who.token:

@@ -46,10 +46,11 @@ static bool begins_with(const char *s, const char *beginning)
 	return strncmp(s, beginning, strlen(beginning)) == 0;
 }
 
-/* Of oneself a viewer may change something, too; whoever logs in has no level yet. */
+/* Of oneself, and of what one looks at, a viewer may change something, too; whoever logs in has no
+ * level yet. */
 static bool is_about_oneself(const char *name)
 {
-	static const char *const nouns[] = {"setup.", "session.", "password.", "totp."};
+	static const char *const nouns[] = {"setup.", "session.", "password.", "totp.", "watch."};
 	for (size_t i = 0; i < ARRAY_LEN(nouns); i++)
 		if (begins_with(name, nouns[i]))
 			return true;
