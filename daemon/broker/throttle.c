@@ -5,6 +5,8 @@
 #include "daemon/broker/throttle.h"
 #include "daemon/broker/bound.h"
 
+enum { LOOK_AGAIN_MS = 1000 /* its rate may have been raised, which ends a long pause */ };
+
 static void over(struct loop_timer *t)
 {
 	struct conn *c = container_of(t, struct conn, throttle);
@@ -22,6 +24,7 @@ bool throttle_publish(struct conn *c, size_t n)
 		return false;
 	if (pause.tell)
 		bound_limited(c, l, r);
-	loop_timer_start(w->loop, &c->throttle, "throttle", pause.ms, over);
+	loop_timer_start(w->loop, &c->throttle, "throttle", MIN(pause.ms, (uint32_t)LOOK_AGAIN_MS),
+			 over);
 	return true;
 }

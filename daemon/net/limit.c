@@ -206,10 +206,42 @@ static struct address *address_of(struct limit *l, uint64_t key)
 	return a;
 }
 
+/* The bucket is at most empty: what was owed beyond that was reckoned by the rate before. */
+static void forgive(_Atomic uint64_t *full_at, uint64_t now_ns)
+{
+	uint64_t was = atomic_load_explicit(full_at, memory_order_relaxed);
+	while (was > now_ns + NS_PER_S &&
+	       !atomic_compare_exchange_weak_explicit(full_at, &was, now_ns + NS_PER_S,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+static bool is_raised(uint64_t before, uint64_t now)
+{
+	return before && (now == 0 || now > before);
+}
+
+static void forgive_all(struct limit *l, bool messages, bool bytes)
+{
+	const uint64_t now = clock_mono_ms() * NS_PER_MS;
+	size_t at = 0;
+	for (void *value; map_next(&l->identities, &at, NULL, &value);) {
+		struct limit_identity *i = value;
+		if (messages)
+			forgive(&i->messages, now);
+		if (bytes)
+			forgive(&i->bytes, now);
+	}
+}
+
 void limit_configure(struct limit *l, const struct limit_settings *set)
 {
 	pthread_mutex_lock(&l->lock);
+	const bool messages = is_raised(l->set.publish_messages, set->publish_messages);
+	const bool bytes = is_raised(l->set.publish_bytes, set->publish_bytes);
 	take_settings(l, set);
+	if (messages || bytes)
+		forgive_all(l, messages, bytes);
 	trim_idle(l);
 	pthread_mutex_unlock(&l->lock);
 }

@@ -67,7 +67,8 @@ struct limit_hold {
 struct limit *limit_new(const struct limit_settings *set);
 void limit_free(struct limit *l);
 DEFINE_AUTO(limit, limit_free)
-/* New bounds hold for what comes; nothing that is held is taken away. */
+/* New bounds hold for what comes; nothing that is held is taken away. Who owes for what it
+ * published owes no more than a second of a rate that is higher now. */
 void limit_configure(struct limit *l, const struct limit_settings *set);
 
 /* A peer was accepted: counts it in all, per address and half-open. On refusal nothing is held. */

@@ -335,6 +335,33 @@ static void bytes_per_second_of_an_identity(void **state)
 	limit_release(l, &x);
 }
 
+static void a_raised_rate_takes_debts_away(void **state)
+{
+	(void)state;
+	AUTO(limit)
+	l = limit_new(&(struct limit_settings){.publish_bytes = 1000, .publish_messages = 1});
+	const struct addr a = peer("10.0.0.1");
+	const uint64_t now = clock_mono_ms();
+	struct limit_hold x = {0};
+	struct limit_pause p;
+	assert_int_equal(limit_accept(l, &a, &x), LIMIT_OK);
+	assert_int_equal(limit_identify(l, &x, 7), LIMIT_OK);
+	assert_int_equal(limit_publish(l, &x, 1000000, now, &p), LIMIT_OK);
+	/* The same rate, or a lower one: a thousand seconds, as before. */
+	limit_configure(l, &(struct limit_settings){.publish_bytes = 1000});
+	limit_configure(l, &(struct limit_settings){.publish_bytes = 999});
+	assert_int_equal(limit_publish(l, &x, 1, now, &p), LIMIT_PUBLISH_BYTES);
+	assert_in_range(p.ms, 998000, 1000001);
+	/* A higher one: the bucket was empty when it came. */
+	limit_configure(l, &(struct limit_settings){.publish_bytes = 1000000});
+	const uint64_t later = clock_mono_ms() + 1;
+	assert_int_equal(limit_publish(l, &x, 1, later, &p), LIMIT_OK);
+	assert_int_equal(limit_publish(l, &x, 2000000, later, &p), LIMIT_OK);
+	assert_int_equal(limit_publish(l, &x, 1, later, &p), LIMIT_PUBLISH_BYTES);
+	assert_in_range(p.ms, 1, 2001);
+	limit_release(l, &x);
+}
+
 static void identities_that_owe_are_bounded(void **state)
 {
 	(void)state;
@@ -409,6 +436,7 @@ int main(void)
 		cmocka_unit_test(shares_of_one_address),
 		cmocka_unit_test(messages_per_second_of_an_identity),
 		cmocka_unit_test(bytes_per_second_of_an_identity),
+		cmocka_unit_test(a_raised_rate_takes_debts_away),
 		cmocka_unit_test(identities_that_owe_are_bounded),
 		cmocka_unit_test(many_threads),
 		cmocka_unit_test(every_refusal_has_a_name),
