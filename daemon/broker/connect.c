@@ -574,7 +574,10 @@ static void join(struct connecting *k, struct session *s)
 	j->present = k->present;
 	s->joining = c;
 	conn_watch(c);
-	spool_wait(&c->worker->spool, &j->wait, joined);
+	if (k->ended)
+		promise_wait_ended(c->worker, &j->wait, joined);
+	else
+		spool_wait(&c->worker->spool, &j->wait, joined);
 }
 
 /* What CONNACK says of the session holds after an end of ours, too. */

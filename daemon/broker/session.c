@@ -170,6 +170,22 @@ static void hand_over(struct session *s)
 	hand_over_list(s, &s->out.waiting);
 }
 
+/* What the spool has of it goes when what others get of it is there. */
+static void leave_to_others(struct session *s)
+{
+	struct worker *w = s->worker;
+	struct promising outer;
+	const uint64_t number = s->sid ? s->sid : s->will_sid;
+	if (number)
+		promise_ends(w, number, &outer);
+	will_publish(s);
+	drop_subscriptions(s);
+	hand_over(s);
+	spool_session_leave(s);
+	if (number)
+		promise_ended(w, &outer);
+}
+
 void session_end(struct session *s)
 {
 	struct worker *w = s->worker;
@@ -177,10 +193,7 @@ void session_end(struct session *s)
 	loop_timer_stop(w->loop, &s->expiry);
 	if (s->will && w->stopping)
 		s->will_sid = 0; /* it stays there, and is published after the start */
-	will_publish(s);
-	drop_subscriptions(s);
-	hand_over(s);
-	spool_session_end(s);
+	leave_to_others(s);
 	s->out.gone = NULL;
 	count_waiting(s, (uint64_t)-1);
 	inflight_fini(&s->out);

@@ -77,6 +77,22 @@ static void fulfilled(struct promise *p)
 		free(p);
 }
 
+/* Others have what the session had to give. */
+static void end_session(struct promise *p)
+{
+	struct worker *w = p->home;
+	if (w->ending == p)
+		w->ending = NULL;
+	atomic_fetch_sub(&w->broker->spooled, 1);
+	spool_gone(w, p->ends);
+	while (!list_empty(&p->waits)) {
+		struct spool_wait *wait = list_entry(p->waits.next, struct spool_wait, node);
+		list_remove(&wait->node);
+		spool_wait(&w->spool, wait, wait->done);
+	}
+	free(p);
+}
+
 static void fail(struct promise *p, enum spool_status status)
 {
 	p->parts_failed = true;
@@ -89,7 +105,11 @@ static void settle_part(struct promise *p, enum spool_status status)
 {
 	if (status != SPOOL_STORED)
 		fail(p, status);
-	if (atomic_fetch_sub(&p->parts, 1) == 1)
+	if (atomic_fetch_sub(&p->parts, 1) != 1)
+		return;
+	if (p->ends)
+		end_session(p);
+	else
 		fulfilled(p);
 }
 
@@ -120,9 +140,13 @@ static void part_done(struct promise_part *part, enum spool_status status)
 static void committed(struct spool_wait *wait, enum spool_status status)
 {
 	struct promise_part *part = container_of(wait, struct promise_part, wait);
+	const struct promise *p = part->promise;
 	/* What the refused batch was to say is said by the next one. PUBCOMP cannot say no
-	 * [MQTT-3.7.2-1], and must not be early. */
-	if (status != SPOOL_STORED && part->promise->type == PACKET_PUBCOMP)
+	 * [MQTT-3.7.2-1], and must not be early; nor may the end of a session, while what others
+	 * got from it is owed. */
+	const bool again = p->ends ? status != SPOOL_STORED || part->worker->spool.owes
+				   : status != SPOOL_STORED && p->type == PACKET_PUBCOMP;
+	if (again)
 		spool_wait(&part->worker->spool, wait, committed);
 	else
 		part_done(part, status);
@@ -153,6 +177,8 @@ static struct promise *promise_of(struct worker *w)
 		now->promise = mem_new(struct promise);
 		now->promise->home = w;
 		now->promise->sid = now->sid;
+		now->promise->ends = now->ends;
+		list_init(&now->promise->waits);
 		now->promise->packet_id = now->packet_id;
 		/* One until promise_owe, so that it cannot end before. */
 		atomic_init(&now->promise->parts, 1);
@@ -184,7 +210,7 @@ struct promise_part *promise_row(struct worker *w)
 		if (part->promise->sid)
 			spool_received(w, part->promise->sid, part->promise->packet_id, false);
 	}
-	return part;
+	return part->promise->ends ? NULL : part; /* nobody to refuse it to */
 }
 
 struct promise_part *promise_consign(struct worker *w)
@@ -211,6 +237,41 @@ struct promise *promise_end(struct worker *w)
 	struct promise *p = w->promising.promise;
 	promise_suspend(w);
 	return p;
+}
+
+/* ---- the end of a session ---------------------------------------------------------------------
+ */
+
+void promise_ends(struct worker *w, uint64_t sid, struct promising *outer)
+{
+	*outer = w->promising;
+	w->promising = (struct promising){.on = true, .ends = sid};
+}
+
+void promise_ended(struct worker *w, const struct promising *outer)
+{
+	const uint64_t sid = w->promising.ends;
+	struct promise *p = promise_end(w);
+	w->promising = *outer;
+	if (!p) {
+		spool_gone(w, sid);
+		return;
+	}
+	/* A stop in order waits for it. */
+	atomic_fetch_add(&w->broker->spooled, 1);
+	w->ending = p;
+	settle_part(p, SPOOL_STORED);
+}
+
+void promise_wait_ended(struct worker *w, struct spool_wait *wait,
+			void (*done)(struct spool_wait *wait, enum spool_status status))
+{
+	if (w->ending) {
+		wait->done = done;
+		list_append(&w->ending->waits, &wait->node);
+	} else {
+		spool_wait(&w->spool, wait, done);
+	}
 }
 
 /* ---- answers ----------------------------------------------------------------------------------

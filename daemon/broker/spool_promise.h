@@ -6,6 +6,9 @@
  * MQTT-4.6.0-3], so one that owes nothing waits behind one that does. A publisher that owes nothing
  * is answered at once, at the cost of one look at an empty list.
  *
+ * The end of a session waits in the same way for the messages that others get from it, its will and
+ * those of shared subscriptions: its own rows stay until theirs are on disk.
+ *
  * A promise belongs to the worker of its publisher and ends there. It has one part for each worker
  * that stores something for it; a part belongs to that worker until it goes home as a note.
  * Section 4.3.
@@ -26,7 +29,9 @@ struct promise {
 	uint16_t packet_id;
 	bool ready;
 	bool parts_failed;
-	bool follows; /* the publisher sent it again while the first one is still owed */
+	bool follows;      /* the publisher sent it again while the first one is still owed */
+	uint64_t ends;     /* number of a session that ends; 0: of a publisher */
+	struct list waits; /* for that end: struct spool_wait */
 	enum reason reason;
 	const char *why; /* or NULL; not freed */
 };
@@ -61,6 +66,15 @@ static inline bool promise_has(const struct worker *w, unsigned worker)
 /* Over there: around the routing of what came with the part. */
 void promise_resume(struct worker *w, struct promise_part *part);
 void promise_suspend(struct worker *w);
+
+/* A session with this number in the spool ends, and what is routed until promise_ended() comes from
+ * it: that is stored whatever becomes of the batch, and then SESSION_GONE. outer: what was routed
+ * before, to be handed back. */
+void promise_ends(struct worker *w, uint64_t sid, struct promising *outer);
+void promise_ended(struct worker *w, const struct promising *outer);
+/* spool_wait(), but behind the session's end that came last on this worker. */
+void promise_wait_ended(struct worker *w, struct spool_wait *wait,
+			void (*done)(struct spool_wait *wait, enum spool_status status));
 
 /* Answers, or puts the answer behind what is owed. p: from promise_end or NULL. */
 void promise_owe(struct conn *c, struct promise *p, enum packet_type type, uint16_t packet_id,

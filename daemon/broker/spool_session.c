@@ -139,47 +139,49 @@ static void forget_rows(struct spool *spool, struct list *deliveries)
 	}
 }
 
-static void put_gone(struct session *s, uint64_t sid)
+void spool_gone(struct worker *w, uint64_t sid)
 {
 	const struct body_spool_session_gone body = {sid};
-	SPOOL_ADD(spool_of(s), SESSION_GONE, session_gone, &body);
+	SPOOL_ADD(&w->spool, SESSION_GONE, session_gone, &body);
 }
 
-static void end_will(struct session *s)
+uint64_t spool_session_leave(struct session *s)
 {
-	if (s->will_sid)
-		put_gone(s, s->will_sid);
-	s->will_sid = 0;
-}
-
-void spool_session_end(struct session *s)
-{
-	end_will(s);
-	if (!s->sid)
-		return;
-	put_gone(s, s->sid);
-	s->sid = 0;
+	const uint64_t number = s->sid ? s->sid : s->will_sid;
+	s->sid = s->will_sid = 0;
 	s->fresh = NULL;
 	s->held = 0;
 	s->owed = 0;
 	forget_rows(spool_of(s), &s->out.waiting);
 	forget_rows(spool_of(s), &s->out.under_way);
+	return number;
+}
+
+void spool_session_end(struct session *s)
+{
+	const uint64_t number = spool_session_leave(s);
+	if (number)
+		spool_gone(s->worker, number);
+}
+
+static void begin_will(struct session *s)
+{
+	if (!s->will || s->expiry_s || s->durability == CONFIG_DURABILITY_NONE)
+		return;
+	s->will_sid = new_number(s);
+	put_session(s);
 }
 
 void spool_session_begin(struct session *s, enum config_durability durability)
 {
 	const bool durable = s->expiry_s > 0 && durability != CONFIG_DURABILITY_NONE;
 	s->durability = (uint8_t)durability;
-	end_will(s);
 	if (!durable) {
-		if (s->sid) {
-			spool_session_end(s);
+		const bool was_durable = s->sid;
+		spool_session_end(s);
+		if (was_durable)
 			session_reindex(s);
-		}
-		if (s->will && s->expiry_s == 0 && durability != CONFIG_DURABILITY_NONE) {
-			s->will_sid = new_number(s);
-			put_session(s);
-		}
+		begin_will(s);
 		return;
 	}
 	if (s->sid) {

@@ -54,7 +54,11 @@ void spool_session_begin(struct session *s, enum config_durability durability);
 void spool_session(struct session *s); /* as it is now */
 /* Restored, and connected at the end before: what waits may have been sent. */
 void spool_doubt(struct session *s);
+/* It is not durable any more; what waits is in memory only from now on. */
 void spool_session_end(struct session *s);
+/* The same, but for the record of its end: that is spool_gone(), with the number that it had. */
+uint64_t spool_session_leave(struct session *s);
+void spool_gone(struct worker *w, uint64_t sid);
 void spool_subscription(struct session *s, const struct subscription *sub);
 void spool_subscription_end(struct session *s, struct str filter);
 

@@ -46,10 +46,10 @@ struct broker {
 	struct report *report;
 	unsigned workers;
 	struct worker *worker[WORKERS_MAX];
-	_Atomic unsigned congested; /* workers with too much on the way to them */
-	uint64_t spool_epoch;       /* of this start, for the store */
-	atomic_size_t spooled;      /* bytes for the store that have no answer */
-	atomic_bool spool_behind;   /* told that these are too many */
+	_Atomic unsigned congested;  /* workers with too much on the way to them */
+	uint64_t spool_epoch;        /* of this start, for the store */
+	atomic_size_t spooled;       /* bytes for the store that have no answer */
+	atomic_bool spool_behind;    /* told that these are too many */
 	_Atomic uint64_t spool_made; /* the last session's */
 };
 
@@ -64,6 +64,7 @@ struct promising {
 	uint64_t sid;
 	uint16_t packet_id;
 	uint64_t skip; /* workers that have it from before the broker's last end, as bits */
+	uint64_t ends; /* number of a session that ends: its messages go to others */
 };
 
 /* The last PUBLISH that was encoded, for the next receiver of the same message. */
@@ -118,8 +119,9 @@ struct worker {
 	struct encoded encoded;
 	struct spool spool;
 	struct promising promising;
-	uint32_t aged;         /* sessions that were looked at for messages that are too old */
-	atomic_size_t backlog; /* bytes on the way to this worker */
+	struct promise *ending; /* of the session that ended last, while its end waits; or NULL */
+	uint32_t aged;          /* sessions that were looked at for messages that are too old */
+	atomic_size_t backlog;  /* bytes on the way to this worker */
 	struct journal journal;
 	struct trace_feed *trace; /* NULL: no trace is on (trace.h) */
 	uint32_t trace_generation;

@@ -278,8 +278,11 @@ static enum spool_status take_batch(struct rig_spool *s, struct str records)
 	struct rig *r = s->rig;
 	const uint32_t kinds = kinds_of(records);
 	pthread_mutex_lock(&r->lock);
+	s->held = s->holds;
+	pthread_cond_broadcast(&r->changed);
 	while (s->holds)
 		pthread_cond_wait(&r->changed, &r->lock);
+	s->held = false;
 	const bool refused = kinds & s->refuses;
 	s->largest = MAX(s->largest, records.n);
 	s->refused += refused;
@@ -329,11 +332,27 @@ void rig_spool_set(struct rig *r, unsigned worker, bool holds, uint32_t refuses)
 	pthread_mutex_unlock(&r->lock);
 }
 
+static void spool_deadline(struct timespec *until)
+{
+	clock_gettime(CLOCK_REALTIME, until);
+	until->tv_sec += RIG_SPOOL_S;
+}
+
+void rig_spool_wait_held(struct rig *r, unsigned worker)
+{
+	struct timespec until;
+	spool_deadline(&until);
+	pthread_mutex_lock(&r->lock);
+	while (!r->spool[worker].held)
+		if (pthread_cond_timedwait(&r->changed, &r->lock, &until))
+			fail("no batch came to the spool");
+	pthread_mutex_unlock(&r->lock);
+}
+
 void rig_spool_wait(struct rig *r, unsigned worker, enum spool_kind kind, unsigned n)
 {
 	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += RIG_SPOOL_S;
+	spool_deadline(&until);
 	pthread_mutex_lock(&r->lock);
 	while (r->spool[worker].stored[kind] < n)
 		if (pthread_cond_timedwait(&r->changed, &r->lock, &until))

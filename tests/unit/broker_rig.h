@@ -30,6 +30,7 @@ struct rig_spool {
 	int sock;
 	pthread_t thread;
 	bool holds;                        /* answers nothing now */
+	bool held;                         /* it has a batch without an answer */
 	uint32_t refuses;                  /* batches that have one of these kinds, as bits */
 	size_t largest;                    /* bytes of a batch */
 	struct buf sids;                   /* sessions that it knows, 64 bits each */
@@ -81,6 +82,8 @@ struct rig_event rig_event(struct rig *r, enum event event, const char *reason);
 
 /* What the spool does with batches of that worker from now on, see struct rig_spool. */
 void rig_spool_set(struct rig *r, unsigned worker, bool holds, uint32_t refuses);
+/* Waits until it has a batch that it does not answer. */
+void rig_spool_wait_held(struct rig *r, unsigned worker);
 /* Waits until the spool has stored so many records of that kind from that worker. */
 void rig_spool_wait(struct rig *r, unsigned worker, enum spool_kind kind, unsigned n);
 void rig_spool_lost(struct rig *r); /* it has lost everything, and says so */

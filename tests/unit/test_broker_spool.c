@@ -13,6 +13,7 @@
 #include "tests/unit/broker_rig.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -23,7 +24,7 @@
 	"broker.max-queued-bytes=1G broker.publish-bytes-per-device=0 "   \
 	"broker.max-packet=2M "
 
-enum { LARGE = 1000000, MANY = 80 };
+enum { LARGE = 1000000, MANY = 80, MEMBERS_MAX = 40 };
 
 static struct rig rig;
 
@@ -45,6 +46,13 @@ static int start_relaxed(void **state)
 {
 	(void)state;
 	start(1, ROOMY "listener.here.durability=relaxed");
+	return 0;
+}
+
+static int start_two(void **state)
+{
+	(void)state;
+	start(2, ROOMY "listener.here.durability=full");
 	return 0;
 }
 
@@ -281,6 +289,63 @@ static void a_refused_identifier_is_waited_for_over_a_reconnect(void **state)
 	client_close(&p);
 }
 
+static unsigned stored(unsigned worker, enum spool_kind kind)
+{
+	pthread_mutex_lock(&rig.lock);
+	const unsigned n = rig.spool[worker].stored[kind];
+	pthread_mutex_unlock(&rig.lock);
+	return n;
+}
+
+/* A session of the group that stays away; the worker that has it. */
+static unsigned member(const char *client_id)
+{
+	const struct connect_options o = {.client_id = client_id, .dirty = true, .expiry = 1000};
+	struct client c;
+	client_join(&c, &rig, V5, &o);
+	client_subscribe(&c, "$share/group/t", 1);
+	const unsigned before = stored(0, SPOOL_KIND_SUB);
+	disconnect(&c);
+	return before;
+}
+
+/* What another member of the group gets of a session that ends is on disk before it is gone from
+ * there; and only then the client is told that there is no session. */
+static void a_session_ends_when_others_have_its_messages(void **state)
+{
+	char names[MEMBERS_MAX][8];
+	struct client p, c;
+	unsigned of[2] = {0, 0}, on_first = 0;
+	(void)state;
+	for (unsigned i = 0; i < MEMBERS_MAX && !(of[0] && of[1]); i++) {
+		snprintf(names[i], sizeof(names[i]), "m%u", i);
+		const unsigned now = member(names[i]);
+		of[now == on_first] = i + 1;
+		on_first = now;
+	}
+	assert_true(of[0] && of[1]); /* the kernel spreads connections over both workers */
+	client_join(&p, &rig, V5, &publisher);
+	for (uint16_t id = 1; id <= 2 * MEMBERS_MAX; id++)
+		publish(&p, "t", "message", 1, id);
+	rig_spool_set(&rig, 1, true, 0);
+	const struct packet connect = {
+		.type = PACKET_CONNECT,
+		.props = props_none,
+		.connect = {.version = V5,
+			    .clean_start = true,
+			    .client_id = str_of(names[of[0] - 1])},
+	};
+	client_open(&c, &rig, V5);
+	client_send(&c, &connect);
+	rig_spool_wait_held(&rig, 1);
+	assert_int_equal(stored(0, SPOOL_KIND_SESSION_GONE), 0);
+	rig_spool_set(&rig, 1, false, 0);
+	assert_int_equal(client_receive(&c).type, PACKET_CONNACK);
+	assert_int_equal(stored(0, SPOOL_KIND_SESSION_GONE), 1);
+	client_close(&c);
+	client_close(&p);
+}
+
 #define ON(setup, test) cmocka_unit_test_setup_teardown(test, setup, stop)
 
 int main(void)
@@ -294,6 +359,7 @@ int main(void)
 		ON(start_full, what_is_undone_gives_its_bytes_back),
 		ON(start_relaxed, what_relaxed_sessions_change_is_bounded),
 		ON(start_full, a_refused_identifier_is_waited_for_over_a_reconnect),
+		ON(start_two, a_session_ends_when_others_have_its_messages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
