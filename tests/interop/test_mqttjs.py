@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from gateway import TESTS, build
+import npm
+from gateway import TESTS
 from told import PASSWORD, ROBOT, name
 
 VERSIONS = {"3.1.1": "4", "5.0": "5"}
@@ -17,20 +18,9 @@ SCHEMES = {"tcp": "mqtt", "tls": "mqtts", "mtls": "mqtts", "ws": "ws", "wss": "w
 
 @pytest.fixture(scope="module")
 def program():
-    """round.mjs with MQTT.js of the version in its lock file, installed once beside the build."""
-    folder = build() / "tests" / "interop" / "mqttjs"
-    source = TESTS / "interop" / "mqttjs"
-    lock = folder / "package-lock.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not lock.exists() or lock.read_bytes() != (source / lock.name).read_bytes():
-        shutil.copy(source / "package.json", folder)
-        shutil.copy(source / lock.name, folder / "package-lock.json")
-        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            lock.unlink()
-        assert done.returncode == 0, done.stdout + done.stderr
-    shutil.copy(source / "round.mjs", folder)
+    """round.mjs beside MQTT.js."""
+    folder = npm.install("mqttjs")
+    shutil.copy(TESTS / "interop" / "mqttjs" / "round.mjs", folder)
     return folder / "round.mjs"
 
 
