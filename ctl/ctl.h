@@ -145,6 +145,8 @@ void show_differences(const json_t *answer);
 void show_held(const json_t *answer);
 
 int run_plain(struct invocation *in);
+int run_state_export(struct invocation *in);
+int run_state_apply(struct invocation *in);
 int run_revision_show(struct invocation *in);
 int run_revision_revert(struct invocation *in);
 int run_config_confirm(struct invocation *in);

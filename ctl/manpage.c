@@ -20,6 +20,8 @@ int run_plain(struct invocation *in)
 	{                               \
 		return run_plain(in);   \
 	}
+NOT_LINKED(run_state_export)
+NOT_LINKED(run_state_apply)
 NOT_LINKED(run_revision_show)
 NOT_LINKED(run_revision_revert)
 NOT_LINKED(run_config_confirm)

@@ -101,6 +101,8 @@ static int check_value(const struct op_arg *a, const struct rec_value *v, struct
 					   : wrong_kind(a, "a list of strings", why);
 	case ARG_BYTES:
 		return check_bytes(a, v, why);
+	case ARG_STATE:
+		return v->kind == REC_OBJECT ? 0 : wrong_kind(a, "an object", why);
 	}
 	return 0;
 }

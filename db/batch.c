@@ -28,7 +28,10 @@ void batch_refuse(struct batch *b, enum op_status status, const char *field, con
 	b->status = status;
 	snprintf(b->field, sizeof(b->field), "%s%s%s", b->at, b->at[0] && field ? "." : "",
 		 field ? field : "");
-	snprintf(b->why, sizeof(b->why), "%s", why);
+	if (b->at[0])
+		snprintf(b->why, sizeof(b->why), "%s: %s", b->field, why);
+	else
+		snprintf(b->why, sizeof(b->why), "%s", why);
 }
 
 static bool may(struct op_call *c, const struct op_spec *spec)

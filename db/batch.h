@@ -22,7 +22,7 @@ struct batch {
 	enum op_status status;
 	char at[BATCH_PATH];         /* of the step, in the document that it comes from */
 	char field[BATCH_PATH + 66]; /* what is wrong: "devices[3].groups" */
-	char why[512];
+	char why[768];
 	int64_t same; /* number of the rule that acl.add found to be there already, or 0 */
 };
 

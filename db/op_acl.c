@@ -7,6 +7,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "db/acl_view.h"
+#include "db/batch.h"
 #include "db/registry.h"
 
 #include <stdio.h>
@@ -388,6 +389,8 @@ static bool is_new(struct op_call *c, struct new_rule *new)
 	int64_t id;
 	if (!find_same(c, new, &id))
 		return true;
+	if (c->batch)
+		c->batch->same = id;
 	op_refuse(c, OP_CONFLICT, NULL, "rule %lld says exactly this already", (long long)id);
 	return false;
 }

@@ -136,6 +136,24 @@ void settings_put_revisions(struct op_call *c, struct str rec)
 			change_revision(c, "setting", key, before.text, after.text);
 }
 
+void settings_put_events(struct op_call *c, struct str rec)
+{
+	struct rec_value items, item, after;
+	struct str key, value;
+	if (!rec_find(rec, "items", &items))
+		return;
+	struct cur cur = cur_of(items.text);
+	while (rec_next(&cur, &item)) {
+		AUTO_BUF detail = {0};
+		if (!rec_get_str(item.text, "key", &key) || !rec_find(item.text, "after", &after) ||
+		    !rec_get_str(after.text, "value", &value))
+			continue;
+		rec_str(&detail, "key", key);
+		rec_str(&detail, "value", value);
+		change_event(c, EVENT_CONFIG_CHANGED, 0, STR(""), buf_view(&detail));
+	}
+}
+
 static void put_change(struct op_call *c, struct str value)
 {
 	struct str key = STR("");
@@ -211,10 +229,10 @@ static void set(struct link_call *call, int err, struct record *reply)
 	get(c, shown_if_any);
 }
 
-void settings_ask(struct op_call *c, struct str changes, bool dry, uint32_t hold_s,
+void settings_ask(struct op_call *c, struct str changes, bool dry, bool lazy, uint32_t hold_s,
 		  void (*done)(struct link_call *, int, struct record *))
 {
-	const struct body_setting_set body = {changes, dry, hold_s * 1000};
+	const struct body_setting_set body = {changes, dry, lazy, hold_s * 1000};
 	LINK_ASK(c->s->parent, &c->ask, SETTING_SET, setting_set, -1, &body, OP_PARENT_MS, done);
 }
 
@@ -226,7 +244,7 @@ void op_config_set(struct op_call *c)
 	strs_put(&changes, op_text(c, "key", ""));
 	strs_put(&changes, op_text(c, "value", ""));
 	if (settings_have_parent(c))
-		settings_ask(c, buf_view(&changes), false, (uint32_t)seconds, set);
+		settings_ask(c, buf_view(&changes), false, false, (uint32_t)seconds, set);
 }
 
 void settings_keep(struct op_call *c, struct str token, bool keep,

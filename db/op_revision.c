@@ -357,6 +357,11 @@ static void add_rule(struct op_call *c, struct str rule)
 	size_t n = 0;
 	if (!rec_find(rule, "actions", &actions))
 		return;
+	if (rec_find(rule, "learn_until", &action)) {
+		op_refuse(c, OP_REFUSED, "id",
+			  "a rule of learn mode does not come back: start it again");
+		return;
+	}
 	rec_get_int(rule, "priority", &priority);
 	struct cur cur = cur_of(actions.text);
 	while (rec_next(&cur, &action))

@@ -22,6 +22,7 @@
 
 enum {
 	RESULT_MAX = 60000,
+	ARGS_MAX = 64 * MiB,
 	WHY_TEXT = 512,
 	REFUSALS_PER_SECOND = 1,
 	REFUSALS_BURST = 20,
@@ -101,6 +102,9 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_CONFIG_SHOW] = op_config_show,
 	[OP_CONFIG_SET] = op_config_set,
 	[OP_CONFIG_CONFIRM] = op_config_confirm,
+	[OP_STATE_SHOW] = op_state_show,
+	[OP_STATE_DIFF] = op_state_diff,
+	[OP_STATE_APPLY] = op_state_apply,
 	[OP_REVISION_LIST] = op_revision_list,
 	[OP_REVISION_SHOW] = op_revision_show,
 	[OP_REVISION_REVERT] = op_revision_revert,
@@ -343,6 +347,19 @@ static void run(struct op_call *c)
 	handlers[c->op](c);
 }
 
+/* Arguments that do not fit the message; only a document is that large. */
+static int take_large(struct op_call *c, int fd)
+{
+	c->args.n = 0;
+	for (const struct op_arg *a = op_spec(c->op)->args; a->name; a++)
+		if (a->type == ARG_STATE)
+			return memfd_read(fd, ARGS_MAX, &c->args) == 0 &&
+					       rec_valid(buf_view(&c->args))
+				       ? 0
+				       : ERR_MALFORMED;
+	return ERR_MALFORMED;
+}
+
 int ops_handle(struct store *s, enum process peer, struct record *r)
 {
 	struct body_op b;
@@ -353,7 +370,9 @@ int ops_handle(struct store *s, enum process peer, struct record *r)
 	c->name = op_spec(c->op)->name;
 	c->passive = b.passive;
 	buf_str(&c->args, b.args);
-	const int err = authorise_caller(c, b.credential_kind, b.credential);
+	int err = r->fd >= 0 ? take_large(c, r->fd) : 0;
+	if (!err)
+		err = authorise_caller(c, b.credential_kind, b.credential);
 	if (err) {
 		free_call(c);
 		return err;

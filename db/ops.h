@@ -130,7 +130,8 @@ op_handler op_setup_show, op_setup_add, op_session_add, op_session_show, op_sess
 	op_session_remove, op_administrator_list, op_administrator_add, op_administrator_set,
 	op_administrator_remove, op_password_set, op_totp_add, op_totp_set, op_totp_remove,
 	op_token_list, op_token_add, op_token_remove, op_audit_list;
-op_handler op_config_confirm, op_revision_list, op_revision_show, op_revision_revert;
+op_handler op_config_confirm, op_revision_list, op_revision_show, op_revision_revert, op_state_show,
+	op_state_diff, op_state_apply;
 /* Enrolment. */
 op_handler op_code_add, op_code_list, op_code_remove, op_request_list, op_request_show,
 	op_request_approve, op_request_deny, op_claim_add, op_claim_list, op_claim_allow,

@@ -24,7 +24,7 @@ static void put_result(struct op_call *c)
 	const struct plan *p = c->plan;
 	if (p->put)
 		p->put(c);
-	if (p->dry)
+	if (p->dry || !revision_any(c->s, c->change.audit_id))
 		rec_null(&c->result, "id");
 	else
 		rec_int(&c->result, "id", c->change.audit_id);
@@ -65,6 +65,7 @@ static void run_steps(struct op_call *c)
 	struct plan *p = c->plan;
 	batch_begin(c);
 	settings_put_revisions(c, buf_view(&p->settings));
+	settings_put_events(c, buf_view(&p->settings));
 	p->steps(c);
 	if (c->batch->failed && p->token[0]) {
 		sql_rollback(c->s->registry);
@@ -84,8 +85,8 @@ static void refuse(struct op_call *c, const struct body_setting_done *done)
 	char path[BATCH_PATH] = "";
 	if (c->plan->path && done->key.n) {
 		c->plan->path(done->key, path);
-		op_refuse(c, done->status <= OP_FAILED ? done->status : OP_FAILED, path, "%.*s",
-			  STR_ARG(done->why));
+		op_refuse(c, done->status <= OP_FAILED ? done->status : OP_FAILED, path, "%s: %.*s",
+			  path, STR_ARG(done->why));
 	} else {
 		settings_refuse(c, done);
 	}
@@ -119,11 +120,11 @@ void plan_run(struct op_call *c, struct plan *plan)
 			  plan->changes.n, SETTINGS_CHANGES);
 	} else if (plan->changes.n == 0) {
 		run_steps(c);
-	} else if (c->level < ADMIN) {
+	} else if (c->level < ADMIN && !plan->dry) {
 		op_refuse(c, OP_DENIED, NULL,
 			  "settings are changed by the level admin; ask an administrator");
 	} else if (settings_have_parent(c)) {
-		settings_ask(c, buf_view(&plan->changes), plan->dry,
+		settings_ask(c, buf_view(&plan->changes), plan->dry, plan->path != NULL,
 			     plan->confirm_s ? plan->confirm_s : PLAN_HOLD_S, taken);
 	}
 }

@@ -9,7 +9,7 @@
 /* NOBODY: whoever has no credentials: logging in. */
 enum op_level { NOBODY, VIEWER, OPERATOR, ADMIN };
 enum op_effect { READS, CHANGES };
-enum arg_type { ARG_STR, ARG_INT, ARG_BOOL, ARG_STRS, ARG_BYTES };
+enum arg_type { ARG_STR, ARG_INT, ARG_BOOL, ARG_STRS, ARG_BYTES, ARG_STATE };
 enum arg_need { OPTIONAL, REQUIRED };
 
 enum op {

@@ -248,6 +248,7 @@ struct request {
 	struct config_change *list;
 	size_t n;
 	bool dry;
+	bool lazy;
 	uint32_t hold_ms;
 };
 
@@ -304,6 +305,20 @@ static int set(struct parent *p, const struct request *q, struct buf *rec, size_
 	return err;
 }
 
+static void drop_same(const struct config *c, struct request *q)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < q->n; i++) {
+		struct value now;
+		value_of(c, q->list[i].key, &now);
+		if (!q->list[i].value.p || !now.found ||
+		    !str_eq(buf_view(&now.text), str_trim(q->list[i].value)))
+			q->list[n++] = q->list[i];
+		buf_fini(&now.text);
+	}
+	q->n = n;
+}
+
 int setting_set(struct link *store, struct record *r)
 {
 	const struct unit *u = link_owner(store);
@@ -315,9 +330,11 @@ int setting_set(struct link *store, struct record *r)
 	if (body_setting_set_get(r->body, &b))
 		return ERR_MALFORMED;
 	AUTO_CHAR room = mem_alloc(CHANGES_MAX * sizeof(struct config_change));
-	struct request q = {(void *)room, 0, b.dry != 0, b.hold_ms};
+	struct request q = {(void *)room, 0, b.dry != 0, b.lazy != 0, b.hold_ms};
 	if (parse_changes(b.changes, q.list, &q.n))
 		return ERR_MALFORMED;
+	if (q.lazy)
+		drop_same(p->config, &q);
 	const bool held_before = p->hold.token[0];
 	const int err = set(p, &q, &rec, &wrong, &why);
 	if (err == ERR_CONFLICT)
@@ -350,7 +367,7 @@ static void tell_undone(struct parent *p, const struct buf *rec)
 static int undo(struct parent *p, struct buf *rec, struct buf *why)
 {
 	AUTO_CHAR room = mem_alloc(CHANGES_MAX * sizeof(struct config_change));
-	struct request q = {(void *)room, 0, false, 0};
+	struct request q = {(void *)room, 0, false, false, 0};
 	AUTO_BUF undo = {0};
 	size_t wrong;
 	buf_str(&undo, buf_view(&p->hold.undo));

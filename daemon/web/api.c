@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ASK_TIMEOUT_MS = 10000, RESULT_MAX = 64 * MiB, ARGS_MAX = 60000 };
+enum { ASK_TIMEOUT_MS = 10000, ASK_DOCUMENT_MS = 120000, RESULT_MAX = 64 * MiB, ARGS_MAX = 60000 };
 
 /* A request that waits for the store. */
 struct api_call {
@@ -225,6 +225,14 @@ static bool is_local(const struct web *w)
 	return child_self(w->child) == PROCESS_CTL;
 }
 
+static bool takes_document(enum op op)
+{
+	for (const struct op_arg *a = op_spec(op)->args; a->name; a++)
+		if (a->type == ARG_STATE)
+			return true;
+	return false;
+}
+
 static void ask_store(struct web *w, struct http_request *r, const struct router_match *m,
 		      const struct buf *args, void (*render)(struct http_request *, json_t *))
 {
@@ -237,6 +245,15 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 		api_problem(r, 503, NULL, "the store is away; try again in a moment", NULL);
 		return;
 	}
+	AUTO_FD fd = -1;
+	if (args->n > ARGS_MAX) {
+		fd = memfd_make("arguments", b.args);
+		b.args = STR("");
+		if (fd < 0) {
+			api_problem(r, 503, NULL, "out of descriptors or memory: try again", NULL);
+			return;
+		}
+	}
 	int64_t wait_ms = 0; /* how long the caller of event.list is ready to wait for one */
 	rec_get_int(buf_view(args), "wait", &wait_ms);
 	struct api_call *a = mem_new(struct api_call);
@@ -246,7 +263,8 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 	a->op = m->op;
 	a->render = render;
 	list_append(&w->pending, &a->node);
-	LINK_ASK(w->store, &a->call, OP, op, -1, &b, ASK_TIMEOUT_MS + (uint32_t)wait_ms,
+	LINK_ASK(w->store, &a->call, OP, op, fd, &b,
+		 (takes_document(m->op) ? ASK_DOCUMENT_MS : ASK_TIMEOUT_MS) + (uint32_t)wait_ms,
 		 store_answered);
 }
 
@@ -402,9 +420,9 @@ static int collect(struct http_request *r, const struct router_match *m, struct 
 }
 
 /* The message to the store has a bound, which no sensible arguments reach. */
-static bool too_large(const struct buf *args, struct json_problem *problem)
+static bool too_large(enum op op, const struct buf *args, struct json_problem *problem)
 {
-	if (args->n <= ARGS_MAX)
+	if (args->n <= ARGS_MAX || takes_document(op))
 		return false;
 	snprintf(problem->why, sizeof(problem->why), "the arguments are larger than %d bytes",
 		 ARGS_MAX);
@@ -451,7 +469,7 @@ void api_handle(struct web *w, struct http_request *r)
 		api_problem(r, 403, NULL, "a page of another origin may not ask for this", NULL);
 		return;
 	}
-	if (collect(r, &m, &args, &problem) || too_large(&args, &problem)) {
+	if (collect(r, &m, &args, &problem) || too_large(m.op, &args, &problem)) {
 		api_problem(r, 400, problem.field, problem.why, NULL);
 		return;
 	}

@@ -30,6 +30,7 @@ struct http_server {
 	struct limit *limit;  /* connections; NULL: local */
 	pthread_mutex_t lock; /* of what is below */
 	bool refuses;
+	unsigned large;          /* requests with a body above body_max */
 	struct list connections; /* struct http_connection */
 };
 
@@ -54,6 +55,7 @@ struct http_request {
 	char *path;
 	struct buf body;
 	uint64_t body_n; /* bytes that came */
+	bool large;      /* counted in the server's */
 	bool too_large;
 	bool handed_over;
 	struct MHD_Response *response; /* set by the main loop while the connection is suspended */
@@ -116,6 +118,15 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *connection
 	return r;
 }
 
+static void count_large(struct http_request *r, int by)
+{
+	struct http_server *s = r->server;
+	pthread_mutex_lock(&s->lock);
+	r->large = by > 0 && s->large < HTTP_LARGE_AT_ONCE;
+	s->large += by < 0 ? -1u : r->large;
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void end(void *cls, struct MHD_Connection *connection, void **context,
 		enum MHD_RequestTerminationCode code)
 {
@@ -126,6 +137,8 @@ static void end(void *cls, struct MHD_Connection *connection, void **context,
 	if (!r)
 		return;
 	set_turn(r->server, r->peer, false);
+	if (r->large)
+		count_large(r, -1);
 	if (r->response)
 		MHD_destroy_response(r->response);
 	free(r->method);
@@ -138,11 +151,27 @@ static void end(void *cls, struct MHD_Connection *connection, void **context,
 	*context = NULL;
 }
 
+static size_t body_max(const struct http_request *r)
+{
+	const struct http_config *c = &r->server->config;
+	return c->large_path && strncmp(r->path, c->large_path, strlen(c->large_path)) == 0
+		       ? HTTP_LARGE_MAX
+		       : c->body_max;
+}
+
+/* May the body grow to n bytes? A large one takes one of few places. */
+static bool has_room(struct http_request *r, uint64_t n)
+{
+	if (n > r->server->config.body_max && n <= body_max(r) && !r->large)
+		count_large(r, 1);
+	return n <= (r->large ? HTTP_LARGE_MAX : r->server->config.body_max);
+}
+
 /* False: far too much. */
 static bool take_body(struct http_request *r, const char *data, size_t n)
 {
 	r->body_n += n;
-	if (r->body_n > r->server->config.body_max) {
+	if (r->too_large || !has_room(r, r->body_n)) {
 		r->too_large = true;
 		buf_fini(&r->body);
 		return r->body_n <= HTTP_DRAIN_MAX;
@@ -190,7 +219,7 @@ static void tell_size(struct loop_note *note)
 static enum MHD_Result refuse_size(struct http_request *r)
 {
 	struct http_server *s = r->server;
-	char detail[64];
+	char detail[96];
 	pthread_mutex_lock(&s->lock);
 	if (s->config.too_large && !s->refuses) {
 		struct size_note *n = mem_new(struct size_note);
@@ -200,8 +229,14 @@ static enum MHD_Result refuse_size(struct http_request *r)
 		loop_post(s->config.loop, &n->note, tell_size);
 	}
 	pthread_mutex_unlock(&s->lock);
-	snprintf(detail, sizeof(detail), "the body is larger than %zu KiB",
-		 s->config.body_max / KiB);
+	if (r->body_n && r->body_n <= body_max(r))
+		snprintf(detail, sizeof(detail),
+			 "%d bodies larger than %zu KiB come already: try "
+			 "again",
+			 HTTP_LARGE_AT_ONCE, s->config.body_max / KiB);
+	else
+		snprintf(detail, sizeof(detail), "the body is larger than %zu KiB",
+			 body_max(r) / KiB);
 	return refuse(s, r->connection, 413, "Content Too Large", detail);
 }
 
@@ -238,8 +273,8 @@ static bool refused_before_body(const struct http_request *r)
 {
 	uint64_t n = 0;
 	const struct str length = http_header(r, "Content-Length");
-	const int err = length.n ? str_u64(length, HTTP_DRAIN_MAX, &n) : 0;
-	return err == ERR_LIMIT || (n > r->server->config.body_max && http_header(r, "Expect").n);
+	const int err = length.n ? str_u64(length, MAX(HTTP_DRAIN_MAX, body_max(r)), &n) : 0;
+	return err == ERR_LIMIT || (n > body_max(r) && http_header(r, "Expect").n);
 }
 
 /* The library calls this for the head, for each part of the body, at the end, and again after a

@@ -12,7 +12,9 @@
 #include "daemon/net/loop.h"
 
 enum {
-	HTTP_BODY_MAX = 64 * KiB, /* larger ones get 413; a server may allow less */
+	HTTP_BODY_MAX = 64 * KiB,  /* larger ones get 413; a server may allow less */
+	HTTP_LARGE_MAX = 16 * MiB, /* where large_path allows it */
+	HTTP_LARGE_AT_ONCE = 2,    /* on one server, so that strangers cannot fill the memory */
 	/* Up to here a body that is too large is read to its end, because a client that still
 	 * writes would not see the answer; then the connection just ends. */
 	HTTP_DRAIN_MAX = 1 * MiB,
@@ -38,6 +40,8 @@ struct http_config {
 	bool client_certificates;
 	size_t body_max;     /* bytes; 0: HTTP_BODY_MAX, which is also the most */
 	uint32_t request_ms; /* 0: HTTP_REQUEST_MS */
+	/* Paths that begin so may have a body of HTTP_LARGE_MAX; NULL: none. */
+	const char *large_path;
 	bool plain_text; /* what the server refuses by itself is explained as text, not as JSON */
 	/* A body was too large and was refused with 413; in the loop. NULL: nobody wants to know.
 	 */

@@ -146,7 +146,72 @@ static int put_list(const struct op_arg *arg, const json_t *list, struct buf *ar
 	return 0;
 }
 
-static int put_json(const struct op_arg *arg, const json_t *value, struct buf *args,
+static int list_to_rec(json_t *list, unsigned depth, struct buf *out)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach(list, i, item)
+	{
+		const int err = json_to_rec("", item, depth + 1, out);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int object_to_rec(json_t *object, unsigned depth, struct buf *out)
+{
+	const char *key;
+	json_t *item;
+	json_object_foreach(object, key, item)
+	{
+		const int err = json_to_rec(key, item, depth + 1, out);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int json_to_rec(const char *name, json_t *value, unsigned depth, struct buf *out)
+{
+	int err = 0;
+	if (strlen(name) > 255 || depth > REC_DEPTH || json_is_real(value))
+		return ERR_INVALID;
+	if (json_is_string(value)) {
+		rec_str(out, name, str_make(json_string_value(value), json_string_length(value)));
+	} else if (json_is_integer(value)) {
+		rec_int(out, name, json_integer_value(value));
+	} else if (json_is_boolean(value)) {
+		rec_bool(out, name, json_is_true(value));
+	} else if (json_is_array(value)) {
+		rec_list(out, name);
+		err = list_to_rec(value, depth, out);
+		rec_end(out);
+	} else if (json_is_object(value)) {
+		rec_object(out, name);
+		err = object_to_rec(value, depth, out);
+		rec_end(out);
+	} else {
+		rec_null(out, name);
+	}
+	return err;
+}
+
+static int put_object(const struct op_arg *arg, json_t *value, struct buf *args,
+		      struct json_problem *p)
+{
+	if (!json_is_object(value))
+		return wrong(p, arg->name, "%s must be an object of at most %llu bytes", arg->name,
+			     (unsigned long long)arg->max);
+	if (json_to_rec(arg->name, value, 1, args))
+		return wrong(p, arg->name,
+			     "%s holds a fraction, a name of more than 255 bytes, or more than %d "
+			     "levels",
+			     arg->name, REC_DEPTH);
+	return 0;
+}
+
+static int put_json(const struct op_arg *arg, json_t *value, struct buf *args,
 		    struct json_problem *p)
 {
 	const struct str text = {json_string_value(value), json_string_length(value)};
@@ -168,6 +233,8 @@ static int put_json(const struct op_arg *arg, const json_t *value, struct buf *a
 		return json_is_array(value)
 			       ? put_list(arg, value, args, p)
 			       : wrong(p, arg->name, "%s must be a list of texts", arg->name);
+	case ARG_STATE:
+		return put_object(arg, value, args, p);
 	}
 	return ERR_INVALID;
 }
@@ -224,9 +291,10 @@ int json_arg_text(const struct op_spec *spec, struct str name, struct str text, 
 			return wrong(problem, arg->name, "%s must be true or false", arg->name);
 		rec_bool(args, arg->name, str_is(text, "true"));
 		return 0;
+	case ARG_STATE:
 	case ARG_STRS:
-		return wrong(problem, arg->name, "%s is a list: it belongs into the body",
-			     arg->name);
+		return wrong(problem, arg->name,
+			     "%s is a list or an object: it belongs into the body", arg->name);
 	default:
 		return put_text(arg, text, args, problem);
 	}

@@ -32,5 +32,8 @@ int json_args(const struct op_spec *spec, json_t *object, struct buf *args,
 /* One argument from text (path, query): numbers and booleans are converted. */
 int json_arg_text(const struct op_spec *spec, struct str name, struct str text, struct buf *args,
 		  struct json_problem *problem);
+/* Any JSON value as a rec, without names longer than 255 bytes, fractions, or more than REC_DEPTH
+ * levels. 0 or ERR_INVALID. */
+int json_to_rec(const char *name, json_t *value, unsigned depth, struct buf *out);
 /* Every REQUIRED argument is in args? 0 or ERR_INVALID. */
 int json_args_complete(const struct op_spec *spec, struct str args, struct json_problem *problem);

@@ -60,6 +60,8 @@ static json_t *argument(const struct op_arg *a)
 		return json_pack("{s:s, s:i, s:{s:s, s:i, s:I}}", "type", "array", "maxItems",
 				 JSON_LIST_MAX, "items", "type", "string", "minLength", 1,
 				 "maxLength", max);
+	case ARG_STATE:
+		return json_pack("{s:s}", "type", "object");
 	default:
 		return json_pack("{s:s, s:I}", "type", "string", "maxLength", max);
 	}

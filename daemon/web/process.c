@@ -228,6 +228,7 @@ static bool serve(struct web *w)
 		.tls = child_self(w->child) != PROCESS_CTL,
 		.client_certificates = is_enrol(w),
 		.body_max = is_enrol(w) ? CSR_MAX : HTTP_BODY_MAX,
+		.large_path = is_enrol(w) ? NULL : "/api/v1/state",
 		.plain_text = is_enrol(w),
 		.handle = handle,
 		.too_large = is_enrol(w) ? too_large : NULL,

@@ -178,7 +178,7 @@ def valid(tmp_path_factory):
     """valid(operation): arguments that pass the gate of the web process, and name nothing that is there."""
     csr, authority = make_csr("nobody"), pem(make_authority("Nobody")[1])
     texts = {"csr": csr, "authority": authority, "certificate": pem(make_leaf()), "name": "nobody-there"}
-    values = {"string": "nobody", "integer": 1, "boolean": False, "array": ["nobody"]}
+    values = {"string": "nobody", "integer": 1, "boolean": False, "array": ["nobody"], "object": {"version": 1}}
 
     def arguments(operation):
         return {name: texts.get(name, values[schema["type"]])
@@ -210,6 +210,8 @@ def wrongs(operation):
                 yield name, schema["maximum"] + 1, str(schema["maximum"])
             if where == "body":
                 yield name, -1, "between 0"
+        if schema["type"] == "object":
+            yield name, ["x"], "object"
         if schema["type"] == "boolean":
             yield name, "perhaps", "true or false"
         if schema["type"] == "array":
@@ -438,6 +440,17 @@ def test_settings(does):
     assert does("config.confirm", token=waits["token"])["kept"] is True
     last = does("revision.list", kind="setting")["items"][0]
     assert does("revision.show", id=last["id"])["items"][0]["object"] == "broker.max-keep-alive"
+
+
+def test_the_state_is_a_document(does, people):
+    state = does("state.show")
+    assert does("state.diff", state=state)["items"] == []
+    planned = does("state.diff", who=people["operator"], state={"version": 1, "roles": [{"name": "of-state"}]})
+    assert planned["items"][0]["change"] == "added"
+    assert does("state.apply", state={"version": 1, "roles": [{"name": "of-state"}]})["id"]
+    does("state.apply", state={"version": 1, "roles": state["roles"]}, prune=True)
+    status, said = people["admin"].call("PUT", "/state", {"state": {"version": 1, "roles": [{"name": "a b"}]}})
+    assert status == 400 and said["field"] == "roles[0].name" and said["detail"].startswith("roles[0].name: ")
 
 
 def test_changes_go_back(does, people):

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gatehouse state export, diff and apply: the document on its way between a file and the gateway.
+ * It is written with sorted names and in the gateway's stable order, so that two of them can be
+ * compared line by line.
+ */
+#include "ctl/ctl.h"
+#include "ctl/file.h"
+#include "daemon/base/err.h"
+#include "daemon/base/fd.h"
+#include "daemon/base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { DOCUMENT_MAX = 16 * MiB };
+
+static int save(const char *path, bool force, const char *text)
+{
+	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (force ? O_TRUNC : O_EXCL), 0644);
+	if (fd < 0 || fd_write(fd, str_of(text)) || fsync(fd)) {
+		fprintf(stderr, "gatehouse: %s: %s%s\n", path, strerror(errno),
+			errno == EEXIST ? "; name a new file, or add --force" : "");
+		return EXIT_USAGE;
+	}
+	return EXIT_OK;
+}
+
+/* The positional argument, which is no field of the request. */
+static char *take_file(struct invocation *in)
+{
+	const char *path = json_string_value(json_object_get(in->args, ""));
+	char *copy = path ? mem_strdup(path) : NULL;
+	json_object_del(in->args, "");
+	return copy;
+}
+
+int run_state_export(struct invocation *in)
+{
+	json_t *answer = NULL;
+	AUTO_CHAR path = take_file(in);
+	int status = request_command(in, &answer);
+	if (status == EXIT_OK) {
+		AUTO_CHAR text = json_dumps(answer, JSON_INDENT(2) | JSON_SORT_KEYS);
+		AUTO_CHAR lines = mem_printf("%s\n", text);
+		if (path)
+			status = save(path, invocation_switch(in, "force"), lines);
+		else
+			fputs(lines, stdout);
+	}
+	json_decref(answer);
+	return status;
+}
+
+static int read_document(struct invocation *in, const char *path)
+{
+	AUTO_BUF text = {0};
+	const char *why;
+	json_error_t error;
+	if (file_read(path, DOCUMENT_MAX, &text, &why)) {
+		fprintf(stderr, "gatehouse: %s: %s\n", path, why);
+		return EXIT_USAGE;
+	}
+	json_t *document = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &error);
+	if (!json_is_object(document)) {
+		fprintf(stderr, "gatehouse: %s:%d: %s\n", path, error.line,
+			document ? "not a JSON object" : error.text);
+		json_decref(document);
+		return EXIT_USAGE;
+	}
+	json_object_set_new(in->args, "state", document);
+	return EXIT_OK;
+}
+
+static void show(const json_t *answer, bool dry)
+{
+	const json_t *id = json_object_get(answer, "id");
+	show_differences(answer);
+	if (json_array_size(json_object_get(answer, "items")) == 0)
+		printf("nothing to change\n");
+	else if (!dry)
+		printf("applied as revision %lld\n", (long long)json_integer_value(id));
+	show_held(answer);
+}
+
+int run_state_apply(struct invocation *in)
+{
+	json_t *answer = NULL;
+	struct ctl_command diff = *in->command;
+	AUTO_CHAR path = take_file(in);
+	const bool dry = strcmp(in->command->verb, "diff") == 0 || invocation_switch(in, "dry-run");
+	int status = read_document(in, path);
+	if (status != EXIT_OK)
+		return status;
+	if (dry) {
+		diff.method = "POST";
+		diff.path = "/api/v1/state/diff";
+		json_object_del(in->args, "confirm-within");
+		in->command = &diff;
+	}
+	status = request_command(in, &answer);
+	if (status == EXIT_OK && in->json)
+		print_json_line(answer);
+	else if (status == EXIT_OK)
+		show(answer, dry);
+	json_decref(answer);
+	return status;
+}
