@@ -21,12 +21,10 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STATE_DIR_DEFAULT "/var/lib/gatehouse"
-#define REGISTRY          "store/registry.db"
+#define REGISTRY "store/registry.db"
 
 static const size_t file_max = 4096ul * MiB;
 
@@ -259,23 +257,6 @@ static bool has_authority(const char *state_dir)
 	return access(root, F_OK) == 0 || access(registry, F_OK) == 0;
 }
 
-/* The parent of a running gateway holds it. */
-static int take_lock(const char *state_dir)
-{
-	AUTO_CHAR path = mem_printf("%s/lock", state_dir);
-	AUTO_FD fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return TAKE_FD(fd);
-	if (errno == EWOULDBLOCK)
-		fprintf(stderr,
-			"gatehouse: the gateway runs with %s: stop it first (systemctl stop "
-			"gatehouse)\n",
-			state_dir);
-	else
-		fprintf(stderr, "gatehouse: %s: %s (run this as root)\n", path, strerror(errno));
-	return -1;
-}
-
 static void remove_parts(const struct restoring *r)
 {
 	static const char *const dirs[] = {"vault", "store", ""};
@@ -315,26 +296,20 @@ static int restore_parts(struct restoring *r, const char *file, int fd, struct s
 int run_ca_restore(struct invocation *in)
 {
 	const char *file = ca_text(in->args, "file");
-	const char *given = invocation_local(in, "state-dir");
 	AUTO_SECRET passphrase = {0};
-	struct restoring r = {.state_dir = given ? given : STATE_DIR_DEFAULT};
+	struct restoring r = {.state_dir = host_state_dir_stopped(in)};
 	AUTO_FD fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		fprintf(stderr, "gatehouse: %s: %s\n", file, strerror(errno));
 		return EXIT_USAGE;
 	}
-	if (!given && strcmp(in->socket_path, DEFAULT_SOCKET) != 0) {
-		fprintf(stderr,
-			"gatehouse: %s is the socket of another gateway than the one in %s: "
-			"say where its state is, --state-dir DIR\n",
-			in->socket_path, STATE_DIR_DEFAULT);
+	if (!r.state_dir)
 		return EXIT_USAGE;
-	}
 	if (mkdir(r.state_dir, 0755) && errno != EEXIST) {
 		fprintf(stderr, "gatehouse: %s: %s\n", r.state_dir, strerror(errno));
 		return EXIT_FAILED;
 	}
-	AUTO_FD lock = take_lock(r.state_dir);
+	AUTO_FD lock = host_lock(r.state_dir);
 	if (lock < 0)
 		return EXIT_CONFLICT;
 	if (has_authority(r.state_dir) && !invocation_switch(in, "force")) {

@@ -5,18 +5,15 @@
  */
 #include "ctl/ctl.h"
 #include "ctl/firewall.h"
+#include "ctl/program.h"
 #include "daemon/base/fd.h"
 #include "daemon/base/mem.h"
 #include "daemon/net/addr.h"
 
 #include <errno.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 static const char *const network_fields[] = {"from", "admin-from"};
 
@@ -76,25 +73,17 @@ static int get_doors(const struct invocation *in, json_t **doors)
 static int run_nft(struct str script)
 {
 	char *argv[] = {"nft", "-f", "-", NULL};
-	posix_spawn_file_actions_t actions;
-	pid_t pid;
-	int status;
 	AUTO_FD fd = memfd_create("script", MFD_CLOEXEC);
 	if (fd < 0 || fd_write(fd, script) || lseek(fd, 0, SEEK_SET) != 0) {
 		fprintf(stderr, "gatehouse: cannot hand the script over: %s\n", strerror(errno));
 		return EXIT_FAILED;
 	}
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
-	const int err = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	if (err) {
+	const int status = program_run(argv, fd);
+	if (status < 0) {
 		fprintf(stderr, "gatehouse: nft cannot be run: %s; install the package nftables\n",
-			strerror(err));
+			strerror(errno));
 		return EXIT_FAILED;
 	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
 	if (status == 0)
 		return EXIT_OK;
 	fprintf(stderr, "gatehouse: nft refused it and nothing was changed%s\n",

@@ -14,6 +14,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +37,41 @@ char *host_state_dir(struct invocation *in)
 				"--state-dir DIR\n");
 	json_decref(answer);
 	return dir;
+}
+
+const char *host_state_dir_stopped(const struct invocation *in)
+{
+	const char *given = invocation_local(in, "state-dir");
+	if (given || strcmp(in->socket_path, DEFAULT_SOCKET) == 0)
+		return given ? given : STATE_DIR_DEFAULT;
+	fprintf(stderr,
+		"gatehouse: %s is the socket of another gateway than the one in %s: "
+		"say where its state is, --state-dir DIR\n",
+		in->socket_path, STATE_DIR_DEFAULT);
+	return NULL;
+}
+
+int host_lock_try(const char *state_dir)
+{
+	AUTO_CHAR path = mem_printf("%s/lock", state_dir);
+	AUTO_FD fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return TAKE_FD(fd);
+	return -1;
+}
+
+int host_lock(const char *state_dir)
+{
+	const int fd = host_lock_try(state_dir);
+	if (fd < 0 && errno == EWOULDBLOCK)
+		fprintf(stderr,
+			"gatehouse: the gateway runs with %s: stop it first (systemctl stop "
+			"gatehouse)\n",
+			state_dir);
+	else if (fd < 0)
+		fprintf(stderr, "gatehouse: %s/lock: %s (run this as root)\n", state_dir,
+			strerror(errno));
+	return fd;
 }
 
 /* ---- keys of the host ---- */

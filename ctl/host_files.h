@@ -12,6 +12,16 @@
  * after a message. */
 char *host_state_dir(struct invocation *in);
 
+#define STATE_DIR_DEFAULT "/var/lib/gatehouse"
+/* The same of a gateway that does not run: --state-dir, or the package's. NULL after a message: the
+ * socket is that of another gateway. Not to be freed. */
+const char *host_state_dir_stopped(const struct invocation *in);
+/* The lock that the parent of a running gateway holds. A descriptor, which the caller closes; -1
+ * with errno EWOULDBLOCK (it runs) or another one. Says nothing. */
+int host_lock_try(const char *state_dir);
+/* The same, with a message. */
+int host_lock(const char *state_dir);
+
 enum { HOST_KEYS = 2, HOST_KEY_BYTES = 32 };
 struct host_keys {
 	size_t n;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The AppArmor profile: its parser takes it, and it allows every file that a gateway opens in its life, as strace tells.
+"""The AppArmor profile: its parser takes it, and it allows every file that a gateway opens in its life, says strace.
 Whether the kernel enforces it is another matter, and not for a machine without AppArmor to say."""
 
 import json

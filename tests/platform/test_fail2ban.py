@@ -30,7 +30,8 @@ def found(lines, mode, tmp_path):
     shutil.copy(FILTER, tmp_path)
     shutil.copy("/etc/fail2ban/filter.d/common.conf", tmp_path)
     log.write_text("".join(f"{PREFIX}{line}\n" for line in lines))
-    done = subprocess.run(["fail2ban-regex", "-o", "ip", log, f"{tmp_path}/gatehouse.conf[mode={mode}]"], capture_output=True, text=True)
+    done = subprocess.run(["fail2ban-regex", "-o", "ip", log, f"{tmp_path}/gatehouse.conf[mode={mode}]"],
+                          capture_output=True, text=True)
     assert done.returncode == 0, done
     return done.stdout.split()
 
