@@ -5,17 +5,22 @@
  * sentence, whatever is issued is the certificate of a device and nothing more, exactly one
  * generation is in use, and the authority can be opened again afterwards.
  *
- * Input: per message its kind (1 byte: which of `asks`), the length of its body (16 bits,
- * little-endian) and the body; or the kind TLS_SIGN and a scheme (16 bits) with data to sign.
+ * Input: per message its kind (1 byte), the length of its body (16 bits, little-endian) and the
+ * body; with SIGN_LIST the entries follow in the same form; or the kind TLS_SIGN and a scheme (16
+ * bits) with data to sign. An authority of 32 zeros is the one in use: its fingerprint is new each
+ * time.
  */
 #include "certs/ca_service.h"
+#include "certs/crl.h"
 #include "certs/issue_service.h"
 #include "certs/leaf.h"
 #include "certs/sign.h"
+#include "certs/statement.h"
 #include "certs/statement_service.h"
 #include "daemon/base/build.h"
 #include "daemon/base/check.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "tests/unit/scratch.h"
 
@@ -24,7 +29,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-enum { MESSAGES_MAX = 12, TLS_SIGN = 5 };
+enum { MESSAGES_MAX = 12, TLS_SIGN = 5, SIGN_LIST = 6 };
 
 struct vault {
 	struct scratch dir;
@@ -157,12 +162,30 @@ static void count_active(struct str list)
 	CHECK(cur_ok(&c) && active == 1);
 }
 
+/* What was signed is a list that our own reader takes, up to the question who signed it. */
+static void check_list(const struct record *r)
+{
+	struct body_sign_crl_done b;
+	struct crl_set *set;
+	struct why why;
+	AUTO_BUF der = {0};
+	CHECK(body_sign_crl_done_get(r->body, &b) == 0);
+	CHECK(b.status == OP_OK || b.why.n > 0);
+	CHECK((b.status == OP_OK) == (r->fd >= 0));
+	if (b.status != OP_OK)
+		return;
+	CHECK(b.next_update_at - b.this_update_at <= STATEMENT_LIFE);
+	CHECK(memfd_read(r->fd, 16 * MiB, &der) == 0);
+	CHECK(crl_set_read(buf_view(&der), STR(""), &set, &why) == ERR_NOT_FOUND);
+}
+
 static void check_answer(const struct record *r)
 {
 	struct body_issue_done issued;
 	struct body_ca_get_done got;
 	struct body_ca_change_done done;
 	struct body_ca_check_done checked;
+	struct body_sign_ocsp_done response;
 	if (r->type == MSG_ISSUE_DONE) {
 		CHECK(body_issue_done_get(r->body, &issued) == 0);
 		CHECK(issued.status == OP_OK || issued.why.n > 0);
@@ -175,6 +198,12 @@ static void check_answer(const struct record *r)
 		CHECK(done.status == OP_OK || done.why.n > 0);
 		if (done.status == OP_OK)
 			count_active(done.certificates);
+	} else if (r->type == MSG_SIGN_CRL_DONE) {
+		check_list(r);
+	} else if (r->type == MSG_SIGN_OCSP_DONE) {
+		CHECK(body_sign_ocsp_done_get(r->body, &response) == 0);
+		CHECK((response.status == OP_OK) == (response.der.n > 0));
+		CHECK(response.status == OP_OK || response.why.n > 0);
 	} else if (r->type == MSG_CA_CHECK_DONE) {
 		CHECK(body_ca_check_done_get(r->body, &checked) == 0);
 		CHECK(checked.status == OP_OK || checked.why.n > 0);
@@ -209,6 +238,42 @@ static void sign(struct cur *c)
 	CHECK(err || (asker == PROCESS_BROKER && signature.n > 0));
 }
 
+static struct str authority(const struct vault *v, struct str wanted)
+{
+	static const char zeros[FINGERPRINT_LEN];
+	return str_eq(wanted, str_make(zeros, sizeof(zeros)))
+		       ? str_make(issuer_issuing(v->issuer)->fingerprint, FINGERPRINT_LEN)
+		       : wanted;
+}
+
+static void ask_ocsp(struct vault *v, struct record *r)
+{
+	static unsigned char bytes[FRAME_BODY_MAX];
+	struct body_sign_ocsp b;
+	if (body_sign_ocsp_get(r->body, &b) == 0) {
+		struct out o = out_make(bytes, sizeof(bytes));
+		b.authority = authority(v, b.authority);
+		body_sign_ocsp_put(&o, &b);
+		r->body = str_make(bytes, o.need);
+	}
+	statement_service_ocsp(v->issuer, v->link, r);
+}
+
+static void ask_list(struct vault *v, struct record *r, struct str entries)
+{
+	static unsigned char bytes[FRAME_BODY_MAX];
+	struct body_sign_crl b;
+	if (body_sign_crl_get(r->body, &b) == 0) {
+		struct out o = out_make(bytes, sizeof(bytes));
+		b.authority = authority(v, b.authority);
+		body_sign_crl_put(&o, &b);
+		r->body = str_make(bytes, o.need);
+	}
+	AUTO_FD fd = memfd_make("entries", entries);
+	r->fd = fd;
+	statement_service_list(v->issuer, v->link, r);
+}
+
 static void ask(struct vault *v, unsigned kind, struct record *r)
 {
 	switch (kind) {
@@ -225,7 +290,7 @@ static void ask(struct vault *v, unsigned kind, struct record *r)
 		ca_service_check(&v->ca, v->link, r);
 		break;
 	case 4:
-		statement_service_ocsp(v->issuer, v->link, r);
+		ask_ocsp(v, r);
 		break;
 	default:
 		break;
@@ -234,20 +299,26 @@ static void ask(struct vault *v, unsigned kind, struct record *r)
 
 static bool ask_next(struct vault *v, struct cur *c, uint64_t id)
 {
-	static const enum message types[] = {MSG_ISSUE_DEVICE, MSG_CA_GET, MSG_CA_CHANGE,
-					     MSG_CA_CHECK, MSG_SIGN_OCSP};
+	static const enum message types[] = {MSG_ISSUE_DEVICE, MSG_CA_GET,    MSG_CA_CHANGE,
+					     MSG_CA_CHECK,     MSG_SIGN_OCSP, MSG_TLS_SIGN,
+					     MSG_SIGN_CRL};
 	if (!cur_left(c))
 		return false;
-	const unsigned kind = cur_u8(c) % (TLS_SIGN + 1);
+	const unsigned kind = cur_u8(c) % (SIGN_LIST + 1);
 	if (kind == TLS_SIGN) {
 		sign(c);
 		return cur_ok(c);
 	}
 	struct record r = {.type = types[kind], .id = id, .fd = -1};
 	r.body = cur_bytes(c, cur_u16le(c));
-	if (cur_ok(c))
+	const struct str entries = kind == SIGN_LIST ? cur_bytes(c, cur_u16le(c)) : STR("");
+	if (!cur_ok(c))
+		return false;
+	if (kind == SIGN_LIST)
+		ask_list(v, &r, entries);
+	else
 		ask(v, kind, &r);
-	return cur_ok(c);
+	return true;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
