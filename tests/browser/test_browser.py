@@ -50,6 +50,16 @@ def test_every_page_is_for_everybody(gw):
     walk("pages", gw, device="pump-1")
 
 
+def test_the_authority_gives_files(make_gateway):
+    gw = make_gateway()
+    gw.cli("setup", "--admin", NAME, input=PASSWORD + "\n")
+    gw.cli("ca", "rollover", "start")
+    gw.cli("ca", "lock", input="a good passphrase\na good passphrase\n")
+    roots = [a["pem"] for a in gw.json("ca", "show")["authorities"] if a["kind"] == "root"]
+    assert len(roots) == 2
+    walk("authority", gw, roots="".join(roots), lists=gw.cli("ca", "crl").stdout)
+
+
 def test_nothing_is_offered_beyond_the_level(gw):
     walk("viewer", gw, device="pump-1")
 

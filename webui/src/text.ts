@@ -345,23 +345,40 @@ export const text = {
     approved: (name: string) => `${name} gets its certificate when it asks again.`,
     refused: (name: string) => `${name} is refused.`,
     key: "Its key",
-    keyWhere: { here: "on this gateway", away: "not on this gateway", none: "not on this gateway" } as Record<
-      string,
-      string
-    >,
+    keyWhere: {
+      here: "on this gateway",
+      away: "not on this gateway",
+      locked: "on this gateway, under a passphrase",
+    } as Record<string, string>,
     goodCertificates: "Valid certificates",
     save: "Save the certificate",
     locked:
       "The authority is locked: nothing is issued until it is unlocked on the command line (gatehouse ca unlock).",
     rootHere:
       "The key of the root is on this gateway. Take it away: “gatehouse ca export-root FILE” writes it with a passphrase and removes it here.",
+    lockedLists: "The revocation lists for other brokers and proxies end",
+    forOthers: "For devices and others",
+    forOthersHint:
+      "Whoever verifies the gateway or its devices needs the roots. Other brokers and proxies also want to know what is revoked: the lists stand on the enrolment port as well, under /crl/.",
+    saveRoots: "Save the roots",
+    saveLists: "Save the revocation lists",
+    listsUntil: "Revocation lists end",
+    onGateway: "On the gateway itself",
+    onGatewayHint:
+      "What changes the authority is not done in a browser: whoever took over a session could hand the devices a root of his own, or lock you out of yours. Run these there:",
+    onGatewayCommands:
+      "gatehouse ca backup FILE\ngatehouse ca export-root FILE\ngatehouse ca lock\ngatehouse ca unlock\ngatehouse ca check",
     rollover: "A new authority",
     rolloverHint:
-      "A new root begins beside the old one, the devices learn it, then it takes over; devices with either stay connected. What changes the authority is done on the gateway itself:",
+      "A new root begins beside the old one, the devices learn it, then it takes over; devices with either stay connected.",
     rolloverCommands:
       "gatehouse ca rollover start\ngatehouse ca rollover status\ngatehouse ca rollover switch\ngatehouse ca rollover finish",
     rolloverState: (state: string, left: number) =>
-      `State: ${state}. ${left} devices have a certificate of the old authority.`,
+      state === "next"
+        ? "The next root is there; it issues nothing before the switch."
+        : left === 0
+          ? "The older root retires; no device has certificates of it alone."
+          : `The older root retires; ${left} ${left === 1 ? "device has" : "devices have"} certificates of it alone.`,
     issuer: "Issuer",
     serial: "Serial number",
     issuedBy: "Issued by",

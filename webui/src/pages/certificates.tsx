@@ -46,6 +46,7 @@ interface Authority {
 interface Ca {
   authorities: Authority[];
   locked: boolean;
+  lists_until: string | null;
   rollover: string;
   devices_left: number;
   server_certificates: Certificate[];
@@ -301,6 +302,40 @@ function AuthorityCard({ a }: { a: Authority }) {
   );
 }
 
+function pem(name: string, parts: { pem: string }[]) {
+  download(name, parts.map((p) => p.pem).join(""), "application/x-pem-file");
+}
+
+function ForOthers({ data }: { data: Ca }) {
+  const lists = useAction();
+  const roots = data.authorities.filter(
+    (a) => a.kind === "root" && (a.state === "active" || a.state === "next"),
+  );
+  const saveLists = () =>
+    lists.run(async () => pem("crl.pem", (await get<{ items: { pem: string }[] }>("/ca/crl")).items));
+  return (
+    <section class="card stack" aria-label={t.forOthers}>
+      <h2>{t.forOthers}</h2>
+      <p class="muted">{t.forOthersHint}</p>
+      {data.lists_until && (
+        <dl class="facts">
+          <dt>{t.listsUntil}</dt>
+          <dd>
+            <Time at={data.lists_until} />
+          </dd>
+        </dl>
+      )}
+      <Trouble error={lists.error} />
+      <div class="row">
+        <button onClick={() => pem("roots.pem", roots)}>{t.saveRoots}</button>
+        <button disabled={lists.busy} onClick={saveLists}>
+          {t.saveLists}
+        </button>
+      </div>
+    </section>
+  );
+}
+
 function AuthorityTab() {
   const ca = useLoad((signal) => get<Ca>("/ca", {}, signal), []);
   const data = ca.data;
@@ -309,13 +344,25 @@ function AuthorityTab() {
     <section class="stack" aria-label={t.authority}>
       <Trouble error={ca.error} retry={ca.reload} />
       {!data && ca.loading && <Spinner />}
-      {data?.locked && <Alert tone="warn">{t.locked}</Alert>}
+      {data?.locked && (
+        <Alert tone="warn">
+          {t.locked} {data.lists_until && t.lockedLists} {data.lists_until && <Time at={data.lists_until} />}
+        </Alert>
+      )}
       {roots.some((a) => a.key === "here" && a.state === "active") && <Alert tone="warn">{t.rootHere}</Alert>}
       <div class="columns">
         {data?.authorities.map((a) => (
           <AuthorityCard key={a.fingerprint} a={a} />
         ))}
       </div>
+      {data && <ForOthers data={data} />}
+      {data && (
+        <section class="card stack" aria-label={t.onGateway}>
+          <h2>{t.onGateway}</h2>
+          <p class="muted">{t.onGatewayHint}</p>
+          <Copy value={t.onGatewayCommands} label={t.onGateway} />
+        </section>
+      )}
       {data && (
         <section class="card stack" aria-label={t.rollover}>
           <h2>{t.rollover}</h2>
