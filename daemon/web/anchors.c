@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The authorities as a web process knows them: see authorities.h.
+ * The authorities as a web process knows them: see anchors.h.
  */
 #include "daemon/web/anchors.h"
 #include "certs/pkcs7.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
+#include "daemon/web/http_tls.h"
 
 enum {
 	ASK_TIMEOUT_MS = 5000,
 	AGAIN_MS = 1000,
 	ANCHORS_MAX = 64,
+	CERTIFICATE_MAX = 8192,
+	REFUSED = 403,
 };
 
 void anchors_init(struct anchors *a, struct loop *loop, void (*changed)(struct anchors *))
@@ -103,4 +106,27 @@ bool anchors_have_label(const struct anchors *a, struct str label)
 		if (str_eq(name, label))
 			return true;
 	return false;
+}
+
+unsigned anchors_client(const struct anchors *a, const struct http_request *r, bool ended_too,
+			struct str *der, struct why *why)
+{
+	const struct http_tls_peer *peer = http_tls_peer(r);
+	*der = STR("");
+	if (!peer || (!peer->chain_n && !peer->chain_too_long))
+		return 0;
+	if (peer->chain_too_long) {
+		why_text(why, "the client certificate's chain is too long");
+		return REFUSED;
+	}
+	const enum chain_verdict verdict =
+		chain_verify_client(a->trust, peer->chain, peer->chain_n, why);
+	if (verdict == CHAIN_REFUSED || (verdict == CHAIN_EXPIRED && !ended_too))
+		return REFUSED;
+	if (peer->chain[0].n > CERTIFICATE_MAX) {
+		why_text(why, "the client certificate is larger than %d bytes", CERTIFICATE_MAX);
+		return REFUSED;
+	}
+	*der = peer->chain[0];
+	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "certs/chain.h"
 #include "daemon/ipc/link.h"
+#include "daemon/web/http.h"
 
 struct anchors {
 	struct loop *loop;
@@ -28,3 +29,8 @@ void anchors_set_link(struct anchors *a, struct link *store);
 /* The store says that they are others by now. */
 void anchors_ask(struct anchors *a);
 bool anchors_have_label(const struct anchors *a, struct str label);
+/* The certificate that a client showed, as DER, when its chain leads to one of them; empty when it
+ * showed none. ended_too: also one that has ended. 0, or 403 with why. The bytes are the request's.
+ */
+unsigned anchors_client(const struct anchors *a, const struct http_request *r, bool ended_too,
+			struct str *der, struct why *why);

@@ -40,6 +40,7 @@ struct rest_body {
 	struct str code;
 	struct str password;
 	struct str profile;
+	struct str certificate; /* by TLS */
 };
 
 static void add_retry_after(struct http_request *r, uint32_t seconds)
@@ -199,6 +200,7 @@ static void ask_store(struct web *w, struct http_request *r, const struct rest_b
 		.what = ENROL_FIRST,
 		.user = body->password.n ? str_of(csr->name) : STR(""),
 		.secret = body->password.n ? body->password : body->code,
+		.certificate = body->certificate,
 		.source = str_of(http_source(r)),
 		.name = str_of(csr->name),
 		.spki = csr_spki(csr),
@@ -263,7 +265,9 @@ static void take_json(struct web *w, struct http_request *r, json_t *json)
 	const char *field = NULL;
 	const char *why = "the body must be a JSON object with csr and code";
 	AUTO_BUF der = {0};
-	if (!json_is_object(json) || !take_fields(json, &body, &field, &why))
+	if (anchors_client(&w->est.anchors, r, false, &body.certificate, &text))
+		refuse(w, r, 403, NULL, text.text);
+	else if (!json_is_object(json) || !take_fields(json, &body, &field, &why))
 		refuse(w, r, 400, field, why);
 	else if (csr_der(body.csr, &der))
 		refuse(w, r, 400, "csr", "it is no certificate signing request in PEM or base64");

@@ -19,7 +19,7 @@
 
 #include <stdlib.h>
 
-enum { ASK_TIMEOUT_MS = 15000, CERTIFICATE_MAX = 8192, AWAY_RETRY_S = 5 };
+enum { ASK_TIMEOUT_MS = 15000, AWAY_RETRY_S = 5 };
 
 /* A request while it is judged. */
 struct est_post {
@@ -111,19 +111,8 @@ static unsigned read_secret(struct est_post *p, struct why *why)
 /* Expired ones may still renew, where the profile says so: the store judges that. */
 static unsigned read_certificate(struct est_post *p, struct why *why)
 {
-	const struct http_tls_peer *peer = http_tls_peer(p->request);
-	if (peer && peer->chain_too_long)
-		return refuse(403, why, "the client certificate's chain is too long");
-	if (!peer || !peer->chain_n)
-		return 0;
-	const enum chain_verdict verdict =
-		chain_verify_client(p->est->anchors.trust, peer->chain, peer->chain_n, why);
-	if (verdict == CHAIN_REFUSED || (verdict == CHAIN_EXPIRED && p->op != EST_SIMPLE_AGAIN))
-		return 403;
-	if (peer->chain[0].n > CERTIFICATE_MAX)
-		return refuse(403, why, "the client certificate is larger than 8192 bytes");
-	p->certificate = peer->chain[0];
-	return 0;
+	return anchors_client(&p->est->anchors, p->request, p->op == EST_SIMPLE_AGAIN,
+			      &p->certificate, why);
 }
 
 static unsigned check_authority(struct est_post *p, struct why *why)

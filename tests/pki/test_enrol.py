@@ -360,6 +360,28 @@ def test_birth_certificates(gateway, tmp_path):
     wait_until(lambda: est(gateway, one, "birth-1", tmp_path / "g") == 403, what="the end of the claim")
 
 
+def test_a_claim_certificate_and_json(gateway, tmp_path):
+    factory, stranger = Factory(tmp_path, "Works Eleven"), Factory(tmp_path, "Works Twelve")
+    birth, foreign = factory.certify("/CN=json-birth-1"), stranger.certify("/CN=json-birth-2")
+    gateway.cli("claim", "add", "eleven", factory.ca, "--pattern", "json-birth-*")
+    folder = tmp_path / "a"
+    body = {"csr": make_csr(folder, "json-birth-1").decode()}
+    wait_until(lambda: ask(gateway, body, cert=birth)[0] == 201, what="the claim")
+    other = {"csr": make_csr(tmp_path / "b", "json-birth-9").decode()}
+    assert ask(gateway, other, cert=birth)[0] == 403  # another name than its own
+    before = len(refusals(gateway))
+    status, _, problem = ask(gateway, {"csr": make_csr(tmp_path / "c", "json-birth-2").decode()}, cert=foreign)
+    assert status == 403 and "certificate" in problem["detail"]
+    assert wait_until(lambda: refusals(gateway)[before:], what="the event")[-1]["reason"] == problem["detail"]
+    # What it got renews itself in the same way, for its own name alone.
+    (folder / "device.crt").write_text(ask(gateway, {"csr": make_csr(folder, "json-birth-1").decode()},
+                                           cert=birth)[2]["certificate"]["pem"])
+    assert ask(gateway, {"csr": make_csr(tmp_path / "d", "json-birth-1").decode()}, cert=folder)[0] == 201
+    assert ask(gateway, other, cert=folder)[0] == 403
+    assert [e["detail"]["by"] for e in gateway.json("event", "list", "--device", "json-birth-1")
+            if e["event"] in ("enrol.issued", "enrol.renewed")] == ["claim", "claim", "certificate"]
+
+
 def test_one_claim_certificate_for_all(gateway, tmp_path):
     factory = Factory(tmp_path, "Works Two")
     shared = factory.certify("/CN=firmware")
