@@ -23,9 +23,10 @@ static bool plain_word(const char *p)
 	       0;
 }
 
+/* The same; char has no sign on some processors. */
 static bool plain_byte(char c)
 {
-	return c > 0 && c != '+' && c != '#';
+	return (signed char)c > 0 && c != '+' && c != '#';
 }
 
 static bool is_plain(struct str s)
