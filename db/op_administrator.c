@@ -140,6 +140,23 @@ static bool is_another(struct op_call *c, const struct person *who, const char *
 	return false;
 }
 
+static bool may_become(struct op_call *c, const struct person *who, enum op_level level,
+		       bool enabled)
+{
+	if (enabled >= who->enabled && level >= who->level)
+		return true;
+	if (!is_another(c, who, enabled ? "level" : "enabled"))
+		return false;
+	return !who->enabled || who->level != ADMIN || someone_stays(c, who->id);
+}
+
+static void drop_totp(struct sql *db, int64_t id)
+{
+	SQL_RUN(db, "UPDATE administrator SET totp = NULL, totp_pending = NULL WHERE id = ?",
+		sql_int(id));
+	SQL_RUN(db, "DELETE FROM recovery_code WHERE administrator_id = ?", sql_int(id));
+}
+
 static void update(struct op_call *c, const struct person *who, const char *verifier)
 {
 	struct sql *db = c->s->registry;
@@ -150,8 +167,7 @@ static void update(struct op_call *c, const struct person *who, const char *veri
 		return;
 	op_bool(c, "enabled", &enabled);
 	op_bool(c, "totp", &totp);
-	if ((!enabled || level < ADMIN) && who->enabled && who->level == ADMIN &&
-	    !(is_another(c, who, enabled ? "level" : "enabled") && someone_stays(c, who->id)))
+	if (!may_become(c, who, level, enabled))
 		return;
 	AUTO_BUF before = {0};
 	AUTO_BUF after = {0};
@@ -163,13 +179,8 @@ static void update(struct op_call *c, const struct person *who, const char *veri
 	if (verifier)
 		SQL_RUN(db, "UPDATE administrator SET verifier = ? WHERE id = ?",
 			sql_text(verifier), sql_int(who->id));
-	if (!totp) {
-		SQL_RUN(db,
-			"UPDATE administrator SET totp = NULL, totp_pending = NULL WHERE id = ?",
-			sql_int(who->id));
-		SQL_RUN(db, "DELETE FROM recovery_code WHERE administrator_id = ?",
-			sql_int(who->id));
-	}
+	if (!totp)
+		drop_totp(db, who->id);
 	if (verifier || !enabled)
 		people_sessions_close(db, who->id, c->session);
 	c->change.credentials = verifier || !enabled || level < who->level;

@@ -10,9 +10,10 @@
  *   rules     [{effect, subject, action, filter, priority, literal, qos, retain, networks}]
  *   devices   [{name, kind, enabled, note, groups, roles}]
  *
- * Rules of learn mode are not part of it: they end by themselves. Groups are where devices and rules name them. A part that a document does not have is left alone,
- * and so is a field that an object of it does not have. Applying adds what is not here and changes
- * what differs; with prune, what is here and not in a part of the document goes.
+ * Rules of learn mode are not part of it: they end by themselves. Groups are where devices and
+ * rules name them. A part that a document does not have is left alone, and so is a field that an
+ * object of it does not have. Applying adds what is not here and changes what differs; with prune,
+ * what is here and not in a part of the document goes.
  *
  * state.show   the document, in an order that depends on nothing but what it says
  * state.diff   what state.apply would do: as it answers, with id null

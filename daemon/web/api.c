@@ -7,6 +7,7 @@
 #include "certs/csr.h"
 #include "certs/leaf.h"
 #include "certs/pem.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
@@ -29,7 +30,9 @@ struct api_call {
 	struct web *web;
 	struct http_request *request;
 	enum op op;
-	unsigned status;                                        /* when it works */
+	uint64_t repeat; /* to keep the answer for (repeat.h), 0: none */
+	uint64_t replay; /* whose answer is given if the caller may still ask, 0: none */
+	unsigned status; /* when it works */
 	void (*render)(struct http_request *r, json_t *result); /* NULL: as JSON */
 };
 
@@ -120,9 +123,12 @@ unsigned api_status(uint8_t op_status)
 	}
 }
 
+/* The call is over. What was not kept before failed: it may be tried again. */
 static struct http_request *finish(struct api_call *a)
 {
 	struct http_request *r = a->request;
+	if (a->repeat)
+		repeat_forget(&a->web->repeats, a->repeat);
 	list_remove(&a->node);
 	free(a);
 	return r;
@@ -164,17 +170,52 @@ static int take_condition(const struct http_request *r, const struct op_spec *sp
 	return json_arg_text(spec, STR("version"), tag, args, problem);
 }
 
+static void keep_answer(struct api_call *a, const json_t *j)
+{
+	if (!a->repeat)
+		return;
+	char *text = json_dumps(j, JSON_COMPACT);
+	CHECK(text != NULL);
+	repeat_keep(&a->web->repeats, a->repeat, a->status, str_of(text));
+	secret_wipe(text, strlen(text));
+	free(text);
+	a->repeat = 0;
+}
+
+/* The answer of the first time, to whom may still ask. */
+static void send_again(struct api_call *a, const json_t *who)
+{
+	const struct repeat *e = repeat_find(&a->web->repeats, a->replay);
+	const char *level = json_string_value(json_object_get(who, "level"));
+	struct http_request *r = finish(a);
+	if (!level || strcmp(level, op_level_name(NOBODY)) == 0) {
+		api_problem(r, 401, NULL, "log in first", NULL);
+	} else if (!e) {
+		api_problem(r, 409, "Idempotency-Key", "what was answered has just been forgotten",
+			    NULL);
+	} else {
+		http_add_header(r, "Idempotency-Replayed", "true");
+		http_reply(r, e->status, "application/json", buf_view(&e->answer), NULL);
+	}
+}
+
 static void send_result(struct api_call *a, struct str result)
 {
 	const enum op op = a->op;
 	const unsigned status = a->status;
 	void (*const render)(struct http_request *, json_t *) = a->render;
-	struct http_request *r = finish(a);
 	if (!rec_valid(result)) {
-		api_problem(r, 500, NULL, "the store's answer cannot be read", NULL);
+		api_problem(finish(a), 500, NULL, "the store's answer cannot be read", NULL);
 		return;
 	}
 	json_t *j = json_from_rec(result);
+	if (a->replay) {
+		send_again(a, j);
+		json_decref(j);
+		return;
+	}
+	keep_answer(a, j);
+	struct http_request *r = finish(a);
 	keep_secret(r, op, result, j);
 	add_etag(r, j);
 	if (render)
@@ -233,8 +274,14 @@ static bool takes_document(enum op op)
 	return false;
 }
 
+struct repeated {
+	uint64_t repeat;
+	uint64_t replay;
+};
+
 static void ask_store(struct web *w, struct http_request *r, const struct router_match *m,
-		      const struct buf *args, void (*render)(struct http_request *, json_t *))
+		      const struct buf *args, void (*render)(struct http_request *, json_t *),
+		      struct repeated repeated)
 {
 	AUTO_SECRET credential = {0};
 	struct body_op b = {
@@ -242,6 +289,7 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 	b.credential_kind = caller_credential(r, is_local(w), &credential);
 	b.credential = buf_view(&credential);
 	if (!w->store) {
+		repeat_forget(&w->repeats, repeated.repeat);
 		api_problem(r, 503, NULL, "the store is away; try again in a moment", NULL);
 		return;
 	}
@@ -250,6 +298,7 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 		fd = memfd_make("arguments", b.args);
 		b.args = STR("");
 		if (fd < 0) {
+			repeat_forget(&w->repeats, repeated.repeat);
 			api_problem(r, 503, NULL, "out of descriptors or memory: try again", NULL);
 			return;
 		}
@@ -262,6 +311,8 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 	a->status = m->status;
 	a->op = m->op;
 	a->render = render;
+	a->repeat = repeated.repeat;
+	a->replay = repeated.replay;
 	list_append(&w->pending, &a->node);
 	LINK_ASK(w->store, &a->call, OP, op, fd, &b,
 		 (takes_document(m->op) ? ASK_DOCUMENT_MS : ASK_TIMEOUT_MS) + (uint32_t)wait_ms,
@@ -446,8 +497,64 @@ bool api_metrics(struct web *w, struct http_request *r)
 	if (strcmp(http_method(r), "GET") != 0)
 		api_problem(r, 405, NULL, "this resource is only read", "GET");
 	else
-		ask_store(w, r, &m, &none, print_metrics);
+		ask_store(w, r, &m, &none, print_metrics, (struct repeated){0});
 	return true;
+}
+
+static bool takes_key(const struct http_request *r, enum op op)
+{
+	const struct op_spec *spec = op_spec(op);
+	return strcmp(http_method(r), "POST") == 0 && spec->effect == CHANGES &&
+	       spec->level > NOBODY;
+}
+
+/* A request whose key is known. */
+static void answer_known(struct web *w, struct http_request *r, enum repeat_state state,
+			 uint64_t id)
+{
+	const struct router_match who = {.op = OP_SESSION_SHOW, .status = 200};
+	const struct buf none = {0};
+	if (state == REPEAT_DONE)
+		ask_store(w, r, &who, &none, NULL, (struct repeated){.replay = id});
+	else if (state == REPEAT_RUNNING)
+		api_problem(r, 409, "Idempotency-Key",
+			    "the first request with this key is not answered yet: try again", NULL);
+	else if (state == REPEAT_OTHER)
+		api_problem(r, 422, "Idempotency-Key",
+			    "this key was used for another request: a new request needs a new key",
+			    NULL);
+	else
+		api_problem(r, 409, "Idempotency-Key",
+			    "this was done; the answer was too large to be kept", NULL);
+}
+
+/* Asks the store, unless the same request was answered before. */
+static void begin(struct web *w, struct http_request *r, const struct router_match *m,
+		  const struct buf *args)
+{
+	const struct str key = str_trim(http_header(r, "Idempotency-Key"));
+	AUTO_SECRET caller = {0};
+	AUTO_SECRET request = {0};
+	struct repeated new = {0};
+	if (key.n == 0 || !takes_key(r, m->op)) {
+		ask_store(w, r, m, args, NULL, new);
+		return;
+	}
+	if (!repeat_key_valid(key)) {
+		api_problem(r, 400, "Idempotency-Key",
+			    "Idempotency-Key must be 1 to 128 printable ASCII characters", NULL);
+		return;
+	}
+	buf_putc(&caller, (char)('0' + caller_credential(r, is_local(w), &caller)));
+	buf_printf(&request, "%u ", (unsigned)m->op);
+	buf_str(&request, buf_view(args));
+	const enum repeat_state state =
+		repeat_begin(&w->repeats, buf_view(&caller), key, buf_view(&request),
+			     clock_mono_ms(), &new.repeat);
+	if (state == REPEAT_NEW)
+		ask_store(w, r, m, args, NULL, new);
+	else
+		answer_known(w, r, state, new.repeat);
 }
 
 void api_handle(struct web *w, struct http_request *r)
@@ -473,7 +580,7 @@ void api_handle(struct web *w, struct http_request *r)
 		api_problem(r, 400, problem.field, problem.why, NULL);
 		return;
 	}
-	ask_store(w, r, &m, &args, NULL);
+	begin(w, r, &m, &args);
 }
 
 void api_stop(struct web *w)
@@ -483,4 +590,5 @@ void api_stop(struct web *w)
 		link_call_cancel(&a->call);
 		api_problem(finish(a), 503, NULL, "the gateway stops", NULL);
 	}
+	repeats_fini(&w->repeats);
 }

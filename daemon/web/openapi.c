@@ -92,6 +92,8 @@ static json_t *parameters(const char *method, const char *path, const struct op_
 						path_has || a->need == REQUIRED, "description",
 						a->text, "schema", argument(a)));
 	}
+	if (strcmp(method, "POST") == 0 && spec->effect == CHANGES && spec->level > NOBODY)
+		json_array_append_new(list, ref("parameters/", "IdempotencyKey"));
 	return list;
 }
 
@@ -242,8 +244,16 @@ static json_t *components(void)
 				    "type", "http", "scheme", "bearer", "session", "type", "apiKey",
 				    "in", "cookie", "name", "__Host-gatehouse", "page", "type",
 				    "apiKey", "in", "header", "name", "X-Gatehouse-Page");
-	return json_pack("{s:o, s:o, s:o}", "schemas", schemas, "responses", answers,
-			 "securitySchemes", schemes);
+	json_t *key = json_pack(
+		"{s:s, s:s, s:b, s:s, s:{s:s, s:i, s:i}}", "name", "Idempotency-Key", "in",
+		"header", "required", 0, "description",
+		"A name for this request, such as a UUID: sent again by the same caller within 24 "
+		"hours, and before 512 others, it is not done again but answered as the first time "
+		"(Idempotency-Replayed: true). 422: the key was used for another request. 409: the "
+		"first one is not answered yet. What was refused is not kept",
+		"schema", "type", "string", "minLength", 1, "maxLength", REPEAT_KEY_MAX);
+	return json_pack("{s:o, s:o, s:o, s:{s:o}}", "schemas", schemas, "responses", answers,
+			 "securitySchemes", schemes, "parameters", "IdempotencyKey", key);
 }
 
 void openapi_print(struct buf *out)

@@ -135,6 +135,7 @@ static struct web *context(struct child *child)
 	w->child = child;
 	w->loop = child_loop(child);
 	list_init(&w->pending);
+	repeats_init(&w->repeats);
 	list_init(&w->enrolling);
 	status_pages_init(&w->status);
 	feed_init(&w->feed, w);

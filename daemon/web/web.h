@@ -11,6 +11,7 @@
 #include "daemon/web/est.h"
 #include "daemon/web/fold.h"
 #include "daemon/web/http.h"
+#include "daemon/web/repeat.h"
 #include "daemon/web/status_pages.h"
 #include "daemon/web/stream.h"
 #include "daemon/web/watch.h"
@@ -32,6 +33,7 @@ struct web {
 	int waiting_fd[WEB_SERVERS_MAX]; /* sockets received before the chains are here */
 	size_t waiting;
 	struct list pending;   /* struct api_call */
+	struct repeats repeats;
 	struct list enrolling; /* struct rest_call */
 	struct status_pages status;
 	struct feed feed;

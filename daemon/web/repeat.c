@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Requests that may be sent again: see repeat.h.
+ */
+#include "daemon/web/repeat.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/secret.h"
+
+#include <stdlib.h>
+
+void repeats_init(struct repeats *r)
+{
+	*r = (struct repeats){0};
+	list_init(&r->list);
+}
+
+static void drop(struct repeats *r, struct repeat *e)
+{
+	list_remove(&e->node);
+	r->n--;
+	r->bytes -= e->answer.n;
+	secret_buf_fini(&e->caller);
+	secret_buf_fini(&e->answer);
+	buf_fini(&e->key);
+	free(e);
+}
+
+void repeats_fini(struct repeats *r)
+{
+	while (!list_empty(&r->list))
+		drop(r, list_entry(r->list.next, struct repeat, node));
+}
+
+bool repeat_key_valid(struct str key)
+{
+	for (size_t i = 0; i < key.n; i++)
+		if (key.p[i] < ' ' || key.p[i] > '~')
+			return false;
+	return key.n >= 1 && key.n <= REPEAT_KEY_MAX;
+}
+
+/* The oldest first: what is over, and what is too much. One that runs stays. */
+static void make_room(struct repeats *r, uint64_t now_ms)
+{
+	list_each_safe (it, &r->list) {
+		struct repeat *e = list_entry(it, struct repeat, node);
+		const bool too_much = r->n >= REPEAT_MAX || r->bytes > REPEAT_ANSWERS_MAX;
+		if (!e->running && (too_much || now_ms >= e->until_ms))
+			drop(r, e);
+	}
+}
+
+static struct repeat *lookup(const struct repeats *r, struct str caller, struct str key)
+{
+	list_each (it, &r->list) {
+		struct repeat *e = list_entry(it, struct repeat, node);
+		if (str_eq(buf_view(&e->key), key) && secret_equal(buf_view(&e->caller), caller))
+			return e;
+	}
+	return NULL;
+}
+
+static enum repeat_state state_of(const struct repeat *e, const unsigned char request[SHA256_SIZE])
+{
+	if (memcmp(e->request, request, SHA256_SIZE) != 0)
+		return REPEAT_OTHER;
+	if (e->running)
+		return REPEAT_RUNNING;
+	return e->too_large ? REPEAT_TOO_LARGE : REPEAT_DONE;
+}
+
+enum repeat_state repeat_begin(struct repeats *r, struct str caller, struct str key,
+			       struct str request, uint64_t now_ms, uint64_t *id)
+{
+	unsigned char digest[SHA256_SIZE];
+	tls_sha256(request, digest);
+	make_room(r, now_ms);
+	struct repeat *e = lookup(r, caller, key);
+	if (e) {
+		*id = e->id;
+		return state_of(e, digest);
+	}
+	e = mem_new(struct repeat);
+	e->id = *id = ++r->last_id;
+	e->until_ms = now_ms + (uint64_t)REPEAT_HOURS * 3600 * 1000;
+	e->running = true;
+	buf_str(&e->caller, caller);
+	buf_str(&e->key, key);
+	memcpy(e->request, digest, sizeof(digest));
+	list_append(&r->list, &e->node);
+	r->n++;
+	return REPEAT_NEW;
+}
+
+static struct repeat *by_id(const struct repeats *r, uint64_t id)
+{
+	list_each (it, &r->list) {
+		struct repeat *e = list_entry(it, struct repeat, node);
+		if (e->id == id)
+			return e;
+	}
+	return NULL;
+}
+
+void repeat_keep(struct repeats *r, uint64_t id, unsigned status, struct str answer)
+{
+	struct repeat *e = by_id(r, id);
+	if (!e)
+		return;
+	e->running = false;
+	e->status = status;
+	e->too_large = answer.n > REPEAT_ANSWER_MAX;
+	if (!e->too_large)
+		buf_str(&e->answer, answer);
+	r->bytes += e->answer.n;
+}
+
+void repeat_forget(struct repeats *r, uint64_t id)
+{
+	struct repeat *e = by_id(r, id);
+	if (e)
+		drop(r, e);
+}
+
+const struct repeat *repeat_find(const struct repeats *r, uint64_t id)
+{
+	return by_id(r, id);
+}
