@@ -200,7 +200,7 @@ static void a_forbidden_sender(void **state)
 {
 	(void)state;
 	greet();
-	SAY(OP, op, 1, -1, 0, 0, STR(""), STR(""), STR(""));
+	SAY(OP, op, 1, -1, 0, 0, STR(""), STR(""), 0, STR(""));
 	expect_misbehaved("sent a forbidden OP");
 }
 
