@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gatehouse revision show and revert, config confirm: changes as differences that a person reads.
+ * gatehouse revision show and revert, config confirm and reload: changes as a person reads them.
  */
 #include "ctl/ctl.h"
 #include "daemon/base/mem.h"
@@ -102,6 +102,35 @@ int run_config_confirm(struct invocation *in)
 		print_json_line(answer);
 	else if (status == EXIT_OK)
 		printf("%s\n", json_is_true(json_object_get(answer, "kept")) ? "kept" : "undone");
+	json_decref(answer);
+	return status;
+}
+
+static void print_keys(const char *before, const json_t *keys)
+{
+	size_t i;
+	const json_t *key;
+	if (!json_array_size(keys))
+		return;
+	printf("%s", before);
+	json_array_foreach(keys, i, key) printf("%s%s", i ? ", " : " ", json_string_value(key));
+	printf("\n");
+}
+
+int run_config_reload(struct invocation *in)
+{
+	json_t *answer = NULL;
+	const int status = request_command(in, &answer);
+	if (status == EXIT_OK && in->json) {
+		print_json_line(answer);
+	} else if (status == EXIT_OK) {
+		const json_t *changed = json_object_get(answer, "changed");
+		printf("configuration read again%s\n",
+		       json_array_size(changed) ? "" : ": nothing changed");
+		print_keys("changed:", changed);
+		print_keys("take effect after a restart:",
+			   json_object_get(answer, "needs_restart"));
+	}
 	json_decref(answer);
 	return status;
 }

@@ -150,6 +150,7 @@ int run_state_apply(struct invocation *in);
 int run_revision_show(struct invocation *in);
 int run_revision_revert(struct invocation *in);
 int run_config_confirm(struct invocation *in);
+int run_config_reload(struct invocation *in);
 int run_setup(struct invocation *in);
 int run_admin_password(struct invocation *in);
 int run_admin_set(struct invocation *in);

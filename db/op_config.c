@@ -11,7 +11,9 @@
  *                 seconds, keys} of a change that waits to be confirmed, or null
  * config.show     a setting
  * config.set      the setting as it is now; key and an empty value when its section is gone with
- * it; with confirm-within also token and confirm_within config.confirm  kept: bool
+ * it; with confirm-within also token and confirm_within
+ * config.reload   changed, needs_restart: lists of keys
+ * config.confirm  kept: bool
  */
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
@@ -245,6 +247,24 @@ void op_config_set(struct op_call *c)
 	strs_put(&changes, op_text(c, "value", ""));
 	if (settings_have_parent(c))
 		settings_ask(c, buf_view(&changes), false, false, (uint32_t)seconds, set);
+}
+
+static void reloaded(struct link_call *call, int err, struct record *reply)
+{
+	struct op_call *c = container_of(call, struct op_call, ask);
+	struct body_setting_done done;
+	if (!take_reply(c, err, reply, &c->result, &done))
+		return;
+	record(c, STR(""), "configuration files read again");
+	op_done(c);
+}
+
+void op_config_reload(struct op_call *c)
+{
+	const struct body_setting_reload body = {};
+	if (settings_have_parent(c))
+		LINK_ASK(c->s->parent, &c->ask, SETTING_RELOAD, setting_reload, -1, &body,
+			 OP_PARENT_MS, reloaded);
 }
 
 void settings_keep(struct op_call *c, struct str token, bool keep,

@@ -101,6 +101,7 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_CONFIG_LIST] = op_config_list,
 	[OP_CONFIG_SHOW] = op_config_show,
 	[OP_CONFIG_SET] = op_config_set,
+	[OP_CONFIG_RELOAD] = op_config_reload,
 	[OP_CONFIG_CONFIRM] = op_config_confirm,
 	[OP_STATE_SHOW] = op_state_show,
 	[OP_STATE_DIFF] = op_state_diff,

@@ -97,7 +97,10 @@ void give_gateway(struct unit *store); /* GATEWAY and all PROCESS_STATEs */
 /* reload.c: a changed configuration. */
 struct config *reload_read(const struct parent *p); /* NULL after logging every error */
 void reload(struct parent *p);                      /* SIGHUP */
-void reload_give(struct unit *u);                   /* the running configuration, again */
+/* The same, asked for: 0, and what changed in *rec ({changed: [key], needs_restart: [key]}); or an
+ * error with a line for each in *why, and nothing has changed. */
+int reload_asked(struct parent *p, struct buf *rec, struct buf *why);
+void reload_give(struct unit *u); /* the running configuration, again */
 /* Makes c, which is taken on success, what the processes work with. save: also writes settings.conf
  * from this one (NULL: not). 0, or an error with one line for each in why; nothing has changed
  * then. dry: that much is only judged. */
@@ -108,6 +111,7 @@ int reload_use(struct parent *p, struct config *c, const struct config *save, bo
 int setting_get(struct link *store, struct record *r);
 int setting_set(struct link *store, struct record *r);
 int setting_keep(struct link *store, struct record *r);
+int setting_reload(struct link *store, struct record *r);
 void setting_drop_hold(struct parent *p); /* nothing is held any more; the values stay */
 
 /* parent.c */

@@ -32,19 +32,27 @@ static uint32_t choose_workers(uint32_t configured)
 	return (uint32_t)MIN(cores <= 4 ? cores - 1 : cores, 64L);
 }
 
-struct config *reload_read(const struct parent *p)
+/* Each error is logged, and a line in why. */
+static struct config *read_files(const struct parent *p, struct buf *why)
 {
 	struct config_errors errors = {0};
 	struct config *c = NULL;
 	const int err = config_load(p->options.config_path, p->settings_path, p->options.overrides,
 				    p->options.n_overrides, &c, &errors);
 	log_errors(&errors);
+	config_errors_print(&errors, why);
 	config_errors_fini(&errors);
 	if (err)
 		return NULL;
 	/* The sandboxed broker cannot count processors. */
 	c->broker.workers = choose_workers(c->broker.workers);
 	return c;
+}
+
+struct config *reload_read(const struct parent *p)
+{
+	AUTO_BUF why = {0};
+	return read_files(p, &why);
 }
 
 static void child_took(struct link_call *call, int err, struct record *reply)
@@ -127,27 +135,75 @@ static void log_lines(struct str text)
 	}
 }
 
-void reload(struct parent *p)
+/* Looks for each setting of one configuration in another one. */
+struct compare {
+	const struct config *other;
+	bool gone; /* only those that are not there */
+	struct buf *rec;
+};
+
+/* Of a section that is new, or gone, what somebody has set. */
+static void put_changed(void *arg, const struct config_item *item)
+{
+	const struct compare *c = arg;
+	AUTO_BUF value = {0};
+	const bool found = config_get(c->other, str_of(item->key), &value, NULL) == 0;
+	const bool changed = found ? !c->gone && !str_is(buf_view(&value), item->value)
+				   : item->source != CONFIG_SOURCE_DEFAULT;
+	if (changed)
+		rec_text(c->rec, "", item->key);
+}
+
+static void put_changes(const struct parent *p, const struct config *wanted, struct buf *rec)
+{
+	struct compare is_new = {p->config, false, rec}, was = {wanted, true, rec};
+	AUTO_BUF needs = {0};
+	rec_list(rec, "changed");
+	config_each(wanted, put_changed, &is_new);
+	config_each(p->config, put_changed, &was);
+	rec_end(rec);
+	config_diff_needs_restart(p->running, wanted, &needs);
+	struct str rest = buf_view(&needs);
+	rec_list(rec, "needs_restart");
+	while (rest.n)
+		rec_str(rec, "", str_trim(str_split(&rest, ',')));
+	rec_end(rec);
+}
+
+int reload_asked(struct parent *p, struct buf *rec, struct buf *why)
 {
 	struct change change;
-	AUTO_BUF why = {0};
-	AUTO(config) c = reload_read(p);
-	if (!c || give_check_files(c) || plan(p, c, &change, &why)) {
-		log_lines(buf_view(&why));
+	AUTO_BUF said = {0};
+	AUTO(config) c = read_files(p, why);
+	if (!c || give_check_files(c) || plan(p, c, &change, &said)) {
+		log_lines(buf_view(&said));
+		buf_str(why, buf_view(&said));
+		if (!why->n)
+			buf_puts(why, "a file that the configuration names cannot be used: see the "
+				      "log");
 		log_error("the changed configuration has errors: the gateway goes on with the old "
 			  "one");
 		report_event(&p->report, EVENT_CONFIG_REFUSED,
 			     &(struct body_event){
 				     .actor = STR("parent"),
 				     .reason = STR("errors in the configuration, see the log")});
-		return;
+		return ERR_INVALID;
 	}
+	put_changes(p, c, rec);
 	TAKE(c);
 	if (p->hold.token[0])
 		log_warning("the change of settings that waited to be confirmed is undone");
 	setting_drop_hold(p);
 	carry_out(p, &change);
 	log_notice("configuration read again");
+	return 0;
+}
+
+void reload(struct parent *p)
+{
+	AUTO_BUF rec = {0};
+	AUTO_BUF why = {0};
+	reload_asked(p, &rec, &why);
 }
 
 int reload_use(struct parent *p, struct config *c, const struct config *save, bool dry,

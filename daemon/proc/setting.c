@@ -432,3 +432,17 @@ int setting_keep(struct link *store, struct record *r)
 	answer(store, r->id, &(struct body_setting_done){.status = OP_OK}, &rec);
 	return 0;
 }
+
+/* ---- the files again ---- */
+
+int setting_reload(struct link *store, struct record *r)
+{
+	const struct unit *u = link_owner(store);
+	AUTO_BUF rec = {0};
+	AUTO_BUF why = {0};
+	const int err = reload_asked(u->parent, &rec, &why);
+	if (err)
+		return refuse(store, r->id, OP_INVALID, STR(""), str_trim(buf_view(&why)));
+	answer(store, r->id, &(struct body_setting_done){.status = OP_OK}, &rec);
+	return 0;
+}

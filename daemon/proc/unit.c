@@ -131,6 +131,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_SETTING_GET] = setting_get,
 	[MSG_SETTING_SET] = setting_set,
 	[MSG_SETTING_KEEP] = setting_keep,
+	[MSG_SETTING_RELOAD] = setting_reload,
 };
 
 static void link_broken(struct link *l, const char *why, bool misbehaved)

@@ -438,6 +438,7 @@ def test_settings(does):
     waits = does("config.set", key="broker.max-keep-alive", value=before, confirm_within=600)
     assert does("config.list")["held"]["token"] == waits["token"]
     assert does("config.confirm", token=waits["token"])["kept"] is True
+    assert does("config.reload") == {"changed": [], "needs_restart": []}
     last = does("revision.list", kind="setting")["items"][0]
     assert does("revision.show", id=last["id"])["items"][0]["object"] == "broker.max-keep-alive"
 

@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+from daemon import free_ports
+
 
 def test_config(daemon, text):
     """gatehoused --test-config on this text: (exit code, lines of standard error without their time)."""
@@ -152,4 +154,32 @@ def test_a_setting_from_the_command_line_of_the_gateway(daemon):
     daemon.cli("config", "set", "broker.max-packet", "")
     assert "1M" in daemon.cli("config", "show", "broker.max-packet").stdout
     assert "max-packet" not in settings.read_text()
+    assert daemon.stop() == 0
+
+
+def test_the_file_is_read_again_by_a_command(daemon):
+    """config reload: as SIGHUP, and it says what changed, what has to wait, or what is wrong."""
+    daemon.config["broker"]["max-inflight"] = "8"
+    daemon.start()
+    daemon.await_ready()
+    assert daemon.cli("config", "reload").stdout == "configuration read again: nothing changed\n"
+    good = daemon.path.read_text()
+    assert "workers = 1" in good
+    daemon.path.write_text(good.replace("max-inflight = 8", "max-inflight = 9").replace("workers = 1", "workers = 2")
+                           + f"[listener extra]\nbind = 127.0.0.1:{free_ports(1)[0]}\ntls = off\nauth = password\n")
+    done = daemon.cli("config", "reload").stdout.splitlines()
+    assert done[0] == "configuration read again"
+    assert set(done[1].removeprefix("changed: ").split(", ")) == {
+        "broker.max-inflight", "broker.workers", "listener.extra.bind", "listener.extra.tls", "listener.extra.auth"}
+    assert done[2:] == ["take effect after a restart: broker.workers"]
+    assert "9" in daemon.cli("config", "show", "broker.max-inflight").stdout
+    daemon.path.write_text(good)
+    answer = json.loads(daemon.cli("config", "reload", "--json").stdout)
+    assert "listener.extra.bind" in answer["changed"] and answer["needs_restart"] == []
+    daemon.path.write_text(good.replace("max-inflight = 8", "max-inflight = many"))
+    wrong = daemon.cli("config", "reload", check=False)
+    assert wrong.returncode == 2 and "max-inflight = many" in wrong.stderr
+    assert "8" in daemon.cli("config", "show", "broker.max-inflight").stdout
+    audit = daemon.cli("audit", "list").stdout
+    assert "config.reload" in audit
     assert daemon.stop() == 0
