@@ -340,6 +340,19 @@ static bool is_step(const char *word)
 	return false;
 }
 
+/* What the step was the end of; before it. */
+static void print_over(const json_t *before, const char *word)
+{
+	const bool given_up = strcmp(word, "abort") == 0;
+	const json_t *old = ca_find(before, "root", "state", given_up ? "next" : "retiring");
+	if (old && given_up)
+		printf("given up    %s: it never issued, its keys are gone\n",
+		       ca_text(old, "subject"));
+	else if (old && strcmp(word, "finish") == 0)
+		printf("over        %s: its certificates are refused, its keys are gone\n",
+		       ca_text(old, "subject"));
+}
+
 int run_ca_rollover(struct invocation *in)
 {
 	json_t *show = NULL;
@@ -353,10 +366,12 @@ int run_ca_rollover(struct invocation *in)
 	else if (status == EXIT_OK && strcmp(word, "status") != 0)
 		status = step(in, word, &answer);
 	const json_t *now = answer ? answer : show;
-	if (status == EXIT_OK && in->json)
+	if (status == EXIT_OK && in->json) {
 		print_json_line(now);
-	else if (status == EXIT_OK)
+	} else if (status == EXIT_OK) {
+		print_over(show, word);
 		print_state(now);
+	}
 	json_decref(show);
 	json_decref(answer);
 	return status;

@@ -106,7 +106,8 @@ def test_devices_with_both_roots_stay_connected(gw):
         gw.cli("device", "add", "meter", "--password", input="a long password\n")
         refuses(gw, "ca", "rollover", "finish", code=6, says="1 device logs in with a password")
         gw.cli("device", "remove", "meter")
-        gw.cli("ca", "rollover", "finish")
+        over = roots(gw)["retiring"]["subject"]
+        assert f"over        {over}: its certificates are refused" in gw.cli("ca", "rollover", "finish").stdout
         live.expect_disconnect(0x98)
     connect(gw, renewed, ca=new, client_id="r").close()
     with pytest.raises((AssertionError, OSError)):
@@ -166,7 +167,7 @@ def test_the_root_stays_when_the_file_cannot_be_written(gw):
 def test_abort_and_wrong_order(gw):
     for step in ("switch", "finish", "abort"):
         refuses(gw, "ca", "rollover", step, code=5, says="no ")
-    refuses(gw, "ca", "rollover", "sideways", code=2, says="start, switch, finish, abort")
+    refuses(gw, "ca", "rollover", "sideways", code=2, says="start, status, switch, finish and abort")
     gw.cli("ca", "rollover", "start")
     before = root_file(gw, "active").read_text()
     refuses(gw, "ca", "rollover", "start", code=6, says="is there already")
