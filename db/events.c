@@ -328,7 +328,16 @@ static void log_event(const struct events *e, const struct body_event *fields, s
 		return;
 	AUTO_BUF line = {0};
 	event_line(&line, fields, device);
-	log_write(at, "%s", buf_cstr(&line));
+	const struct log_field field[] = {
+		{"GATEHOUSE_EVENT", str_of(event_name(fields->event))},
+		{"GATEHOUSE_DEVICE", device},
+		{"GATEHOUSE_ACTOR", fields->actor},
+		{"GATEHOUSE_ADDRESS", fields->address},
+		{"GATEHOUSE_LISTENER", fields->listener},
+		{"GATEHOUSE_REASON", fields->reason},
+		{"GATEHOUSE_CLIENT_ID", fields->client_id},
+	};
+	log_write_fields(at, field, ARRAY_LEN(field), "%s", buf_cstr(&line));
 }
 
 void events_add(struct events *e, const struct body_event *fields, struct str device)

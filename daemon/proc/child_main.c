@@ -14,6 +14,7 @@
 #include "daemon/web/process.h"
 #include "db/process.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -55,6 +56,7 @@ int child_main(const char *name, int fd)
 		return 2;
 	}
 	log_init(process_name(self), LOG_LEVEL_NOTICE);
+	log_set_journal(fcntl(JOURNAL_FD, F_GETFD) < 0 ? -1 : JOURNAL_FD);
 	if (sandbox_available()) /* LeakSanitizer looks into its own memory as others would */
 		priv_hide_memory();
 	const int status = child_run(children[self].hooks, fd, confine);

@@ -290,6 +290,8 @@ int parent_main(const struct options *options)
 	the_parent = p;
 	p->options = *options;
 	log_init("parent", LOG_LEVEL_NOTICE);
+	p->journal = sd_journal();
+	log_set_journal(p->journal);
 	/* First of all: what may be read now may be read at a reload as well. */
 	if (options->action != ACTION_PROBE)
 		priv_reduce_parent();

@@ -14,7 +14,11 @@
 #include "daemon/proc/options.h"
 #include "daemon/proc/sockets.h"
 
-enum { STAGE_LAST = 2 };
+enum {
+	STAGE_LAST = 2,
+	LINK_FD = 3,    /* where a child finds its parent */
+	JOURNAL_FD = 4, /* where it finds the journal, if it is open */
+};
 
 struct parent;
 
@@ -65,6 +69,7 @@ struct parent {
 	struct unit unit[PROCESS_COUNT];
 	struct report report;
 	struct list mends; /* links that are made anew soon (unit.c) */
+	int journal;       /* socket, -1 = none */
 	int exe;           /* of this very program, to start children from */
 	int stage;         /* that is starting; > STAGE_LAST: the gateway serves */
 	bool stopping;

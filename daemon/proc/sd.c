@@ -4,6 +4,7 @@
  */
 #include "daemon/proc/sd.h"
 #include "daemon/base/check.h"
+#include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
 #include <fcntl.h>
@@ -11,10 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { FIRST_FD = 3, PASSED_MAX = 4096 };
+enum { FIRST_FD = 3, PASSED_MAX = 4096, JOURNAL_FD_MIN = 10 };
 
 static struct {
 	char name[192];
@@ -116,6 +118,22 @@ void sd_close_rest(void)
 		sd_remove_fd(passed[i].name);
 		close(TAKE_FD(passed[i].fd));
 	}
+}
+
+int sd_journal(void)
+{
+	const struct sockaddr_un to = {AF_UNIX, "/run/systemd/journal/socket"};
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat st;
+	if (!stream || fstat(STDERR_FILENO, &st) || !S_ISSOCK(st.st_mode))
+		return -1;
+	AUTO_CHAR ours = mem_printf("%llu:%llu", (unsigned long long)st.st_dev,
+				    (unsigned long long)st.st_ino);
+	AUTO_FD fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (strcmp(stream, ours) != 0 || fd < 0 ||
+	    connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0)
+		return -1;
+	return fcntl(fd, F_DUPFD_CLOEXEC, JOURNAL_FD_MIN);
 }
 
 uint64_t sd_watchdog_ms(void)

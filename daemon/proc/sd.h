@@ -17,4 +17,7 @@ int sd_take_fd(const char *name);
 /* Closes those that nobody took, here and in systemd's store: a socket that stays open there would
  * go on to get its share of the connections, and nobody would accept them. */
 void sd_close_rest(void);
+/* A socket to the journal, if that reads our error output; -1 else. systemd.exec(5) JOURNAL_STREAM.
+ * Its number is above those that a child gets. */
+int sd_journal(void);
 uint64_t sd_watchdog_ms(void); /* how often to say WATCHDOG=1; 0 = never */

@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 enum {
-	LINK_FD = 3, /* where a child finds its parent */
 	CHILD_UMASK = 077,
 	START_LIMIT_MS = 120000, /* the broker reads a large spool first */
 	STOP_LIMIT_MS = 10000,
@@ -165,8 +164,9 @@ static void become_child(const struct unit *u, int link_fd)
 		_exit(1);
 	/* dup2 onto itself keeps the flag that closes it at exec. */
 	fcntl(LINK_FD, F_SETFD, 0);
+	const int journal = dup2(u->parent->journal, JOURNAL_FD);
 	/* Whatever else was open here, passed by a service manager perhaps, is not for a child. */
-	close_range(LINK_FD + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	close_range(journal < 0 ? JOURNAL_FD : JOURNAL_FD + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	umask(CHILD_UMASK);
 	if (priv_drop_to(&u->parent->user[u->self]))
 		_exit(1);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -134,6 +135,77 @@ static void a_long_line_is_cut(void **state)
 		assert_int_equal(*p, 'x');
 }
 
+/* The fields in the order of the record, without the newline at its end. */
+static void take(int fd, char text[10000])
+{
+	const ssize_t n = recv(fd, text, 9999, MSG_DONTWAIT);
+	assert_true(n > 0 && text[n - 1] == '\n');
+	text[n - 1] = '\0';
+}
+
+static void a_line_has_its_fields(void **state)
+{
+	char text[10000];
+	int pair[2];
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	log_init("store", LOG_LEVEL_NOTICE);
+	log_set_journal(pair[0]);
+	log_warning("nobody %s", "knows");
+	take(pair[1], text);
+	assert_string_equal(text, "MESSAGE=store: nobody knows\nPRIORITY=4\n"
+				  "SYSLOG_IDENTIFIER=gatehoused\nGATEHOUSE_PROCESS=store");
+	log_info("not at this level");
+	const struct log_field field[] = {{"GATEHOUSE_REASON", STR("a\nPRIORITY=0")},
+					  {"GATEHOUSE_DEVICE", STR("")},
+					  {"GATEHOUSE_ADDRESS", STR("192.0.2.1:5")}};
+	log_write_fields(LOG_LEVEL_ERROR, field, ARRAY_LEN(field), "refused");
+	take(pair[1], text);
+	assert_non_null(
+		strstr(text, "\nGATEHOUSE_REASON=a?PRIORITY=0\nGATEHOUSE_ADDRESS=192.0.2.1:5"));
+	assert_null(strstr(text, "GATEHOUSE_DEVICE"));
+	log_set_journal(-1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void a_field_without_room_is_left_out(void **state)
+{
+	static char much[9000];
+	char text[10000];
+	int pair[2];
+	(void)state;
+	memset(much, 'x', sizeof(much));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	log_set_journal(pair[0]);
+	const struct log_field field[] = {{"GATEHOUSE_REASON", {much, sizeof(much)}},
+					  {"GATEHOUSE_DEVICE", STR("pump")}};
+	log_write_fields(LOG_LEVEL_ERROR, field, ARRAY_LEN(field), "refused");
+	take(pair[1], text);
+	assert_null(strstr(text, "xxx"));
+	assert_non_null(strstr(text, "\nGATEHOUSE_DEVICE=pump"));
+	log_set_journal(-1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void what_the_journal_does_not_take_goes_to_standard_error(void **state)
+{
+	char text[2048];
+	int pair[2];
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	close(pair[1]);
+	log_init("store", LOG_LEVEL_INFO);
+	log_set_journal(pair[0]);
+	catch_begin();
+	log_error("still %s", "said");
+	catch_end(text, sizeof(text));
+	assert_non_null(strstr(text, " error   store: still said\n"));
+	log_set_journal(-1);
+	close(pair[0]);
+}
+
 static void a_failed_check_says_where_and_ends(void **state)
 {
 	(void)state;
@@ -164,6 +236,9 @@ int main(void)
 		cmocka_unit_test(levels),
 		cmocka_unit_test(a_peer_cannot_forge_lines),
 		cmocka_unit_test(a_long_line_is_cut),
+		cmocka_unit_test(a_line_has_its_fields),
+		cmocka_unit_test(a_field_without_room_is_left_out),
+		cmocka_unit_test(what_the_journal_does_not_take_goes_to_standard_error),
 		cmocka_unit_test(a_failed_check_says_where_and_ends),
 	};
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
