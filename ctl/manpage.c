@@ -185,6 +185,26 @@ static void put_firewall(void)
 	       "gatehouse\\-firewall\\fR.\n");
 }
 
+static void put_backups(void)
+{
+	printf(".SH BACKUPS\n"
+	       "\\fBgatehouse ca backup\\fR writes one. The unit gatehouse\\-backup.timer has one "
+	       "written every night into /var/backups/gatehouse, encrypted with the passphrase "
+	       "that is "
+	       "the first line of /etc/gatehouse/backup\\-passphrase; the newest 14 stay. It is "
+	       "off "
+	       "until it has a passphrase and is enabled:\n.PP\n.nf\n"
+	       "install \\-m 600 /dev/null /etc/gatehouse/backup\\-passphrase\n"
+	       "head \\-c 24 /dev/urandom | base64 >/etc/gatehouse/backup\\-passphrase\n"
+	       "systemctl enable \\-\\-now gatehouse\\-backup.timer\n"
+	       "systemctl start gatehouse\\-backup       # one at once\n.fi\n"
+	       ".PP\nKeep the passphrase in another place as well, and copy the backups away from "
+	       "the "
+	       "machine: with them \\fBgatehouse ca restore\\fR makes a new machine the same "
+	       "gateway. "
+	       "Messages that wait for devices and the log of events are not in them.\n");
+}
+
 static void put_man(const char *version)
 {
 	printf(".TH GATEHOUSE 1 \"\" \"Gatehouse %s\" \"Gatehouse\"\n"
@@ -207,6 +227,7 @@ static void put_man(const char *version)
 	       version);
 	for (size_t i = 0; i < ctl_commands_n; i++)
 		put_command(&ctl_commands[i]);
+	put_backups();
 	put_firewall();
 	put_events();
 	put_metrics();
