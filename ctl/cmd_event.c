@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gatehouse event list: the newest events, and with --follow those that come.
+ * gatehouse event list: the newest events, and with --follow those that come; event acknowledge.
  */
 #include "ctl/ctl.h"
 #include "daemon/base/events.h"
@@ -77,5 +77,38 @@ int run_event_list(struct invocation *in)
 		json_object_set_new(in->args, "wait", json_integer(WAIT_MS));
 		status = exchange(in, &since, &n);
 	}
+	return status;
+}
+
+/* The number of an event is an argument without an option, which are texts. */
+static bool take_seq(struct invocation *in)
+{
+	const json_t *given = json_object_get(in->args, "seq");
+	uint64_t seq;
+	if (!json_is_string(given))
+		return true;
+	if (str_u64(str_of(json_string_value(given)), INT64_MAX, &seq)) {
+		fprintf(stderr, "gatehouse: %s is no number of an event; event list shows them\n",
+			json_string_value(given));
+		return false;
+	}
+	json_object_set_new(in->args, "seq", json_integer((json_int_t)seq));
+	return true;
+}
+
+int run_event_acknowledge(struct invocation *in)
+{
+	json_t *answer = NULL;
+	const bool undo = json_is_true(json_object_get(in->args, "undo"));
+	if (!take_seq(in))
+		return EXIT_USAGE;
+	const int status = request_command(in, &answer);
+	const long long n = (long long)json_integer_value(json_object_get(answer, "events"));
+	if (status == EXIT_OK && in->json)
+		print_json_line(answer);
+	else if (status == EXIT_OK)
+		printf("%lld event%s %s\n", n, n == 1 ? " is" : "s are",
+		       undo ? "open again" : "acknowledged");
+	json_decref(answer);
 	return status;
 }

@@ -194,6 +194,7 @@ int run_learn_propose(struct invocation *in);
 int run_learn_apply(struct invocation *in);
 int run_event_list(struct invocation *in);
 int run_factory_reset(struct invocation *in);
+int run_event_acknowledge(struct invocation *in);
 int run_firewall_print(struct invocation *in);
 int run_firewall_apply(struct invocation *in);
 int run_firewall_remove(struct invocation *in);

@@ -17,7 +17,7 @@ static void print_commands(const char *noun)
 		if (noun && strcmp(c->noun, noun) != 0)
 			continue;
 		snprintf(name, sizeof(name), "%s%s%s", c->noun, c->verb[0] ? " " : "", c->verb);
-		printf("  %-16s %s\n", name, c->summary);
+		printf("  %-18s %s\n", name, c->summary);
 	}
 }
 

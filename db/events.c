@@ -379,6 +379,13 @@ static int64_t used_bytes(struct events *e)
 	return (pages - unused) * size;
 }
 
+/* Rows of which the events are gone, or were marked anew. */
+static void forget_unused(struct events *e)
+{
+	SQL_RUN(e->db, "DELETE FROM acknowledgement WHERE NOT EXISTS (SELECT 1 FROM event WHERE "
+		       "event.acknowledgement = acknowledgement.id)");
+}
+
 static bool purge_some(struct events *e)
 {
 	const int64_t oldest = (int64_t)(clock_wall_ms() - e->settings.keep_ms);
@@ -388,7 +395,10 @@ static bool purge_some(struct events *e)
 		"DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?) AND "
 		"(time_ms < ? OR ?)",
 		sql_int(PURGE_ROWS), sql_int(oldest), sql_int(too_large));
-	return sql_changes(e->db) == PURGE_ROWS;
+	const bool more = sql_changes(e->db) == PURGE_ROWS;
+	if (!more)
+		forget_unused(e);
+	return more;
 }
 
 static void purge_due(struct loop_timer *t)
@@ -458,6 +468,39 @@ void events_set(struct events *e, const struct events_settings *settings)
 void events_set_purge(struct events *e, bool allowed)
 {
 	e->may_purge = allowed;
+}
+
+static void mark(struct events *e, const struct events_choice *c, struct sql_value now, bool undo)
+{
+	SQL_RUN(e->db,
+		"UPDATE event SET acknowledgement = ?1 WHERE (acknowledgement IS NULL) = ?2 AND "
+		"CASE WHEN ?3 IS NULL THEN seq = ?4 ELSE name = ?3 AND seq <= ?4 AND (?5 IS NULL "
+		"OR "
+		"coalesce(device, actor) = ?5 OR (device IS NULL AND actor IS NULL AND "
+		"(address = ?5 OR substr(address, 1, length(?5) + 1) = ?5 || ':'))) AND "
+		"(?6 IS NULL OR coalesce(reason, '') = ?6) END",
+		now, sql_int(!undo), sql_str(c->name), sql_int(c->seq), sql_str(c->who),
+		sql_str(c->reason));
+}
+
+int events_acknowledge(struct events *e, const struct events_choice *choice, const char *actor,
+		       struct str note, bool undo, int64_t *n)
+{
+	struct sql_value id = sql_null();
+	sql_begin(e->db);
+	if (!undo) {
+		SQL_RUN(e->db,
+			"INSERT INTO acknowledgement(at, administrator, note) VALUES(?, ?, ?)",
+			sql_int(clock_wall()), sql_text(actor), sql_str(note));
+		id = sql_int(sql_last_id(e->db));
+	}
+	mark(e, choice, id, undo);
+	const int64_t marked = sql_changes(e->db);
+	forget_unused(e);
+	const int err = sql_commit(e->db);
+	if (!err)
+		*n = marked;
+	return err;
 }
 
 struct sql *events_db(struct events *e)

@@ -46,6 +46,18 @@ void events_add(struct events *e, const struct body_event *fields, struct str de
 /* A plain event of the store itself. detail is a rec, may be empty. */
 void events_raise(struct events *e, enum event event, const char *reason, struct str detail);
 
+/* Marks what is stored as looked at by an administrator, or no longer (undo). Of `name` NULL the
+ * one event `seq`, else all of that name up to seq, of `who` (device, actor, address without its
+ * port; NULL: any) for `reason` ({NULL}: any, empty: none), that are not in that state yet. 0 with
+ * their number, or the error of sql.h. */
+struct events_choice {
+	int64_t seq;
+	struct str name;
+	struct str who;
+	struct str reason;
+};
+int events_acknowledge(struct events *e, const struct events_choice *choice, const char *actor,
+		       struct str note, bool undo, int64_t *n);
 int events_flush(struct events *e);      /* writes what is pending; 0 or the error of sql.h */
 struct sql *events_db(struct events *e); /* for queries; flush first. Table event of the schema */
 int64_t events_last(const struct events *e);  /* sequence number of the newest stored event, or 0 */

@@ -10,6 +10,7 @@
  *   actor              str or null: device, claimed user name, administrator or process
  *   client_id, address, listener, reason      str or null
  *   detail             object: further fields of the event, may be empty
+ *   acknowledged       null, or {time, actor: str, note: str}: who has looked at it
  *
  * event.list         items: list of events, oldest first
  *                    next: int, the "since" of the next call: nothing in between is missed
@@ -34,15 +35,18 @@ struct filter {
 	struct str device;
 	struct str name;
 	int64_t severity;
+	int64_t state;       /* 0 any, 1 open, 2 acknowledged */
 	char prefix_low[66]; /* "client." <= name < "client/" */
 	char prefix_high[66];
 };
 
 #define EVENT_COLUMNS                                                                        \
 	"SELECT seq, time_ms, name, severity, device, actor, client_id, address, listener, " \
-	"reason, detail FROM event WHERE "
-#define NAMED  "(name = ?4 OR (name >= ?5 AND name < ?6)) "
-#define PASSES "seq > ?1 AND severity >= ?2 AND (?4 IS NULL OR " NAMED ") "
+	"reason, detail, at, administrator, note FROM event LEFT JOIN acknowledgement ON "   \
+	"acknowledgement.id = event.acknowledgement WHERE "
+#define NAMED    "(name = ?4 OR (name >= ?5 AND name < ?6)) "
+#define IN_STATE "(?8 = 0 OR (?8 = 1) = (event.acknowledgement IS NULL)) "
+#define PASSES   "seq > ?1 AND severity >= ?2 AND (?4 IS NULL OR " NAMED ") AND " IN_STATE
 
 /* Of a device in either of its two columns, each with an index of its own that is in the order of
  * numbers: no more rows are looked at than there are of this device. */
@@ -71,6 +75,19 @@ static bool take_severity(struct op_call *c, struct filter *f)
 	op_refuse(c, OP_INVALID, "severity",
 		  "\"%.*s\" is no severity; allowed are debug, info, notice, warning, error, "
 		  "critical",
+		  STR_ARG(word));
+	return false;
+}
+
+static bool take_state(struct op_call *c, struct filter *f)
+{
+	struct str word;
+	if (!op_str(c, "state", &word))
+		return true;
+	f->state = str_is(word, "open") ? 1 : str_is(word, "acknowledged") ? 2 : 0;
+	if (f->state)
+		return true;
+	op_refuse(c, OP_INVALID, "state", "\"%.*s\" is no state; allowed are open, acknowledged",
 		  STR_ARG(word));
 	return false;
 }
@@ -105,7 +122,7 @@ static bool take_filter(struct op_call *c, struct filter *f)
 		snprintf(f->prefix_low, sizeof(f->prefix_low), "%.*s.", STR_ARG(f->name));
 		snprintf(f->prefix_high, sizeof(f->prefix_high), "%.*s/", STR_ARG(f->name));
 	}
-	return take_severity(c, f) && take_range(c, f);
+	return take_severity(c, f) && take_state(c, f) && take_range(c, f);
 }
 
 static void put_text(const struct sql_query *q, int column, const char *name, struct buf *out)
@@ -117,6 +134,19 @@ static void put_text(const struct sql_query *q, int column, const char *name, st
 		rec_bytes(out, name, s);
 	else
 		rec_null(out, name);
+}
+
+static void put_acknowledged(const struct sql_query *q, struct buf *out)
+{
+	if (sql_at_null(q, 11)) {
+		rec_null(out, "acknowledged");
+		return;
+	}
+	rec_object(out, "acknowledged");
+	op_put_time(out, "time", sql_at_int(q, 11));
+	rec_str(out, "actor", sql_at_str(q, 12));
+	rec_str(out, "note", sql_at_str(q, 13));
+	rec_end(out);
 }
 
 static void put_event(const struct sql_query *q, struct buf *out)
@@ -135,6 +165,7 @@ static void put_event(const struct sql_query *q, struct buf *out)
 	rec_object(out, "detail");
 	buf_str(out, sql_at_str(q, 10));
 	rec_end(out);
+	put_acknowledged(q, out);
 	rec_end(out);
 }
 
@@ -166,7 +197,8 @@ static struct sql_query run(struct op_call *c, const struct filter *f)
 {
 	return SQL_QUERY(events_db(c->s->events), statement(c, f), sql_int(f->since),
 			 sql_int(f->severity), sql_str(f->device), sql_str(f->name),
-			 sql_text(f->prefix_low), sql_text(f->prefix_high), sql_int(f->limit));
+			 sql_text(f->prefix_low), sql_text(f->prefix_high), sql_int(f->limit),
+			 sql_int(f->state));
 }
 
 /* How many events were put. When the page is not full, everything up to the newest was looked at.

@@ -80,6 +80,7 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_ACL_CHECK] = op_acl_check,
 	[OP_ACL_PREVIEW] = op_acl_preview,
 	[OP_ACL_APPLY] = op_acl_apply,
+	[OP_EVENT_ACKNOWLEDGE] = op_event_acknowledge,
 	[OP_LEARN_LIST] = op_learn_list,
 	[OP_LEARN_START] = op_learn_start,
 	[OP_LEARN_STOP] = op_learn_stop,

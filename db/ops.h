@@ -120,9 +120,9 @@ op_handler op_status_, op_device_list, op_device_show, op_device_add, op_device_
 	op_cert_hold, op_cert_release, op_ca_show, op_ca_crl, op_role_list, op_role_show,
 	op_role_add, op_role_set, op_role_remove, op_acl_list, op_acl_add, op_acl_remove,
 	op_acl_check, op_acl_preview, op_acl_apply, op_learn_list, op_learn_start, op_learn_stop,
-	op_learn_show, op_learn_propose, op_client_list, op_client_show, op_client_remove,
-	op_event_list, op_config_list, op_config_show, op_config_set, op_config_reload,
-	op_setup_code_add, op_trace_start, op_trace_show, op_trace_stop;
+	op_learn_show, op_learn_propose, op_event_acknowledge, op_client_list, op_client_show,
+	op_client_remove, op_event_list, op_config_list, op_config_show, op_config_set,
+	op_config_reload, op_setup_code_add, op_trace_start, op_trace_show, op_trace_stop;
 /* The test client. */
 op_handler op_watch_start, op_message_publish, op_retained_list, op_retained_remove;
 /* People and programs. */

@@ -376,6 +376,8 @@ def test_devices_and_certificates(does):
     does("acl.remove", id=does("acl.list")["items"][0]["id"])
     assert does("learn.start", device="one")["subject"] == "device:one"
     assert does("learn.list")["items"]
+    assert does("event.acknowledge", name="learn.started", note="seen")["events"] == 1
+    assert does("event.list", state="acknowledged")["items"][0]["acknowledged"]["note"] == "seen"
     does("learn.show", device="one")
     does("learn.propose", device="one")
     assert does("learn.stop", device="one", forget=True)["ended"]

@@ -20,7 +20,7 @@ def commands():
     """(noun, verb) of every command, from the help of the whole."""
     text = gatehouse("--help").stdout
     body = text.split("\n\n")[2]
-    return [tuple((line[2:18].split() + [""])[:2]) for line in body.splitlines()]
+    return [tuple((line[2:20].split() + [""])[:2]) for line in body.splitlines()]
 
 
 COMMANDS = commands()
