@@ -117,8 +117,8 @@ static void print_enrol(const struct guide *g)
 
 static void print_use(const struct guide *g)
 {
-	printf("# Connected. What the device may do: gatehouse acl allow device:%s publish "
-	       "'some/topic/#'\n"
+	printf("# Connected over mutual TLS. \"Not authorized\" here means that no rule allows the "
+	       "topic; on the gateway: gatehouse acl allow device:%s publish 'some/topic/#'\n"
 	       "mosquitto_pub -h %s -p %s -i '%s' --cafile ca.crt --cert device.crt "
 	       "--key device.key -V 5 -q 1 -t some/topic -m hello\n",
 	       g->name, g->broker.host, g->broker.port, g->name);

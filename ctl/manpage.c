@@ -206,6 +206,27 @@ static void put_backups(void)
 	       "Messages that wait for devices and the log of events are not in them.\n");
 }
 
+static void put_guides(void)
+{
+	static const struct {
+		const char *section;
+		const char *text;
+		const char *commands;
+	} guides[] = {
+#define GUIDE(section, text, commands) {section, text, commands},
+#include "ctl/guides.def"
+	};
+	for (size_t i = 0; i < ARRAY_LEN(guides); i++) {
+		if (guides[i].section[0])
+			printf(".SH %s\n", guides[i].section);
+		printf(".PP\n");
+		put(guides[i].text);
+		printf("\n.PP\n.RS 4\n.nf\n");
+		put(guides[i].commands);
+		printf(".fi\n.RE\n");
+	}
+}
+
 static void put_man(const char *version)
 {
 	printf(".TH GATEHOUSE 1 \"\" \"Gatehouse %s\" \"Gatehouse\"\n"
@@ -228,6 +249,7 @@ static void put_man(const char *version)
 	       version);
 	for (size_t i = 0; i < ctl_commands_n; i++)
 		put_command(&ctl_commands[i]);
+	put_guides();
 	put_backups();
 	put_firewall();
 	put_events();
@@ -235,7 +257,9 @@ static void put_man(const char *version)
 	printf(".SH EXIT STATUS\n"
 	       ".TP\n0\nDone.\n.TP\n1\nThe gateway could not do it.\n"
 	       ".TP\n2\nWrong usage, or an argument that is not allowed.\n"
-	       ".TP\n3\nRefused by policy, or not allowed to you.\n"
+	       ".TP\n3\nRefused by policy, or not allowed to you: your level, or that you may not "
+	       "open "
+	       "the control socket.\n"
 	       ".TP\n4\nThe gateway, or a process of it, does not answer; or the certificate "
 	       "authority is locked.\n"
 	       ".TP\n5\nNot found.\n.TP\n6\nConflict: it exists already, or is in use.\n"
@@ -246,7 +270,11 @@ static void put_man(const char *version)
 	       ".SH EXAMPLES\n.nf\n"
 	       "gatehouse device add pump\\-1 \\-\\-bundle ./pump\\-1\n"
 	       "gatehouse acl allow device:pump\\-1 publish \\(aqplant/${device}/#\\(aq\n"
+	       "gatehouse acl check \\-\\-as pump\\-1 publish plant/pump\\-1/state\n"
+	       "gatehouse client list \\-\\-json | jq \\-r .client_id\n"
+	       "gatehouse cert list \\-\\-expiring 30d\n"
 	       "gatehouse cert revoke \\-\\-device pump\\-1\n"
+	       "gatehouse config set broker.max\\-connections 5000\n"
 	       "gatehouse event list \\-\\-follow \\-\\-severity warning\n.fi\n"
 	       ".SH SEE ALSO\n.BR gatehoused (8),\n.BR gatehouse.conf (5)\n");
 }

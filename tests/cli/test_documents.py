@@ -3,6 +3,7 @@
 
 import pathlib
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -88,6 +89,22 @@ def test_the_page_of_the_command_line_has_every_command():
         for option in re.findall(r"^  (--[a-z-]+)", gatehouse(noun, verb, "--help").stdout if verb
                                  else gatehouse(noun, "--help").stdout, re.M):
             assert option in text
+
+
+def test_commands_that_the_page_tells_exist_as_written():
+    text = page("gatehouse.1")
+    told = re.findall(r"^ {11}gatehouse (.*)$", text[text.index("\nHOW A DEVICE ENROLS\n"):], re.M)
+    told += re.findall(r"^ {7}gatehouse (.*)$", text[text.index("\nEXAMPLES\n"):], re.M)
+    assert len(told) > 30
+    for line in told:
+        words = shlex.split(line.partition(" | ")[0])
+        noun, verb = (words[0], words[1]) if (words[0], words[1]) in COMMANDS else (words[0], "")
+        assert (noun, verb) in COMMANDS, line
+        known = gatehouse(*filter(None, (noun, verb)), "--help").stdout
+        for option in (w for w in words if w.startswith("--") and w != "--json"):
+            assert re.search(rf"^  {option} ", known, re.M), line
+        required = re.findall(r"^Usage: (.*)$", known, re.M)[0].split("[")[0].split()[2 + bool(verb):]
+        assert len([w for w in words if not w.startswith("--")]) >= len(required) + 1 + bool(verb), line
 
 
 def test_the_page_of_the_configuration_has_the_table_of_limits():
