@@ -10,6 +10,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/ref.h"
 
+#include <gnutls/pkcs11.h>
 #include <gnutls/x509.h>
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct key {
 	gnutls_x509_privkey_t x509;
 	gnutls_privkey_t handle;
 	const char *kind;
+	key_ask_pin *ask; /* of a key in a token */
 	size_t spki_len;
 	uint8_t spki[SPKI_MAX];
 };
@@ -50,23 +52,30 @@ static int export_public(gnutls_pubkey_t public, struct key *k)
 	return gnutls_pubkey_export(public, GNUTLS_X509_FMT_DER, k->spki, &k->spki_len);
 }
 
-/* Completes a key whose x509 part is there. */
-static int finish(struct key *k, struct why *why)
+/* Completes a key whose handle is there. */
+static int finish_public(struct key *k, struct why *why)
 {
-	int r = gnutls_privkey_import_x509(k->handle, k->x509, 0);
+	struct spki_facts facts;
 	gnutls_pubkey_t public;
 	CHECK(gnutls_pubkey_init(&public) == 0);
-	if (r >= 0)
-		r = export_public(public, k);
+	const int r = export_public(public, k);
 	gnutls_pubkey_deinit(public);
 	if (r < 0)
 		return why_set(why, ERR_CRYPTO, "%s", gnutls_strerror(r));
-	struct spki_facts facts;
 	const int err = spki_check(key_spki(k), &facts, why);
 	if (err)
 		return err;
 	k->kind = facts.kind;
 	return 0;
+}
+
+/* Completes a key whose x509 part is there. */
+static int finish(struct key *k, struct why *why)
+{
+	const int r = gnutls_privkey_import_x509(k->handle, k->x509, 0);
+	if (r < 0)
+		return why_set(why, ERR_CRYPTO, "%s", gnutls_strerror(r));
+	return finish_public(k, why);
 }
 
 struct key *key_generate(enum key_algorithm algorithm)
@@ -178,6 +187,56 @@ int key_write_encrypted(const struct key *k, struct str passphrase, struct buf *
 void key_write(const struct key *k, struct buf *out)
 {
 	CHECK(write_pem(k, NULL, GNUTLS_PKCS_PLAIN, out) == 0);
+}
+
+/* ---- tokens ---- */
+
+/* GnuTLS calls this when the key is opened, and again for tokens that want the PIN each time. */
+static int give_pin(void *arg, int attempt, const char *url, const char *label, unsigned flags,
+		    char *out, size_t max)
+{
+	const struct key *k = arg;
+	AUTO_SECRET text = {0};
+	(void)url;
+	(void)flags;
+	/* A token locks itself after a few: each try is one that a person made. */
+	if (attempt > 0 || !k->ask(label, &text) || text.n >= max)
+		return GNUTLS_E_PKCS11_PIN_ERROR;
+	memcpy(out, text.p, text.n);
+	out[text.n] = 0;
+	return 0;
+}
+
+bool key_is_url(const char *name)
+{
+	return strncmp(name, "pkcs11:", strlen("pkcs11:")) == 0;
+}
+
+static int refuse_token(const char *url, int r, struct why *why)
+{
+	if (r == GNUTLS_E_PKCS11_PIN_ERROR || r == GNUTLS_E_PKCS11_PIN_LOCKED)
+		return why_set(why, ERR_DENIED, "the token does not take the PIN: %s",
+			       gnutls_strerror(r));
+	return why_set(why, ERR_NOT_FOUND,
+		       "no private key is found as %s: %s; p11tool --list-privkeys --login shows "
+		       "them",
+		       url, gnutls_strerror(r));
+}
+
+int key_open_token(const char *url, key_ask_pin *ask, struct key **out, struct why *why)
+{
+	struct why detail;
+	AUTO(key) k = key_new();
+	k->ask = ask;
+	gnutls_privkey_set_pin_function(k->handle, give_pin, k);
+	const int r = gnutls_privkey_import_url(k->handle, url, 0);
+	if (r < 0)
+		return refuse_token(url, r, why);
+	const int err = finish_public(k, &detail);
+	if (err)
+		return why_set(why, err, "the key %s is refused: %s", url, detail.text);
+	*out = TAKE(k);
+	return 0;
 }
 
 struct key *key_ref(struct key *k)

@@ -39,6 +39,14 @@ int key_parse_encrypted(struct str bytes, const char *name, struct str passphras
  * nobody can type alike everywhere, such as controls (RFC 8265, 4.2). */
 int key_write_encrypted(const struct key *k, struct str passphrase, struct buf *out);
 
+/* A key in a token (smart card, HSM), by its PKCS#11 URL (RFC 7512): it signs, and can not be
+ * written. The module is loaded as p11-kit is configured, so never in a process that is confined.
+ * ask: gives the PIN of the token with this label, UTF-8; false: nobody knows it. 0, ERR_DENIED
+ * (the PIN), ERR_NOT_FOUND, or ERR_CRYPTO (a kind that is refused). */
+typedef bool key_ask_pin(const char *token, struct buf *pin);
+bool key_is_url(const char *name);
+int key_open_token(const char *url, key_ask_pin *ask, struct key **out, struct why *why);
+
 struct key *key_ref(struct key *k);
 void key_unref(struct key *k);
 DEFINE_AUTO(key, key_unref)

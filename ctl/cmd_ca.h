@@ -23,7 +23,8 @@ struct ca_step {
 int ca_step(struct invocation *in, const struct ca_step *step, json_t **answer);
 /* The same for any resource; takes body. */
 int ca_post(struct invocation *in, const char *path, json_t *body, json_t **answer);
-/* A root's key from its file, with its passphrase; owned by the caller. */
+/* A root's key from its file with its passphrase, or in a token with its PIN (a PKCS#11 URL); owned
+ * by the caller. */
 int ca_read_root_key(const char *path, struct key **out);
 /* A file with certificates in PEM. */
 int ca_read_certificates(const char *path, struct buf *out);

@@ -197,6 +197,21 @@ static int step(struct invocation *in, const char *word, json_t **answer)
 	return ca_step(in, &wanted, answer);
 }
 
+static bool ask_pin(const char *token, struct buf *pin)
+{
+	AUTO_CHAR prompt = mem_printf("PIN of the token %s", token);
+	return passphrase_ask(prompt, false, 1, PASSPHRASE_MAX, pin);
+}
+
+static int open_token(const char *url, struct key **out)
+{
+	struct why why;
+	const int err = key_open_token(url, ask_pin, out, &why);
+	if (err)
+		fprintf(stderr, "gatehouse: --root-key: %s\n", why.text);
+	return err == 0 ? EXIT_OK : err == ERR_DENIED ? EXIT_REFUSED : EXIT_USAGE;
+}
+
 int ca_read_root_key(const char *path, struct key **out)
 {
 	AUTO_SECRET bytes = {0};
@@ -204,6 +219,8 @@ int ca_read_root_key(const char *path, struct key **out)
 	const char *cause;
 	struct why why;
 	struct key *found = NULL;
+	if (key_is_url(path))
+		return open_token(path, out);
 	if (file_read(path, KEY_FILE_MAX, &bytes, &cause)) {
 		fprintf(stderr, "gatehouse: --root-key %s: %s\n", path, cause);
 		return EXIT_USAGE;

@@ -93,6 +93,33 @@ def test_below_a_root_whose_key_is_here(gw, tmp_path, how):
     serves(gw, (tmp_path / "works.crt").read_text())
 
 
+@pytest.fixture
+def token(tmp_path, monkeypatch):
+    """A token with the key of a root whose certificate is works.crt, and the URL of the key."""
+    (tmp_path / "tokens").mkdir()
+    config = tmp_path / "softhsm2.conf"
+    config.write_text(f"directories.tokendir = {tmp_path}/tokens\n")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(config))
+    works_root(tmp_path, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+    def softhsm(*words):
+        subprocess.run(["softhsm2-util", *map(str, words)], check=True, capture_output=True)
+
+    softhsm("--init-token", "--free", "--label", "works", "--so-pin", "123456", "--pin", "654321")
+    softhsm("--import", tmp_path / "works.key", "--token", "works", "--label", "root", "--id", "01", "--pin", "654321")
+    return "pkcs11:token=works;object=root;type=private"
+
+
+def test_below_a_root_whose_key_is_in_a_token(gw, tmp_path, token):
+    files = ("--root-key", token, "--root-cert", tmp_path / "works.crt")
+    refuses(gw, *files, code=3, says="does not take the PIN", input="111111\n")
+    refuses(gw, "--root-key", token.replace("works", "other"), *files[2:], code=2, says="no private key is found")
+    gw.cli("ca", "init", *files, input="654321\n")
+    root, = authorities(gw, "root")
+    assert root["key"] == "away" and root["subject"] == "Works Root"
+    serves(gw, (tmp_path / "works.crt").read_text())
+
+
 def test_below_a_root_that_is_elsewhere(gw, tmp_path):
     works_root(tmp_path, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
     said = gw.cli("ca", "init", "--external-root", "--out", tmp_path / "issuing.csr").stdout
