@@ -198,6 +198,7 @@ static int on_credentials(struct link *l, struct record *r)
 	if (body_credentials_changed_get(r->body, &b))
 		return ERR_MALFORMED;
 	feed_recheck(&w->feed);
+	watches_recheck(&w->watches);
 	return 0;
 }
 

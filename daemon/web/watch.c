@@ -173,6 +173,7 @@ static void ask(struct watch *w, uint32_t wait_ms)
 		.credential_kind = w->kind,
 		.credential = buf_view(&w->credential),
 		.source = str_of(w->source),
+		.passive = 1,
 		.args = buf_view(&args),
 	};
 	LINK_ASK(w->all->web->store, &w->call, OP, op, -1, &b, ANSWER_MS + wait_ms, answered);
@@ -218,6 +219,17 @@ bool watches_handle(struct watches *all, struct http_request *r)
 	else
 		open_request(all, r, id);
 	return true;
+}
+
+/* What an answer under way would have brought is still there: nothing was read up to it. */
+void watches_recheck(struct watches *all)
+{
+	list_each_safe (it, &all->streams) {
+		struct watch *w = list_entry(it, struct watch, node);
+		link_call_cancel(&w->call);
+		if (all->web->store)
+			ask(w, 0);
+	}
 }
 
 void watches_stop(struct watches *all)

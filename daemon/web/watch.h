@@ -30,5 +30,7 @@ struct watches {
 void watches_init(struct watches *all, struct web *web);
 /* True: the path was such a stream's, and the request is answered or will be. */
 bool watches_handle(struct watches *all, struct http_request *r);
+/* Asks anew, so that those end whose credentials count no more. */
+void watches_recheck(struct watches *all);
 /* Ends every stream: the process stops. */
 void watches_stop(struct watches *all);

@@ -66,6 +66,14 @@ def test_whose_it_is_not(gw, begin, login, stranger):
     assert login("viewer").request("GET", "/api/v1/watches/none/stream").status == 404
 
 
+def test_it_ends_with_the_session(gw, begin):
+    who, _, stream = begin()
+    say(gw, "before")
+    assert stream.next("message")
+    assert who.call("DELETE", "/sessions/0")[0] == 200
+    assert stream.next("ended") and stream.next() is None
+
+
 def test_a_page_must_ask_for_it(gw, login):
     """A watch begins with the word that only a page of ours can read."""
     who = login("viewer")
