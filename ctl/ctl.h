@@ -159,6 +159,8 @@ int run_ping(struct invocation *in);
 int run_trace(struct invocation *in);
 int run_publish(struct invocation *in);
 int run_watch(struct invocation *in);
+int run_security_check(struct invocation *in);
+int run_security_mute(struct invocation *in);
 int run_device_add(struct invocation *in);
 int run_device_set(struct invocation *in);
 int run_cert_add(struct invocation *in);

@@ -123,6 +123,8 @@ op_handler op_status_, op_device_list, op_device_show, op_device_add, op_device_
 	op_learn_show, op_learn_propose, op_event_acknowledge, op_client_list, op_client_show,
 	op_client_remove, op_event_list, op_config_list, op_config_show, op_config_set,
 	op_config_reload, op_setup_code_add, op_trace_start, op_trace_show, op_trace_stop;
+/* The security check. */
+op_handler op_security_check, op_security_mute, op_security_unmute;
 /* The test client. */
 op_handler op_watch_start, op_message_publish, op_retained_list, op_retained_remove;
 /* People and programs. */

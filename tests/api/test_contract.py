@@ -412,6 +412,13 @@ def test_messages(does):
     does("retained.remove", topic="test/kept")
 
 
+def test_the_security_check(does):
+    found = does("security.check")["findings"][0]["id"]
+    does("security.mute", id=found, reason="for this test")
+    does("security.check")
+    does("security.unmute", id=found)
+
+
 def test_enrolment(gw, does):
     code = does("code.add", name="coming", ttl=600)
     does("code.add", pattern="many-*", uses=3, groups=["hall"], network="10.0.0.0/8")
