@@ -97,13 +97,13 @@ static int unknown_command(const char *noun, const char *verb, bool help)
 /* What stands before and between the words of the command and is not an argument of it. */
 struct globals {
 	const char *socket_path;
+	bool no_path; /* --socket without one */
 	bool json;
 	bool help;
 	bool version;
 };
 
-/* One global option; *i moves behind its value. False when the word is something else, or nothing
- * follows --socket. */
+/* One global option; *i moves behind its value. False when the word is something else. */
 static bool take_global(int argc, char **argv, int *i, struct globals *g)
 {
 	const char *word = argv[*i];
@@ -115,10 +115,16 @@ static bool take_global(int argc, char **argv, int *i, struct globals *g)
 		return g->version = true;
 	if (strncmp(word, "--socket=", 9) == 0) {
 		g->socket_path = word + 9;
+		g->no_path = !word[9];
 		return true;
 	}
-	if (strcmp(word, "--socket") != 0 || *i + 1 == argc)
+	if (strcmp(word, "--socket") != 0)
 		return false;
+	if (*i + 1 == argc) {
+		g->socket_path = NULL;
+		g->no_path = true;
+		return true;
+	}
 	g->socket_path = argv[++*i];
 	return true;
 }
@@ -166,8 +172,17 @@ int main(int argc, char **argv)
 		printf("gatehouse %s\n", PACKAGE_VERSION);
 		return EXIT_OK;
 	}
+	if (g.no_path) {
+		fprintf(stderr,
+			"gatehouse: --socket needs the path of the control socket: "
+			"--socket PATH, such as %s\n",
+			DEFAULT_SOCKET);
+		return EXIT_USAGE;
+	}
 	if (n == 0) {
 		print_help();
+		if (!g.help && argc > 1)
+			fprintf(stderr, "gatehouse: the command is missing\n");
 		return g.help ? EXIT_OK : EXIT_USAGE;
 	}
 	const char *verb = n > 1 ? words[1] : NULL;

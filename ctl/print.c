@@ -341,15 +341,43 @@ static void print_multiline(const char *text, int indent)
 	}
 }
 
+/* Keys of a client that do not say of themselves which way, or since when. */
+static const struct {
+	const char *key;
+	const char *label;
+} labels[] = {
+	{"messages_in", "messages from it"},
+	{"messages_out", "messages to it"},
+	{"messages_in_per_minute", "from it per minute"},
+	{"messages_out_per_minute", "to it per minute"},
+	{"bytes_in", "bytes from it"},
+	{"bytes_out", "bytes to it"},
+	{"queued_now", "messages waiting"},
+	{"queued_bytes", "bytes waiting"},
+	{"in_flight", "sent, not answered"},
+	{"unsent_bytes", "bytes not read yet"},
+	{"packet_max", "maximum packet size"},
+	{"heard", "last heard"},
+};
+
+static char *label_of(const char *key)
+{
+	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++)
+		if (strcmp(labels[i].key, key) == 0)
+			return mem_strdup(labels[i].label);
+	char *label = mem_strdup(key);
+	for (char *p = label; *p; p++)
+		if (*p == '_')
+			*p = ' ';
+	return label;
+}
+
 static void print_value(const char *key, const json_t *value, int indent)
 {
 	const struct table *table = json_is_array(value) ? find_table(NULL, key) : NULL;
 	if (table && json_array_size(value) == 0)
 		return;
-	AUTO_CHAR label = mem_strdup(key);
-	for (char *p = label; *p; p++)
-		if (*p == '_')
-			*p = ' ';
+	AUTO_CHAR label = label_of(key);
 	if (table) {
 		printf("\n");
 		print_table(table, value, indent);
@@ -469,18 +497,22 @@ void print_event(const json_t *event)
 	puts(buf_cstr(&line));
 }
 
+enum { WIDEST_ID = 48 };
+
 /* "12:00:01.123 in   pump-1       PUBLISH     id 7, QoS 1, ..." */
 void print_trace(const json_t *line)
 {
+	static int width = 16; /* of whose packet it is: what is behind it stays in its column */
 	AUTO_BUF out = {0};
+	const char *who =
+		field(line, "client_id")[0] ? field(line, "client_id") : field(line, "address");
 	const json_t *id = json_object_get(line, "packet_id");
 	const json_t *qos = json_object_get(line, "qos");
 	const char *time = field(line, "time");
 	const bool end = strcmp(field(line, "direction"), "end") == 0;
-	buf_printf(&out, "%s  %-3s  %-16s  %-11s", strlen(time) > 11 ? time + 11 : time,
-		   field(line, "direction"),
-		   field(line, "client_id")[0] ? field(line, "client_id") : field(line, "address"),
-		   end ? "closed" : field(line, "packet"));
+	width = MAX(width, (int)MIN(strlen(who), (size_t)WIDEST_ID));
+	buf_printf(&out, "%s  %-3s  %-*s  %-11s", strlen(time) > 11 ? time + 11 : time,
+		   field(line, "direction"), width, who, end ? "closed" : field(line, "packet"));
 	if (id)
 		buf_printf(&out, "  id=%lld", (long long)json_integer_value(id));
 	if (qos)

@@ -18,6 +18,18 @@ static struct str text_of(struct str s)
 	return str_is_utf8(s) ? s : STR("?");
 }
 
+/* What the broker tells once a second: up to that old, and the rates. */
+static void put_figures(const struct presence_client *client, struct buf *out)
+{
+	const struct body_client *b = &client->body;
+	rec_int(out, "subscriptions", b->subscriptions);
+	rec_int(out, "queued", b->queued);
+	rec_int(out, "messages_in", (int64_t)b->messages_in);
+	rec_int(out, "messages_out", (int64_t)b->messages_out);
+	rec_int(out, "bytes_in", (int64_t)b->bytes_in);
+	rec_int(out, "bytes_out", (int64_t)b->bytes_out);
+}
+
 static void put_client(struct store *s, const struct presence_client *client, struct buf *out)
 {
 	const struct body_client *b = &client->body;
@@ -40,14 +52,8 @@ static void put_client(struct store *s, const struct presence_client *client, st
 		rec_null(out, "fingerprint");
 	rec_time(out, "connected", (int64_t)b->connected_ms);
 	rec_int(out, "keep_alive", b->keep_alive);
-	rec_int(out, "subscriptions", b->subscriptions);
-	rec_int(out, "queued", b->queued);
-	rec_int(out, "messages_in", (int64_t)b->messages_in);
-	rec_int(out, "messages_out", (int64_t)b->messages_out);
 	rec_int(out, "messages_in_per_minute", (int64_t)presence_rate_in(client));
 	rec_int(out, "messages_out_per_minute", (int64_t)presence_rate_out(client));
-	rec_int(out, "bytes_in", (int64_t)b->bytes_in);
-	rec_int(out, "bytes_out", (int64_t)b->bytes_out);
 }
 
 static void put_clients(struct store *s, const struct presence_client **client, size_t n,
@@ -57,6 +63,7 @@ static void put_clients(struct store *s, const struct presence_client **client, 
 	for (size_t i = 0; i < n; i++) {
 		rec_object(out, "");
 		put_client(s, client[i], out);
+		put_figures(client[i], out);
 		rec_end(out);
 	}
 }

@@ -48,6 +48,10 @@ static void put_connection(const struct conn *c, struct buf *rec)
 		rec_int(rec, "packet_max", c->packet_max);
 	else
 		rec_null(rec, "packet_max");
+	rec_int(rec, "messages_in", (int64_t)c->messages_in);
+	rec_int(rec, "messages_out", (int64_t)c->messages_out);
+	rec_int(rec, "bytes_in", (int64_t)c->bytes_in);
+	rec_int(rec, "bytes_out", (int64_t)c->bytes_out);
 	rec_int(rec, "unsent_bytes", (int64_t)conn_backlog(c));
 	rec_time(rec, "heard", (int64_t)(clock_wall_ms() - silent_ms));
 }
@@ -88,6 +92,7 @@ static void put_session(const struct session *s, struct buf *rec)
 		rec_null(rec, "session_expiry");
 	else
 		rec_int(rec, "session_expiry", s->expiry_s);
+	rec_int(rec, "subscriptions", (int64_t)s->subscriptions.n);
 	rec_int(rec, "queued_now", s->out.waiting_n);
 	rec_int(rec, "queued_bytes", (int64_t)s->out.waiting_bytes);
 	rec_int(rec, "in_flight", s->out.under_way_n);

@@ -27,6 +27,7 @@ struct msg *msg_new(const struct msg_parts *parts)
 	atomic_init(&m->mid, 0);
 	m->qos = parts->qos;
 	m->retain = parts->retain;
+	m->own = false;
 	m->origin = parts->origin;
 	m->expires_ms = expiry_of(parts);
 	if (parts->topic.n)

@@ -14,6 +14,7 @@ struct msg {
 	_Atomic uint64_t mid; /* number in the spool; 0 = none yet */
 	uint8_t qos;          /* as published */
 	bool retain;          /* as published; for retain-as-published */
+	bool own;             /* of the gateway itself: retained it counts for nothing */
 	uint64_t expires_ms;  /* monotonic; 0 = never [MQTT-3.3.2-5] */
 	uint64_t origin;      /* session that published it, for no-local; 0 = none */
 	struct publish_shared shared;

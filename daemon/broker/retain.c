@@ -97,10 +97,11 @@ void retain_free(struct retain *r)
 	free(r);
 }
 
+/* The gateway's own say nothing of how many there are, and take nobody's room. */
 static void count(struct retain *r, const struct msg *m, size_t sign)
 {
-	r->messages += sign;
-	r->bytes += sign * msg_size(m);
+	r->messages += m->own ? 0 : sign;
+	r->bytes += m->own ? 0 : sign * msg_size(m);
 	r->mortal += m->expires_ms ? sign : 0;
 }
 
@@ -160,8 +161,9 @@ static void put(struct retain *r, struct str topic, struct change *c)
 static bool fits(const struct retain *r, const struct msg *m, const struct msg *old,
 		 const struct retain_limits *limits)
 {
-	const size_t bytes = r->bytes - (old ? msg_size(old) : 0) + msg_size(m);
-	return r->messages + !old <= limits->messages && bytes <= limits->bytes;
+	const bool counted = old && !old->own;
+	const size_t bytes = r->bytes - (counted ? msg_size(old) : 0) + msg_size(m);
+	return m->own || (r->messages + !counted <= limits->messages && bytes <= limits->bytes);
 }
 
 static int replace(struct retain *r, struct str topic, struct change *c,

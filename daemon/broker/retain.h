@@ -51,6 +51,7 @@ void retain_each_stored(struct retain *r, void (*fn)(void *ctx, struct msg *m, u
  * behind a 32-bit length each, little-endian. The caller's. */
 struct buf retain_take_expired(struct retain *r);
 
+/* Of clients: the gateway's own ($SYS ...) are not counted. */
 struct retain_size {
 	size_t messages;
 	size_t bytes;

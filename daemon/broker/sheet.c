@@ -20,6 +20,8 @@ static void publish_one(const struct sheet *s, const char *topic, const char *pa
 	};
 	struct retain_change change;
 	AUTO(msg) m = msg_new(&parts);
+	if (m)
+		m->own = true;
 	if (!m || retain_set(s->worker->broker->retain, m, &any, false, &change))
 		return;
 	if (m->shared.payload.n || !s->quiet)

@@ -371,7 +371,10 @@ def test_where_the_socket_is(gw, tmp_path):
     for path in ("/nonexistent/socket", str(tmp_path / ("x" * 120)), str(tmp_path)):
         done = gatehouse("--socket", path, "status")
         assert done.returncode == UNREACHABLE and path in done.stderr
-    assert "--socket" in gatehouse("status", "--socket").stderr
+    for words in (["--socket"], ["status", "--socket"], ["--socket="], ["--socket=", "status"]):
+        done = gatehouse(*words)
+        assert done.returncode == USAGE and "--socket needs the path" in done.stderr, words
+    assert "command is missing" in gatehouse("--socket", gw.socket).stderr
 
 
 def test_a_gateway_that_is_none(tmp_path):

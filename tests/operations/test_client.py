@@ -79,6 +79,22 @@ def test_queue_and_in_flight(gw):
         wait_until(lambda: shown(gw, who)["received"] == 1, what="the QoS 2 message")
 
 
+def test_figures_are_those_of_now(gw):
+    """Not those of a second ago, and not none for one that has just come."""
+    who, topic = name(), f"q/{name()}"
+    with Client.tcp(gw.listeners["open"], V5) as c:
+        c.connect(who)
+        c.subscribe(topic, qos=1)
+        for n in range(1, 4):
+            c.publish(topic, b"x")
+            c.message()
+            said = gw.json("client", "show", who)
+            assert (said["messages_in"], said["messages_out"], said["subscriptions"]) == (n, n, 1)
+        assert said["bytes_in"] > 0 and said["bytes_out"] > 0
+        text = gw.cli("client", "show", who).stdout
+        assert "messages from it" in text and "messages waiting" in text
+
+
 def test_away(gw):
     who, topic = name(), f"q/{name()}"
     with Client.tcp(gw.listeners["open"], V5) as c:

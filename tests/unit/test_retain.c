@@ -338,13 +338,43 @@ static void test_restored(void **state)
 	retain_free(r);
 }
 
+/* $SYS and the like: whoever asks how many messages are retained does not mean them. */
+static void test_own_are_not_counted(void **state)
+{
+	(void)state;
+	struct retain *r = retain_new();
+	const struct retain_limits one = {1, 1000};
+	struct msg *own = message("$SYS/a", "x", 0), *theirs = message("$SYS/a", "yy", 0);
+	struct msg *other = message("b", "zzz", 0);
+	own->own = true;
+	assert_int_equal(keep(r, own, &one), 0);
+	assert_int_equal(retain_size(r).messages, 0);
+	assert_int_equal(retain_size(r).bytes, 0);
+	assert_int_equal(keep(r, other, &one), 0);
+	assert_int_equal(retain_size(r).messages, 1);
+	/* Whoever else puts one in its place needs room. */
+	assert_int_equal(keep(r, theirs, &one), ERR_LIMIT);
+	drop(r, STR("b"));
+	assert_int_equal(keep(r, theirs, &one), 0);
+	assert_int_equal(retain_size(r).messages, 1);
+	assert_int_equal(keep(r, own, &one), 0);
+	assert_int_equal(retain_size(r).messages, 0);
+	assert_int_equal(retain_size(r).bytes, 0);
+	drop(r, STR("$SYS/a"));
+	assert_int_equal(retain_size(r).bytes, 0);
+	msg_unref(own);
+	msg_unref(theirs);
+	msg_unref(other);
+	retain_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random),   cmocka_unit_test(test_changes_during_a_walk),
 		cmocka_unit_test(test_limits),   cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_memory),   cmocka_unit_test(test_changes_have_versions),
-		cmocka_unit_test(test_restored),
+		cmocka_unit_test(test_restored), cmocka_unit_test(test_own_are_not_counted),
 	};
 	return cmocka_run_group_tests_name("retain", tests, NULL, NULL);
 }
