@@ -12,6 +12,8 @@
 
 enum { DAY_MS = 86400000 };
 
+int store_fuzz_far;
+
 static void nothing(struct store *s)
 {
 	(void)s;
@@ -57,6 +59,7 @@ void store_fuzz_run(const struct store_fuzz *f, const uint8_t *data, size_t n)
 	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
 	open_store(f, &s, loop);
 	store_set_link(&s, f->peer, pair[0]);
+	store_fuzz_far = pair[1];
 	while (id < f->messages_max && f->send_next(&s, &c, ++id))
 		loop_turn(loop, 0);
 	loop_turn(loop, 0);

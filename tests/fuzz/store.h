@@ -18,4 +18,6 @@ struct store_fuzz {
 	bool (*check)(const struct record *r);
 };
 
+/* The far end of the link, while send_next runs. */
+extern int store_fuzz_far;
 void store_fuzz_run(const struct store_fuzz *f, const uint8_t *data, size_t n);
