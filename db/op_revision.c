@@ -13,12 +13,14 @@ enum { OBJECTS_MAX = 10000, CHANGES_SHOWN = 20, PRIORITY_BIAS = 1000 };
 
 /* ---- what differs ---- */
 
-/* What nobody sets, or what other fields say as well. */
+/* What nobody sets, or what other fields say as well; of a setting, whether settings.conf has it.
+ */
 static bool is_told(struct str field)
 {
 	static const char *const silent[] = {
-		"created",    "created_by", "changed",    "version", "device_count",
-		"rule_count", "uuid",       "conditions", "id",      "certificate_count"};
+		"created",      "created_by",        "changed", "version",
+		"device_count", "rule_count",        "uuid",    "conditions",
+		"id",           "certificate_count", "set"};
 	for (size_t i = 0; i < ARRAY_LEN(silent); i++)
 		if (str_is(field, silent[i]))
 			return false;

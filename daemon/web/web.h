@@ -32,7 +32,7 @@ struct web {
 	size_t servers;
 	int waiting_fd[WEB_SERVERS_MAX]; /* sockets received before the chains are here */
 	size_t waiting;
-	struct list pending;   /* struct api_call */
+	struct list pending; /* struct api_call */
 	struct repeats repeats;
 	struct list enrolling; /* struct rest_call */
 	struct status_pages status;

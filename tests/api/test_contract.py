@@ -54,7 +54,8 @@ class Operation:
     def __init__(self, method, path, said):
         self.method, self.path, self.said = method.upper(), path, said
         self.level = said["x-level"]
-        self.parameters = {p["name"]: (p["in"], p["required"], p["schema"]) for p in said.get("parameters", ()) if "in" in p}
+        self.parameters = {p["name"]: (p["in"], p["required"], p["schema"])
+                           for p in said.get("parameters", ()) if "in" in p}
         body = said.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
         for name, schema in body.get("properties", {}).items():
             self.parameters[name] = ("body", name in body["required"], schema)

@@ -26,7 +26,10 @@ const paths = [
   "/gateway",
   "/gateway?tab=administrators",
   "/gateway?tab=tokens",
+  "/gateway?tab=listeners",
+  "/gateway?tab=changes",
   "/gateway?tab=audit",
+  "/gateway?tab=backup",
   "/account",
   "/no-such-page",
 ];

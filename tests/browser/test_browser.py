@@ -64,5 +64,11 @@ def test_nothing_is_offered_beyond_the_level(gw):
     walk("viewer", gw, device="pump-1")
 
 
+def test_changes_go_back_and_the_state_is_a_file(gw):
+    gw.cli("config", "set", "listener.walk.bind", f"127.0.0.1:{gw.mqtts + 5}")
+    walk("changes", gw)
+    assert "from-a-file" in [r["name"] for r in gw.json("role", "list")]
+
+
 def test_the_second_factor(gw):
     walk("account", gw)

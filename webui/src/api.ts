@@ -13,7 +13,9 @@ export class Problem extends Error {
   }
 }
 
-type Value = string | number | boolean | readonly string[] | null | undefined;
+/** A JSON object of any shape, in a body. */
+export type Document = Readonly<Record<string, unknown>>;
+type Value = Document | string | number | boolean | readonly string[] | null | undefined;
 export type Arguments = Record<string, Value>;
 
 let page = "";
@@ -33,7 +35,8 @@ function query(args: Arguments): string {
   const q = new URLSearchParams();
   for (const [name, value] of Object.entries(args)) {
     if (value === undefined || value === null || value === "") continue;
-    q.set(name, typeof value === "object" ? value.join(",") : String(value));
+    if (typeof value !== "object") q.set(name, String(value));
+    else q.set(name, Array.isArray(value) ? value.join(",") : JSON.stringify(value));
   }
   const s = q.toString();
   return s ? `?${s}` : "";

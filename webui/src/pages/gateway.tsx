@@ -25,8 +25,11 @@ import {
   words,
   wrong,
 } from "../ui/kit";
+import { Held, type Hold, isRisky, WAIT } from "../ui/held";
 import { Confirm, Listing, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
+import { Backup, Changes } from "./gateway-changes";
+import { Listeners } from "./gateway-listeners";
 
 const t = text.gateway;
 
@@ -47,10 +50,14 @@ function fixed(s: Setting): boolean {
 
 function EditSetting({ setting, close, done }: { setting: Setting; close: () => void; done: () => void }) {
   const [value, set] = useState(setting.value);
+  const [ask, setAsk] = useState(isRisky(setting.key) && !setting.restart);
   const action = useAction();
   const save = async (to: string) => {
-    const answer = await put<{ restart?: boolean }>(`/config/${segment(setting.key)}`, { value: to });
-    toast(answer.restart ? t.restartNeeded : t.saved(setting.key));
+    const answer = await put<{ restart?: boolean; token?: string }>(`/config/${segment(setting.key)}`, {
+      value: to,
+      ...(ask ? { "confirm-within": WAIT } : {}),
+    });
+    if (!answer.token) toast(answer.restart ? t.restartNeeded : t.saved(setting.key));
     done();
     close();
   };
@@ -72,13 +79,19 @@ function EditSetting({ setting, close, done }: { setting: Setting; close: () => 
         <p class="muted">{setting.text}</p>
         {setting.restart && <Alert>{t.restartHint}</Alert>}
         <Input label={t.value} value={value} set={set} error={wrong(action.error, "value")} autofocus />
+        {!setting.restart && (
+          <label class="check">
+            <input type="checkbox" checked={ask} onChange={(e) => setAsk(e.currentTarget.checked)} />{" "}
+            {text.held.ask(WAIT)}
+          </label>
+        )}
       </Form>
     </Dialog>
   );
 }
 
 function Settings({ session, search }: { session: Session; search: string }) {
-  const list = useLoad((signal) => get<Page<Setting>>("/config", {}, signal), []);
+  const list = useLoad((signal) => get<Page<Setting> & { held: Hold | null }>("/config", {}, signal), []);
   const [editing, setEditing] = useState<Setting>();
   const needle = search.toLowerCase();
   const rows = (list.data?.items ?? []).filter((s) => `${s.key} ${s.text}`.toLowerCase().includes(needle));
@@ -115,6 +128,9 @@ function Settings({ session, search }: { session: Session; search: string }) {
   ];
   return (
     <section class="stack" aria-label={t.settings}>
+      {list.data?.held && may(session, "admin") && (
+        <Held key={list.data.held.token} hold={list.data.held} done={list.reload} />
+      )}
       <label>
         <span class="visually-hidden">{text.search}</span>
         <input
@@ -452,7 +468,14 @@ export default function Gateway({ place, session }: PageProps) {
           { id: "tokens", title: t.tokens },
         ]
       : []),
-    ...(may(session, "operator") ? [{ id: "audit", title: t.audit }] : []),
+    { id: "listeners", title: text.listeners.title },
+    ...(may(session, "operator")
+      ? [
+          { id: "changes", title: text.changes.title },
+          { id: "audit", title: t.audit },
+          { id: "backup", title: text.changes.backupTab },
+        ]
+      : []),
   ];
   const tab = tabOf(place, tabs);
   return (
@@ -462,7 +485,10 @@ export default function Gateway({ place, session }: PageProps) {
       {tab === "settings" && <Settings session={session} search={place.query.get("q") ?? ""} />}
       {tab === "administrators" && <Administrators session={session} />}
       {tab === "tokens" && <Tokens />}
+      {tab === "listeners" && <Listeners />}
+      {tab === "changes" && <Changes place={place} />}
       {tab === "audit" && <Audit place={place} />}
+      {tab === "backup" && <Backup session={session} />}
     </>
   );
 }
