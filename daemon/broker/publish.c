@@ -185,6 +185,13 @@ static enum reason take_exactly_once(struct conn *c, const struct packet *p, str
 	struct worker *w = c->worker;
 	const uint16_t id = p->publish.packet_id;
 	struct received *r = session_received(s, id);
+	/* A message that was not stored everywhere before our end comes again with DUP
+	 * [MQTT-3.3.1-1]. Without it is another one: the client was told that the first one failed.
+	 */
+	if (r && r->workers && !p->publish.dup) {
+		session_release(s, id);
+		r = NULL;
+	}
 	if (r && !r->workers) {
 		received_again(c, r);
 		return REASON_SUCCESS;

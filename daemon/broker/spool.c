@@ -238,20 +238,25 @@ static bool is_kept(const struct spool_entry *e)
 	       e->kind != SPOOL_KIND_QUEUE && e->kind != SPOOL_KIND_RETAIN;
 }
 
-/* Makes room wherever it stands: what it takes away is not put behind it. */
+/* Makes room, also when it comes sooner than its place: at its place it comes again. */
 static bool is_removal(enum spool_kind kind)
 {
 	return kind == SPOOL_KIND_QUEUE_GONE || kind == SPOOL_KIND_SESSION_GONE ||
 	       kind == SPOOL_KIND_RETAIN_GONE;
 }
 
-/* Appends those of the records in from that are removals, or are not. */
-static void copy_removals(struct str from, struct buf *to, bool wanted)
+/* What it takes away is not put by anything in first: once is enough. */
+static bool is_not_over(enum spool_kind kind)
+{
+	return kind != SPOOL_KIND_QUEUE_GONE && kind != SPOOL_KIND_RETAIN_GONE;
+}
+
+static void copy_kinds(struct str from, struct buf *to, bool (*wanted)(enum spool_kind kind))
 {
 	struct cur c = cur_of(from);
 	struct str record;
 	for (const unsigned char *start = c.p; entries_next(&c, &record); start = c.p)
-		if (is_removal((unsigned char)record.p[0]) == wanted)
+		if (wanted((unsigned char)record.p[0]))
 			buf_put(to, start, (size_t)(c.p - start));
 }
 
@@ -328,8 +333,10 @@ static void turn(struct spool *s)
 static void answered(struct spool *s, enum spool_status status)
 {
 	s->is_sent = false;
-	if (status == SPOOL_STORED && s->first.n == 0)
+	if (status == SPOOL_STORED && s->first.n == 0) {
 		s->committed = s->sent.number;
+		s->has_rows = false;
+	}
 	buf_fini(&s->message);
 	/* A large one is not kept for the rare case. */
 	if (s->sent.bytes.cap > MiB)
@@ -366,7 +373,7 @@ static void make_message(struct spool *s)
 	s->sent.n = 0;
 	s->message_first = 0;
 	if (s->is_removals) {
-		copy_removals(buf_view(&s->first), &s->message, true);
+		copy_kinds(buf_view(&s->first), &s->message, is_removal);
 		if (s->message.n)
 			return;
 		s->is_removals = false;
@@ -435,9 +442,9 @@ static void refused(struct spool *s, enum spool_status status)
 
 static void stored(struct spool *s)
 {
-	if (s->is_removals) {
+	if (s->is_removals && !s->has_rows) {
 		struct buf rest = {0};
-		copy_removals(buf_view(&s->first), &rest, false);
+		copy_kinds(buf_view(&s->first), &rest, is_not_over);
 		buf_fini(&s->first);
 		s->first = rest;
 	}
@@ -457,6 +464,7 @@ static void stored_in_vain(struct spool *s)
 	}
 	s->sent.n = 0;
 	s->is_lost = false;
+	s->has_rows = true;
 	answered(s, SPOOL_STORED);
 }
 

@@ -71,6 +71,7 @@ struct spool {
 	bool is_sent;
 	bool is_alone;          /* the next message has only what makes room */
 	bool is_removals;       /* so has the one that is sent */
+	bool has_rows;          /* first has messages for sessions */
 	bool is_lost;           /* what is sent went to a store that knows no session of it */
 	bool is_unsent;         /* there was no descriptor for it */
 	bool owes;              /* sessions owe rows, or retained messages are owed */

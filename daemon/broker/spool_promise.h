@@ -6,6 +6,13 @@
  * MQTT-4.6.0-3], so one that owes nothing waits behind one that does. A publisher that owes nothing
  * is answered at once, at the cost of one look at an empty list.
  *
+ * QoS 2 stays exactly once over an end of ours, with receivers on several workers: each stores
+ * beside its rows that it has the message, and one that comes again goes to the others. Two things
+ * can not be told then. Which member of a shared subscription had it: another one may get it, too,
+ * when one worker had stored it and the publisher's had not. And which workers had it, when their
+ * number was changed meanwhile: it counts as stored by all. A relaxed receiver stores no such
+ * thing, and may get it twice.
+ *
  * The end of a session waits in the same way for the messages that others get from it, its will and
  * those of shared subscriptions: its own rows stay until theirs are on disk.
  *

@@ -199,6 +199,29 @@ def test_a_publish_of_qos_2_is_known_by_its_identifier(gw, end):
         c.ping()
 
 
+@pytest.mark.parametrize("dup", [False, True])
+def test_an_identifier_of_a_message_that_failed_is_used_again(gw, dup):
+    """One worker had stored a message, another one had not, and the publisher was told so: the same identifier
+    without DUP is another message. With DUP it is the same one, for those that have not got it."""
+    sender, r, topic = name(), name(), name()
+    with durable(gw, r) as c, durable(gw, sender):
+        c.subscribe(topic, qos=2)
+    gw.stop()
+    with contextlib.closing(sqlite3.connect(database(gw))) as db, db:
+        sid = db.execute("SELECT sid FROM session WHERE client_id = ?", (sender.encode(),)).fetchone()[0]
+        db.execute("INSERT INTO received VALUES(?, 7, 3)", (sid,))
+    gw.start()
+    with durable(gw, sender) as p:
+        p.send(mqtt.publish(topic, b"message", 2, 7, V5, dup=dup))
+        assert p.expect(PUBREC).reason in (0, 0x10)
+        p.send(mqtt.ack(PUBREL, 7))
+        assert p.expect(PUBCOMP).reason == 0
+    with durable(gw, r) as c:
+        if not dup:
+            assert c.message().payload == b"message"
+        c.ping()
+
+
 @pytest.mark.parametrize("end", [power_cut, kill_all])
 def test_a_will_is_published_after_the_end_of_the_broker(gw, end):
     """Its delay goes on; the connection did end without DISCONNECT."""
