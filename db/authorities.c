@@ -234,12 +234,14 @@ int authorities_answer(struct store *s, struct link *l, struct record *r)
 	return 0;
 }
 
-static void tell_enrol(struct store *s)
+static void tell_changed(struct store *s)
 {
-	struct link *enrol = s->peer[PROCESS_ENROL].link;
+	static const enum process who[] = {PROCESS_ENROL, PROCESS_BROKER};
 	const struct body_authorities_changed body = {};
-	if (enrol)
-		LINK_SEND(enrol, AUTHORITIES_CHANGED, authorities_changed, 0, -1, &body);
+	for (size_t i = 0; i < ARRAY_LEN(who); i++)
+		if (s->peer[who[i]].link)
+			LINK_SEND(s->peer[who[i]].link, AUTHORITIES_CHANGED, authorities_changed, 0,
+				  -1, &body);
 }
 
 static int64_t count_roots(struct store *s)
@@ -294,7 +296,7 @@ static void publish_roots(struct store *s)
 void authorities_changed(struct store *s)
 {
 	publish_roots(s);
-	tell_enrol(s);
+	tell_changed(s);
 	lists_start(s);
 }
 
@@ -315,7 +317,7 @@ static void answered(struct store *s, struct record *reply)
 	}
 	publish_roots(s);
 	if (changed)
-		tell_enrol(s);
+		tell_changed(s);
 	staples_make(s);
 	if (!s->ready) {
 		s->ready = true;

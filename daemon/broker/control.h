@@ -76,6 +76,8 @@ struct control {
 	struct loop_timer settle; /* between the last goodbye and the end */
 	struct map revoked;       /* fingerprints on $gw/pki/revoked: revoked.h */
 	bool revoked_full;        /* told */
+	struct link_call roots_call;
+	struct buf roots; /* on $gw/pki/roots: roots.h */
 	struct sys sys;
 	struct traces *traces; /* that are on; NULL: none */
 	struct trace_lost {

@@ -14,6 +14,7 @@
 #include "daemon/broker/presence.h"
 #include "daemon/broker/revoke.h"
 #include "daemon/broker/revoked.h"
+#include "daemon/broker/roots.h"
 #include "daemon/broker/trace.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/ipc/staples.h"
@@ -399,6 +400,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_DELTA] = on_delta,
 	[MSG_NOTICE] = notice_received,
 	[MSG_STAPLES] = staples_received,
+	[MSG_AUTHORITIES_CHANGED] = roots_changed,
 	[MSG_KICK] = on_kick,
 	[MSG_CLIENT_GET] = inspect_asked,
 	[MSG_TRACE_START] = trace_start_asked,
@@ -427,4 +429,5 @@ void storelink_use(struct control *k, int fd)
 	report_set_link(&k->report, k->store);
 	trace_stop_all(k);
 	ask_snapshot(k);
+	roots_ask(k);
 }

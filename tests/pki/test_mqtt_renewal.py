@@ -214,6 +214,7 @@ def test_nobody_else_sees_it(est, device, numbers):
     name, _, key = device
     with open_as(est, (other, est.chain(certificate), other_key)) as spy, open_as(est, device) as c:
         assert spy.subscribe("$gw/#")[0] < 0x80
+        assert spy.message().topic == "$gw/pki/roots"  # retained, and all that is for everyone
         ask(c, est.csr(key, name), topic=None)
         spy.ping()
 

@@ -164,6 +164,25 @@ def test_the_root_stays_when_the_file_cannot_be_written(gw):
     assert roots(gw)["active"]["key"] == "here"
 
 
+def test_devices_learn_the_roots_over_mqtt(gw):
+    """Retained on $gw/pki/roots, the one in use first: also for those that speak no HTTP. Nobody else writes there."""
+    bundle = gw.bundle("pump-1")
+    gw.cli("acl", "allow", "device:pump-1", "all", "$gw/pki/roots")
+    device = connect(gw, bundle)
+    device.subscribe("$gw/pki/roots", qos=1)
+    assert device.message().payload.decode() == root_file(gw, "active").read_text()
+    gw.cli("ca", "rollover", "start")
+    pem = device.message().payload.decode()
+    assert pem == root_file(gw, "active").read_text() + root_file(gw, "next").read_text()
+    assert device.publish("$gw/pki/roots", "forged", 1, retain=True) == 0x87
+    gw.restart()
+    device = connect(gw, bundle)
+    device.subscribe("$gw/pki/roots", qos=1)
+    assert device.message().payload.decode() == pem
+    gw.cli("ca", "rollover", "abort")
+    assert device.message().payload.decode() == root_file(gw, "active").read_text()
+
+
 def test_abort_and_wrong_order(gw):
     for step in ("switch", "finish", "abort"):
         refuses(gw, "ca", "rollover", step, code=5, says="no ")
