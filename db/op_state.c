@@ -603,7 +603,9 @@ static void prune_rules(struct op_call *c, int64_t last, const struct map *kept)
 {
 	int64_t id = 0;
 	struct str unused;
-	while (!c->batch->failed && part(c, "rules", &unused) &&
+	if (!part(c, "rules", &unused))
+		return;
+	while (!c->batch->failed &&
 	       SQL_GET_INT(c->s->registry, &id,
 			   "SELECT id FROM rule WHERE id > ? AND id <= ? AND learn_until IS NULL "
 			   "ORDER BY id LIMIT 1",
@@ -619,13 +621,18 @@ static void prune_rules(struct op_call *c, int64_t last, const struct map *kept)
 /* The next name of a table behind this one: false at the end. */
 static bool next_name(struct op_call *c, bool device, char name[NAME_SIZE])
 {
-	AUTO_QUERY d = SQL_QUERY(c->s->registry,
-				 "SELECT name FROM device WHERE ?1 AND name > ?2 UNION ALL SELECT "
-				 "name FROM role WHERE NOT ?1 AND name > ?2 ORDER BY name LIMIT 1",
-				 sql_int(device), sql_text(name));
-	if (!sql_next(&d))
+	struct sql *db = c->s->registry;
+	AUTO_QUERY q = device ? SQL_QUERY(db,
+					  "SELECT name FROM device WHERE name > ? ORDER BY name "
+					  "LIMIT 1",
+					  sql_text(name))
+			      : SQL_QUERY(db,
+					  "SELECT name FROM role WHERE name > ? ORDER BY name "
+					  "LIMIT 1",
+					  sql_text(name));
+	if (!sql_next(&q))
 		return false;
-	snprintf(name, NAME_SIZE, "%.*s", STR_ARG(sql_at_str(&d, 0)));
+	snprintf(name, NAME_SIZE, "%.*s", STR_ARG(sql_at_str(&q, 0)));
 	return true;
 }
 

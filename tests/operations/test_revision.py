@@ -2,6 +2,8 @@
 """Revisions: what a change was, the way back, and what stands in its way."""
 
 import json
+import os
+import signal
 
 import pytest
 
@@ -210,6 +212,24 @@ def test_a_listener_that_is_not_confirmed_is_closed_again(gw):
     assert "held" in [x["name"] for x in gw.json("status")["listeners"]]
     gw.cli("config", "confirm", "--undo")
     assert "held" not in [x["name"] for x in gw.json("status")["listeners"]]
+
+
+def test_reading_the_configuration_again_undoes_what_waits(gw):
+    held(gw, "broker.max-inflight", "38", "--confirm-within", "1h")
+    os.kill(gw.pid, signal.SIGHUP)
+    wait_until(lambda: gw.json("config", "show", "broker.max-inflight")["value"] == "256", what="the reload")
+    refused(gw, "config", "confirm", code=NOT_FOUND, says="no such change waits")
+
+
+def test_a_store_that_dies_leaves_nothing_half_done(gw):
+    """What is held is the parent's: it goes on to wait while the store is away."""
+    token = held(gw, "broker.max-inflight", "39", "--confirm-within", "1h")["token"]
+    store = gw.processes()["store"]
+    os.kill(store, signal.SIGKILL)
+    wait_until(lambda: gw.processes().get("store", store) != store, what="another store")
+    wait_until(lambda: gw.cli("config", "show", "broker.max-inflight", check=False).returncode == 0, what="its answers")
+    assert gw.json("config", "show", "broker.max-inflight")["value"] == "39"
+    assert gw.cli("config", "confirm", token, "--undo").stdout == "undone\n"
 
 
 def test_a_restart_undoes_what_waits(gw):

@@ -591,6 +591,41 @@ static void a_weaker_source_is_judged_too(void **state)
 		      "S:3: [broker] workers = 3: is set already at S:2\n");
 }
 
+/* A listener that no single key could begin, and one that goes with all of its keys. */
+static void several_changes_are_judged_as_a_whole(void **state)
+{
+	(void)state;
+	AUTO(config) c = good(LISTENER, NULL, NULL);
+	AUTO(config) with = NULL;
+	AUTO(config) without = NULL;
+	AUTO(config) bad = NULL;
+	struct config_errors errors = {0};
+	size_t wrong = 99;
+	struct config_change list[] = {
+		{STR("listener.b.auth"), STR("certificate")},
+		{STR("broker.max-inflight"), STR("9")},
+		{STR("listener.b.bind"), STR("127.0.0.1:2")},
+	};
+	assert_int_equal(config_set_all(c, list, 1, &bad, &wrong, &errors), ERR_INVALID);
+	assert_int_equal(wrong, 1); /* it does not fit together: there is no bind */
+	config_errors_fini(&errors);
+	assert_int_equal(config_set_all(c, list, 3, &with, &wrong, &errors), 0);
+	assert_int_equal(with->listeners, 2);
+	assert_int_equal(with->broker.max_inflight, 9);
+	assert_int_equal(c->listeners, 1);
+	for (size_t i = 0; i < ARRAY_LEN(list); i++)
+		list[i].value = (struct str){NULL, 0};
+	assert_int_equal(config_set_all(with, list, 3, &without, &wrong, &errors), 0);
+	assert_int_equal(without->listeners, 1);
+	assert_int_equal(without->broker.max_inflight, 256);
+	list[1].value = STR("many");
+	assert_int_equal(config_set_all(c, list + 1, 1, &bad, &wrong, &errors), ERR_INVALID);
+	assert_int_equal(wrong, 0);
+	config_errors_fini(&errors);
+	assert_int_equal(config_set_all(c, list, 1, &bad, &wrong, &errors), ERR_NOT_FOUND);
+	config_errors_fini(&errors);
+}
+
 static void settings_may_add_to_a_listener_and_make_one(void **state)
 {
 	(void)state;
@@ -1117,6 +1152,7 @@ int main(void)
 		cmocka_unit_test(a_long_text_is_cut_between_characters),
 		cmocka_unit_test(the_stronger_source_wins),
 		cmocka_unit_test(a_weaker_source_is_judged_too),
+		cmocka_unit_test(several_changes_are_judged_as_a_whole),
 		cmocka_unit_test(settings_may_add_to_a_listener_and_make_one),
 		cmocka_unit_test(privileges_and_paths_are_for_the_file_alone),
 		cmocka_unit_test(overrides_have_their_own_errors),
