@@ -21,6 +21,7 @@ const paths = [
   "/access",
   "/access?tab=roles",
   "/access?tab=why",
+  "/access?tab=learn",
   "/events",
   "/events?tab=groups",
   "/gateway",

@@ -70,5 +70,9 @@ def test_changes_go_back_and_the_state_is_a_file(gw):
     assert "from-a-file" in [r["name"] for r in gw.json("role", "list")]
 
 
+def test_rules_are_learnt_and_tried_before_they_are_saved(gw):
+    walk("learn", gw, bundle=str(gw.bundle("learner")), mqtts=gw.mqtts)
+
+
 def test_the_second_factor(gw):
     walk("account", gw)

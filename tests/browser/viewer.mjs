@@ -13,6 +13,9 @@ await walk({}, async (page) => {
   await page.getByRole("table").waitFor();
   for (const name of ["Administrators", "API tokens", "Audit log"])
     check(`no ${name} for a viewer`, (await page.getByRole("link", { name }).count()) === 0);
+  await page.goto(`${base}/gateway?tab=audit`);
+  await page.getByText("You may not see this").waitFor();
+  check("no settings in its place", (await page.getByRole("table").count()) === 0);
   await page.getByRole("button", { name: "Log out" }).click();
   await page.getByRole("heading", { name: "Log in" }).waitFor();
   await login(page, "operator");

@@ -77,6 +77,7 @@ export interface Rule {
   priority: number;
   literal: boolean;
   conditions: string;
+  learn_until: string | null;
 }
 
 export interface Client {
@@ -119,4 +120,5 @@ export interface GatewayEvent {
   listener: string | null;
   reason: string | null;
   detail: Record<string, string | number | boolean | null>;
+  acknowledged: { time: string; actor: string; note: string } | null;
 }

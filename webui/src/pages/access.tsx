@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { del, get, post, segment, type Page } from "../api";
+import { count } from "../format";
 import { may } from "../session";
 import { text } from "../text";
 import type { Rule } from "../types";
@@ -14,12 +15,16 @@ import {
   Field,
   Form,
   Input,
+  Link,
+  Table,
+  Time,
   Trouble,
   useAction,
   useLoad,
   words,
   wrong,
 } from "../ui/kit";
+import { Learn } from "../ui/learn";
 import { Confirm, Listing, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
 
@@ -133,7 +138,12 @@ function AddRule({ close, done }: { close: () => void; done: () => void }) {
 
 /** Can it be made again from what the list tells? */
 function isSimple(r: Rule): boolean {
-  return r.conditions === "" && !r.literal && (r.actions.length === 1 || r.actions.length === actions.length);
+  return (
+    r.learn_until === null &&
+    r.conditions === "" &&
+    !r.literal &&
+    (r.actions.length === 1 || r.actions.length === actions.length)
+  );
 }
 
 /** The arguments that make a rule again as it was. */
@@ -167,7 +177,17 @@ function Rules({ operator }: { operator: boolean }) {
     { title: t.action, cell: (r) => r.actions.join(", ") },
     { title: t.filter, cell: (r) => <code>{r.filter}</code> },
     { title: t.priority, number: true, cell: (r) => r.priority },
-    { title: t.conditions, cell: (r) => r.conditions },
+    {
+      title: t.conditions,
+      cell: (r) =>
+        r.learn_until ? (
+          <Badge tone="warn">
+            {t.learnUntil} <Time at={r.learn_until} exact />
+          </Badge>
+        ) : (
+          r.conditions
+        ),
+    },
     {
       title: t.change,
       cell: (r) =>
@@ -279,11 +299,12 @@ function Roles({ operator }: { operator: boolean }) {
   );
 }
 
+const tone = (v: Verdict["verdict"]) => (v === "allowed" ? "good" : v === "denied" ? "bad" : "warn");
+
 function Answer({ verdict }: { verdict: Verdict }) {
-  const tone = verdict.verdict === "allowed" ? "good" : verdict.verdict === "denied" ? "bad" : "warn";
   return (
     <div class="stack" aria-live="polite">
-      <Alert tone={tone}>
+      <Alert tone={tone(verdict.verdict)}>
         <strong>{t.verdict[verdict.verdict]}</strong>{" "}
         {verdict.rule === null ? t.noRule : t.byRule(verdict.rule)}
       </Alert>
@@ -304,7 +325,104 @@ function Answer({ verdict }: { verdict: Verdict }) {
   );
 }
 
-function Why() {
+/** Lines as the API takes them: those that say nothing stay, so that an error names the right one. */
+function linesOf(draft: string): string[] {
+  return draft.split("\n").map((l) => l.trim() || "#");
+}
+
+interface Flip {
+  device: string;
+  action: string;
+  topic: string;
+  times: number;
+  before: Verdict["verdict"];
+  after: Verdict["verdict"];
+}
+
+interface Preview {
+  items: Flip[];
+  checked: number;
+  left_out: number;
+}
+
+const flipColumns: Column<Flip>[] = [
+  { title: t.device, cell: (f) => f.device },
+  { title: t.action, cell: (f) => f.action },
+  { title: t.filter, cell: (f) => <code>{f.topic}</code> },
+  { title: t.before, cell: (f) => <Badge tone={tone(f.before)}>{f.before}</Badge> },
+  { title: t.after, cell: (f) => <Badge tone={tone(f.after)}>{f.after}</Badge> },
+  { title: t.times, number: true, cell: (f) => count(f.times) },
+];
+
+function Flips({ preview }: { preview: Preview }) {
+  return (
+    <div class="stack" aria-live="polite">
+      <p>{t.checked(count(preview.checked), count(preview.items.length))}</p>
+      {preview.items.length > 0 && (
+        <Table
+          label={t.preview}
+          columns={flipColumns}
+          rows={preview.items}
+          name={(f) => `${f.device} ${f.action} ${f.topic}`}
+        />
+      )}
+      {preview.left_out > 0 && <p class="small muted">{t.notJudged(count(preview.left_out))}</p>}
+    </div>
+  );
+}
+
+/** Rules that nobody has saved: what they would change, and saving them. */
+function Draft(props: { draft: string; set: (draft: string) => void; operator: boolean }) {
+  const [preview, setPreview] = useState<Preview>();
+  const action = useAction();
+  const body = () => ({ with: linesOf(props.draft) });
+  const look = () =>
+    action.run(async () => {
+      setPreview(undefined);
+      setPreview(await post<Preview>("/acl/preview", body()));
+    });
+  const save = () =>
+    action.run(async () => {
+      const done = await post<{ added: Rule[]; removed: number }>("/acl/apply", body());
+      toast(t.saved(done.added.length, done.removed));
+      props.set("");
+      setPreview(undefined);
+    });
+  const empty = props.draft.trim() === "";
+  const error = wrong(action.error, "with");
+  return (
+    <section class="card stack" aria-label={t.draft}>
+      <Field label={t.draft} hint={t.draftHint} {...(error ? { error } : {})}>
+        {(a) => (
+          <textarea
+            {...a}
+            class="mono"
+            rows={5}
+            spellcheck={false}
+            placeholder={t.draftExample}
+            value={props.draft}
+            onInput={(e) => props.set(e.currentTarget.value)}
+          />
+        )}
+      </Field>
+      {!error && <Trouble error={action.error} />}
+      <p class="small muted">{t.previewHint}</p>
+      <div class="row">
+        <button disabled={empty || action.busy} onClick={look}>
+          {t.preview}
+        </button>
+        {props.operator && (
+          <button disabled={empty || action.busy} onClick={save}>
+            {t.save}
+          </button>
+        )}
+      </div>
+      {preview && <Flips preview={preview} />}
+    </section>
+  );
+}
+
+function Why({ draft }: { draft: string }) {
   const [device, setDevice] = useState("");
   const [action, setAction] = useState("publish");
   const [topic, setTopic] = useState("");
@@ -316,7 +434,14 @@ function Why() {
   const act = useAction();
   const ask = async () => {
     setVerdict(undefined);
-    setVerdict(await post<Verdict>("/acl/check", { device, action, topic }));
+    setVerdict(
+      await post<Verdict>("/acl/check", {
+        device,
+        action,
+        topic,
+        ...(draft.trim() ? { with: linesOf(draft) } : {}),
+      }),
+    );
   };
   const e = act.error;
   return (
@@ -349,22 +474,73 @@ function Why() {
   );
 }
 
+interface Learning {
+  subject: string;
+  until: string;
+  topics: number;
+}
+
+function LearnModes({ operator }: { operator: boolean }) {
+  const list = usePages<Learning>("/learn", {});
+  const roles = useLoad((signal) => get<Page<Role>>("/roles", {}, signal), []);
+  const [role, setRole] = useState("");
+  const columns: Column<Learning>[] = [
+    {
+      title: text.learn.who,
+      cell: (l) => {
+        const [kind, name] = [l.subject.split(":", 1)[0], l.subject.replace(/^[a-z]+:/, "")];
+        if (kind === "device") return <Link href={`/devices/${segment(name)}`}>{name}</Link>;
+        return (
+          <span class="row">
+            {l.subject} <button onClick={() => setRole(name)}>{text.learn.show}</button>
+          </span>
+        );
+      },
+    },
+    { title: text.learn.until, cell: (l) => <Time at={l.until} exact /> },
+    { title: text.learn.topics, number: true, cell: (l) => count(l.topics) },
+  ];
+  return (
+    <section class="stack" aria-label={text.learn.list}>
+      <Listing
+        label={text.learn.list}
+        list={list}
+        columns={columns}
+        name={(l) => l.subject}
+        empty={text.learn.none}
+        hint={text.learn.noneHint}
+      />
+      <Select
+        label={text.learn.role}
+        value={role}
+        set={setRole}
+        options={["", ...(roles.data?.items ?? []).map((r) => r.name)]}
+      />
+      {role && <Learn key={role} who={{ role }} operator={operator} changed={list.reload} />}
+    </section>
+  );
+}
+
 const tabs = [
   { id: "rules", title: t.rules },
   { id: "roles", title: t.roles },
   { id: "why", title: t.why },
+  { id: "learn", title: text.learn.list },
 ];
 
 export default function Access({ place, session }: PageProps) {
   const operator = may(session, "operator");
   const tab = tabOf(place, tabs);
+  const [draft, setDraft] = useState("");
   return (
     <>
       <h1>{t.title}</h1>
       <Tabs place={place} tabs={tabs} label={t.title} />
       {tab === "rules" && <Rules operator={operator} />}
       {tab === "roles" && <Roles operator={operator} />}
-      {tab === "why" && <Why />}
+      {tab === "why" && <Why draft={draft} />}
+      {tab === "why" && <Draft draft={draft} set={setDraft} operator={operator} />}
+      {tab === "learn" && <LearnModes operator={operator} />}
     </>
   );
 }

@@ -27,6 +27,7 @@ import {
   words,
   wrong,
 } from "../ui/kit";
+import { Learn } from "../ui/learn";
 import { Confirm } from "../ui/pages";
 import { toast } from "../ui/toast";
 import { State } from "./devices";
@@ -265,7 +266,17 @@ function Rules({ list }: { list: Rule[] }) {
     { title: t.filter, cell: (r) => <span class="mono">{r.filter}</span> },
     { title: t.from, cell: (r) => r.subject },
     { title: t.priority, number: true, cell: (r) => r.priority },
-    { title: t.conditions, cell: (r) => r.conditions },
+    {
+      title: t.conditions,
+      cell: (r) =>
+        r.learn_until ? (
+          <Badge tone="warn">
+            {text.access.learnUntil} <Time at={r.learn_until} exact />
+          </Badge>
+        ) : (
+          r.conditions
+        ),
+    },
   ];
   return (
     <section class="stack" aria-label={t.rules}>
@@ -279,7 +290,7 @@ function Rules({ list }: { list: Rule[] }) {
   );
 }
 
-function Timeline({ name, refresh }: { name: string; refresh: () => void }) {
+function Timeline({ name, operator, refresh }: { name: string; operator: boolean; refresh: () => void }) {
   const isOurs = (e: GatewayEvent) => e.device === name || e.actor === name;
   const log = useEventLog({ device: name }, EVENTS, isOurs);
   useEvents((e) => {
@@ -290,7 +301,7 @@ function Timeline({ name, refresh }: { name: string; refresh: () => void }) {
       <h2>{t.timeline}</h2>
       {log.foot}
       {log.loaded && log.all.length === 0 && <Empty title={t.noEvents} />}
-      <EventList events={log.all} />
+      <EventList events={log.all} operator={operator} done={log.reload} />
     </section>
   );
 }
@@ -352,8 +363,9 @@ export function DevicePage({ name, session }: PageProps & { name: string }) {
             <Connections list={device.clients} operator={operator} done={load.reload} />
             <Certificates list={device.certificates} operator={operator} done={load.reload} />
             <Rules list={device.rules} />
+            <Learn who={{ device: name }} operator={operator} changed={load.reload} />
           </div>
-          <Timeline name={name} refresh={load.reload} />
+          <Timeline name={name} operator={operator} refresh={load.reload} />
         </div>
       )}
     </>

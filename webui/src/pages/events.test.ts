@@ -16,17 +16,27 @@ function event(seq: number, more: Partial<GatewayEvent>): GatewayEvent {
     listener: null,
     reason: null,
     detail: {},
+    acknowledged: null,
     ...more,
   };
 }
 
 test("the filter is the gateway's", () => {
   const e = event(1, { device: "pump-1" });
-  expect(passes(e, { severity: "notice", name: "acl", device: "" })).toBe(true);
-  expect(passes(e, { severity: "error", name: "", device: "" })).toBe(false);
-  expect(passes(e, { severity: "debug", name: "ac", device: "" })).toBe(false);
-  expect(passes(e, { severity: "debug", name: "acl.denied", device: "pump-1" })).toBe(true);
-  expect(passes(e, { severity: "debug", name: "", device: "pump-2" })).toBe(false);
+  expect(passes(e, { severity: "notice", name: "acl", device: "", state: "" })).toBe(true);
+  expect(passes(e, { severity: "error", name: "", device: "", state: "" })).toBe(false);
+  expect(passes(e, { severity: "debug", name: "ac", device: "", state: "" })).toBe(false);
+  expect(passes(e, { severity: "debug", name: "acl.denied", device: "pump-1", state: "" })).toBe(true);
+  expect(passes(e, { severity: "debug", name: "", device: "pump-2", state: "" })).toBe(false);
+});
+
+test("what is acknowledged is not open", () => {
+  const open = event(1, {});
+  const done = event(2, { acknowledged: { time: "2026-01-01T00:00:00Z", actor: "ann", note: "" } });
+  const f = { severity: "debug", name: "", device: "" } as const;
+  expect([open, done].map((e) => passes(e, { ...f, state: "open" }))).toEqual([true, false]);
+  expect([open, done].map((e) => passes(e, { ...f, state: "acknowledged" }))).toEqual([false, true]);
+  expect(grouped([open, done]).map((g) => [g.times, g.open])).toEqual([[2, 1]]);
 });
 
 test("the same by the same actor is one row, the newest first", () => {

@@ -4,9 +4,10 @@ import { useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { count } from "../format";
 import { setQuery } from "../router";
+import { may } from "../session";
 import { text } from "../text";
 import type { GatewayEvent, Severity } from "../types";
-import { details, EventList, tones, useEventLog } from "../ui/event";
+import { Acknowledge, type Acknowledging, details, EventList, tones, useEventLog } from "../ui/event";
 import { Badge, type Column, Empty, Link, Table, Time } from "../ui/kit";
 import { download, tabOf, Tabs } from "../ui/pages";
 
@@ -18,13 +19,18 @@ export interface Filter {
   severity: Severity;
   name: string;
   device: string;
+  state: State;
 }
+
+const states = ["", "open", "acknowledged"] as const;
+export type State = (typeof states)[number];
 
 /** The same choice as the gateway's, for events that arrive on the stream. */
 export function passes(e: GatewayEvent, f: Filter): boolean {
   const name = f.name === "" || e.event === f.name || e.event.startsWith(`${f.name}.`);
   const device = f.device === "" || e.device === f.device || e.actor === f.device;
-  return name && device && severities.indexOf(e.severity) >= severities.indexOf(f.severity);
+  const state = f.state === "" || (e.acknowledged === null) === (f.state === "open");
+  return name && device && state && severities.indexOf(e.severity) >= severities.indexOf(f.severity);
 }
 
 export interface Group {
@@ -34,6 +40,8 @@ export interface Group {
   who: string;
   reason: string;
   times: number;
+  /** How many nobody has acknowledged. */
+  open: number;
   first: string;
   last: GatewayEvent;
 }
@@ -53,6 +61,7 @@ export function grouped(events: readonly GatewayEvent[]): Group[] {
       who,
       reason: e.reason ?? "",
       times: (g?.times ?? 0) + 1,
+      open: (g?.open ?? 0) + (e.acknowledged === null ? 1 : 0),
       first: g?.first ?? e.time,
       last: e,
     });
@@ -146,11 +155,30 @@ function Filters({ filter }: { filter: Filter }) {
           onChange={(e) => setQuery({ device: e.currentTarget.value.trim() })}
         />
       </label>
+      <label class="grow">
+        <span class="visually-hidden">{t.state}</span>
+        <select value={filter.state} onChange={(e) => setQuery({ state: e.currentTarget.value })}>
+          {states.map((s) => (
+            <option key={s} value={s}>
+              {t.states[s]}
+            </option>
+          ))}
+        </select>
+      </label>
     </form>
   );
 }
 
-function GroupTable({ events }: { events: GatewayEvent[] }) {
+/** All of a group, as far as it was seen. */
+function acknowledging(g: Group): Acknowledging {
+  return {
+    title: t.acknowledgeAll(count(g.open), g.event),
+    args: { name: g.event, who: g.who, reason: g.reason || null, through: g.last.seq },
+  };
+}
+
+function GroupTable(props: { events: GatewayEvent[]; operator: boolean; done: () => void }) {
+  const [what, setWhat] = useState<Acknowledging>();
   const columns: Column<Group>[] = [
     { title: t.what, cell: (g) => <Badge tone={tones[g.severity]}>{g.event}</Badge> },
     {
@@ -163,8 +191,20 @@ function GroupTable({ events }: { events: GatewayEvent[] }) {
     { title: t.first, cell: (g) => <Time at={g.first} /> },
     { title: t.last, cell: (g) => <Time at={g.last.time} /> },
     { title: t.newest, cell: (g) => <span class="small muted">{details(g.last)}</span> },
+    {
+      title: t.acknowledge,
+      cell: (g) =>
+        props.operator && g.who !== "" && g.open > 0 ? (
+          <button onClick={() => setWhat(acknowledging(g))}>{t.acknowledge}</button>
+        ) : null,
+    },
   ];
-  return <Table label={t.grouped} columns={columns} rows={grouped(events)} name={(g) => g.key} />;
+  return (
+    <>
+      <Table label={t.grouped} columns={columns} rows={grouped(props.events)} name={(g) => g.key} />
+      {what && <Acknowledge what={what} close={() => setWhat(undefined)} done={props.done} />}
+    </>
+  );
 }
 
 const tabs = [
@@ -172,12 +212,19 @@ const tabs = [
   { id: "groups", title: t.grouped },
 ];
 
-export default function Events({ place }: PageProps) {
+export default function Events({ place, session }: PageProps) {
+  const operator = may(session, "operator");
   const q = place.query;
   const severity = severities.find((s) => s === q.get("severity")) ?? "notice";
-  const filter: Filter = { severity, name: q.get("name") ?? "", device: q.get("device") ?? "" };
+  const state = states.find((s) => s === q.get("state")) ?? "";
+  const filter: Filter = { severity, name: q.get("name") ?? "", device: q.get("device") ?? "", state };
   const [paused, setPaused] = useState(false);
-  const { all, waiting, foot, loaded } = useEventLog({ ...filter }, KEPT, (e) => passes(e, filter), paused);
+  const { all, waiting, foot, loaded, reload } = useEventLog(
+    { ...filter },
+    KEPT,
+    (e) => passes(e, filter),
+    paused,
+  );
   const shown = tabOf(place, tabs);
   return (
     <>
@@ -203,10 +250,10 @@ export default function Events({ place }: PageProps) {
           <Empty title={t.none}>{t.noneHint}</Empty>
         </div>
       )}
-      {all.length > 0 && shown === "groups" && <GroupTable events={all} />}
+      {all.length > 0 && shown === "groups" && <GroupTable events={all} operator={operator} done={reload} />}
       {all.length > 0 && shown === "events" && (
         <section class="card" aria-label={t.events}>
-          <EventList events={all} />
+          <EventList events={all} operator={operator} done={reload} />
         </section>
       )}
     </>

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { del, get, patch, post, put, segment, type Page } from "../api";
 import { setQuery } from "../router";
-import { may, type Session } from "../session";
+import { may, type Level, type Session } from "../session";
 import { text } from "../text";
 import {
   Alert,
@@ -26,7 +26,7 @@ import {
   wrong,
 } from "../ui/kit";
 import { Held, type Hold, isRisky, WAIT } from "../ui/held";
-import { Confirm, Listing, tabOf, Tabs, usePages } from "../ui/pages";
+import { Confirm, Forbidden, Listing, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
 import { Backup, Changes } from "./gateway-changes";
 import { Listeners } from "./gateway-listeners";
@@ -460,6 +460,15 @@ function Audit({ place }: { place: PageProps["place"] }) {
 
 export default function Gateway({ place, session }: PageProps) {
   const admin = may(session, "admin");
+  const wanted = place.query.get("tab") ?? "";
+  const needs: Record<string, Level> = {
+    administrators: "admin",
+    tokens: "admin",
+    changes: "operator",
+    audit: "operator",
+    backup: "operator",
+  };
+  const level = needs[wanted];
   const tabs = [
     { id: "settings", title: t.settings },
     ...(admin
@@ -482,7 +491,11 @@ export default function Gateway({ place, session }: PageProps) {
     <>
       <h1>{t.title}</h1>
       <Tabs place={place} tabs={tabs} label={t.title} />
-      {tab === "settings" && <Settings session={session} search={place.query.get("q") ?? ""} />}
+      {level && !may(session, level) ? (
+        <Forbidden level={level} />
+      ) : (
+        tab === "settings" && <Settings session={session} search={place.query.get("q") ?? ""} />
+      )}
       {tab === "administrators" && <Administrators session={session} />}
       {tab === "tokens" && <Tokens />}
       {tab === "listeners" && <Listeners />}

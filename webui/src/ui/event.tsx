@@ -2,10 +2,25 @@
 // Events: one of them in one or two lines (when, how severe, what, who, why), and the list that grows as they come.
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { get, type Arguments, type Page } from "../api";
+import { get, post, type Arguments, type Page } from "../api";
 import { useEvents, useReset } from "../live";
+import { text } from "../text";
 import type { GatewayEvent, Severity } from "../types";
-import { Badge, Link, Spinner, Time, Trouble, useLoad, type Tone } from "./kit";
+import {
+  Badge,
+  Dialog,
+  Form,
+  Input,
+  Link,
+  Spinner,
+  Time,
+  Trouble,
+  useAction,
+  useLoad,
+  wrong,
+  type Tone,
+} from "./kit";
+import { toast } from "./toast";
 
 export const tones: Record<Severity, Tone> = {
   debug: "",
@@ -28,7 +43,50 @@ export function details(e: GatewayEvent): string {
     .join(", ");
 }
 
-function EventLine({ event }: { event: GatewayEvent }) {
+/** What is acknowledged: one event, or all of a kind as the gateway's operation says it. */
+export interface Acknowledging {
+  title: string;
+  args: Arguments;
+}
+
+export function Acknowledge({
+  what,
+  close,
+  done,
+}: {
+  what: Acknowledging;
+  close: () => void;
+  done: () => void;
+}) {
+  const [note, setNote] = useState("");
+  const action = useAction();
+  const save = async () => {
+    const { events } = await post<{ events: number }>("/events/acknowledge", { ...what.args, note });
+    toast(text.events.acknowledged(events));
+    done();
+    close();
+  };
+  return (
+    <Dialog title={what.title} close={close}>
+      <Form action={action} run={save} fields={["note"]} word={text.events.acknowledge}>
+        <p class="muted">{text.events.acknowledgeHint}</p>
+        <Input
+          label={text.events.note}
+          hint={text.events.noteHint}
+          value={note}
+          set={setNote}
+          error={wrong(action.error, "note")}
+          maxLength={250}
+          autofocus
+        />
+      </Form>
+    </Dialog>
+  );
+}
+
+const needsLook: Severity[] = ["warning", "error", "critical"];
+
+function EventLine({ event, acknowledge }: { event: GatewayEvent; acknowledge?: (e: GatewayEvent) => void }) {
   const who = event.device ?? event.actor;
   return (
     <li>
@@ -45,12 +103,24 @@ function EventLine({ event }: { event: GatewayEvent }) {
         {event.reason ? ` – ${event.reason}` : ""}
         {event.address ? <span class="muted small"> {event.address}</span> : null}
         <span class="muted small"> {details(event)}</span>
+        {event.acknowledged && (
+          <span class="small good">
+            {" "}
+            ✓ {text.events.by(event.acknowledged.actor, event.acknowledged.note)}
+          </span>
+        )}
+        {acknowledge && !event.acknowledged && needsLook.includes(event.severity) && (
+          <button class="plain small" onClick={() => acknowledge(event)}>
+            {text.events.acknowledge}
+          </button>
+        )}
       </span>
     </li>
   );
 }
 
 export interface EventLog {
+  reload: () => void;
   /** The newest so many, oldest first. */
   all: GatewayEvent[];
   /** How many came while it is paused. */
@@ -81,10 +151,14 @@ export function useEventLog(
     set([]);
     list.reload();
   });
+  useEvents((e) => {
+    if (e.event === "event.acknowledged") list.reload();
+  });
   const known = list.data?.items ?? [];
   const newest = known[known.length - 1]?.seq ?? 0;
   const more = fresh.filter((e) => e.seq > newest && passes(e));
   return {
+    reload: list.reload,
     all: [...known, ...(paused ? [] : more)].slice(-keep),
     waiting: paused ? more.length : 0,
     loaded: list.data !== undefined,
@@ -98,12 +172,27 @@ export function useEventLog(
 }
 
 /** The newest first. */
-export function EventList({ events }: { events: GatewayEvent[] }) {
+export function EventList(props: {
+  events: GatewayEvent[];
+  /** May the viewer acknowledge? Then done is called after it. */
+  operator?: boolean;
+  done?: () => void;
+}) {
+  const [one, setOne] = useState<GatewayEvent>();
   return (
-    <ul class="events">
-      {[...events].reverse().map((e) => (
-        <EventLine key={e.seq} event={e} />
-      ))}
-    </ul>
+    <>
+      <ul class="events">
+        {[...props.events].reverse().map((e) => (
+          <EventLine key={e.seq} event={e} {...(props.operator ? { acknowledge: setOne } : {})} />
+        ))}
+      </ul>
+      {one && (
+        <Acknowledge
+          what={{ title: text.events.acknowledgeOne(one.event), args: { seq: one.seq } }}
+          close={() => setOne(undefined)}
+          done={() => props.done?.()}
+        />
+      )}
+    </>
   );
 }

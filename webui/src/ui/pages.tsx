@@ -105,6 +105,15 @@ export function Listing<T>(props: {
   );
 }
 
+/** In the place of what the viewer's level does not allow. */
+export function Forbidden({ level }: { level: string }) {
+  return (
+    <div class="card">
+      <Empty title={text.forbidden.title}>{text.forbidden.hint(level)}</Empty>
+    </div>
+  );
+}
+
 /** Asks before something that cannot be undone. */
 export function Confirm(props: {
   title: string;
