@@ -318,7 +318,7 @@ static bool is_untouched(struct op_call *c, const struct object *o)
 		return true;
 	struct cur cur = cur_of(buf_view(&o->after));
 	struct rec_value v;
-	good = o->before.n && o->after.n && later.now.n;
+	good = (o->after.n > 0) == (later.now.n > 0);
 	while (good && rec_next(&cur, &v)) {
 		const struct rec_value was = field_of(buf_view(&o->before), v.name);
 		const struct rec_value is = field_of(buf_view(&later.now), v.name);

@@ -99,6 +99,16 @@ def test_an_added_device_goes_and_a_removed_one_comes_back(gw):
     refused(gw, "device", "show", "r-5", code=NOT_FOUND, says="no device")
 
 
+def test_what_is_again_as_it_was_can_go_back(gw):
+    gw.cli("device", "add", "r-7")
+    added = newest(gw, object="r-7")
+    gw.cli("device", "set", "r-7", "--note", "x")
+    refused(gw, "revision", "revert", added["id"], code=CONFLICT, says='note of device "r-7" was changed since')
+    gw.cli("revision", "revert", newest(gw, object="r-7")["id"])
+    gw.cli("revision", "revert", added["id"])
+    refused(gw, "device", "show", "r-7", code=NOT_FOUND, says="no device")
+
+
 def test_a_renamed_role_gets_its_name_back(gw):
     gw.cli("role", "add", "r-old", "--note", "x")
     gw.cli("role", "set", "r-old", "--new-name", "r-new")
