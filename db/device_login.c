@@ -8,6 +8,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
+#include "daemon/net/addr.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,4 +170,21 @@ void device_login_cancel_all(struct store *s)
 {
 	while (!list_empty(&s->login_asks))
 		free_ask(list_entry(s->login_asks.next, struct login_ask, node));
+}
+
+enum { RECALLED_MAX = 20000 /* connections, the newest ones */ };
+
+void device_login_recall(struct store *s)
+{
+	AUTO_QUERY q =
+		SQL_QUERY(events_db(s->events),
+			  "SELECT device, address FROM event WHERE name = ? AND device IS "
+			  "NOT NULL ORDER BY seq DESC LIMIT ?",
+			  sql_text(event_name(EVENT_CLIENT_CONNECTED)), sql_int(RECALLED_MAX));
+	while (sql_next(&q)) {
+		struct addr from;
+		char ip[ADDR_TEXT];
+		if (addr_parse(sql_at_str(&q, 1), &from) == 0)
+			guard_right(s->guard, sql_at_str(&q, 0), str_of(addr_format_ip(&from, ip)));
+	}
 }

@@ -11,3 +11,5 @@
 /* Handles LOGIN. Returns like a link_handler. */
 int device_login(struct store *s, struct record *r);
 void device_login_cancel_all(struct store *s);
+/* At the start: the guard knows again from where devices have connected lately, by the events. */
+void device_login_recall(struct store *s);

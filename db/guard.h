@@ -8,7 +8,8 @@
  * sources together have a bucket of the account, so that many sources guess no faster than one. A
  * source from which the right password once came is known: it has a bucket of its own, which no
  * stranger can empty. Names without a device are treated alike. Main thread of the store; the clock
- * is passed in; what it knows is forgotten when the process ends. It judges no password and hashes
+ * is passed in; what it knows is forgotten when the process ends, but for known sources, which are
+ * told again by the events of connections (device_login_recall). It judges no password and hashes
  * nothing.
  */
 #pragma once

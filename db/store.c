@@ -430,6 +430,7 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 		err = open_spool(s, settings->spool_max_size);
 	if (err)
 		return err;
+	device_login_recall(s);
 	timefloor_init(&s->floor, loop, s->registry);
 	if (set_aside)
 		tell_set_aside(s, set_aside);

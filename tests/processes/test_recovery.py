@@ -166,3 +166,25 @@ def test_the_registry_survives_a_power_cut(make_gateway):
     assert without_sessions(registry(plant.gw)) == before
     with Traffic(plant) as t:
         t.flows()
+
+
+def test_a_store_that_comes_back_knows_who_logged_in_from_where(make_gateway):
+    """A source that was right may err more often than a stranger, whatever became of the store meanwhile."""
+    gw = make_gateway(listeners=["password tls=off auth=password"], set=["store.password-tries=3"])
+    gw.cli("device", "add", "meter", "--password", input="old password of it\n")
+
+    def ask(password, source):
+        c = mqtt.Client.tcp(gw.listeners["password"], mqtt.V5, source=source)
+        c.send(mqtt.connect("meter", mqtt.V5, username="meter", password=password))
+        return c.expect(mqtt.CONNACK).reason
+
+    assert ask("old password of it", "127.0.0.8") == 0
+    gw.cli("device", "set", "meter", "--password", input="new password of it\n")
+    assert any(e["event"] == "client.connected" for e in gw.json("event", "list", "--last", 100))
+    old = gw.processes()["store"]
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: gw.processes().get("store", old) != old and
+               gw.cli("status", check=False).returncode == 0, 30, "another store")
+    wait_until(lambda: ask("guess", "127.0.0.9") == 0x86, 30, "logins")
+    assert [ask("guess", "127.0.0.8") for _ in range(5)] == [0x86] * 5  # a stranger has 3
+    assert ask("new password of it", "127.0.0.8") == 0
