@@ -168,4 +168,4 @@ class Est:
 
     def refusals(self):
         """The reasons of the events that tell of refused enrolments, the newest last."""
-        return [e["reason"] for e in self.gateway.json("event", "list", "--name", "enrol.refused")]
+        return [e["reason"] for e in self.gateway.json("event", "list", "--name", "enrol.refused", "--last", "1000")]
