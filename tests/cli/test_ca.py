@@ -257,7 +257,7 @@ def test_a_backup_brings_everything_back_on_another_machine(gw, make_gateway):
     restore(other, backup, other.dir / "state")
     assert sorted(p.name for p in (other.dir / "state").iterdir()) == ["lock", "store", "vault"]
     other.start()
-    anew = {"staples_until": None}  # the responses that listeners staple are made at every start
+    anew = {"staples_until": None, "lists_until": None}  # those are made again at the start
     assert {**other.json("ca", "show"), **anew} == {**show, **anew}
     assert other.cli("ca", "check").stdout.endswith("0 problems\n")
     connect(other, bundle).close()
