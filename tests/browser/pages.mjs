@@ -24,6 +24,8 @@ const paths = [
   "/access?tab=learn",
   "/events",
   "/events?tab=groups",
+  "/check",
+  "/test",
   "/gateway",
   "/gateway?tab=administrators",
   "/gateway?tab=tokens",

@@ -11,6 +11,8 @@ import subprocess
 
 import pytest
 
+from gateway import build
+
 HERE = pathlib.Path(__file__).resolve().parent
 NAME, PASSWORD = "ann", "a long enough secret"
 pytestmark = pytest.mark.timeout(700)  # a walk has its own bounds
@@ -44,6 +46,14 @@ def test_the_first_visit(make_gateway):
 
 def test_a_device_in_three_ways_until_it_is_gone(gw):
     walk("device", gw)
+
+
+def test_the_test_client(gw):
+    walk("test-client", gw, device="pump-1", socket=gw.socket, gatehouse=str(build() / "gatehouse"))
+
+
+def test_the_security_check(gw):
+    walk("check", gw)
 
 
 def test_every_page_is_for_everybody(gw):

@@ -32,6 +32,8 @@ const entries: Entry[] = [
   { href: "/certificates", title: text.menu.certificates, load: () => import("./pages/certificates") },
   { href: "/access", title: text.menu.access, load: () => import("./pages/access") },
   { href: "/events", title: text.menu.anomalies, load: () => import("./pages/events") },
+  { href: "/check", title: text.menu.check, load: () => import("./pages/check") },
+  { href: "/test", title: text.menu.test, load: () => import("./pages/test") },
   { href: "/gateway", title: text.menu.gateway, load: () => import("./pages/gateway") },
 ];
 const hidden: Entry[] = [

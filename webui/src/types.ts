@@ -106,6 +106,27 @@ export interface DeviceDetail extends Device {
   clients: Client[];
 }
 
+/** What the security check found. */
+export interface Finding {
+  id: string;
+  severity: "critical" | "high" | "medium" | "low";
+  what: string;
+  fix: string;
+  command: string | null;
+  page: string | null;
+  count: number;
+  objects: string[];
+  muted: { reason: string; by: string; at: string } | null;
+}
+
+export interface SecurityCheck {
+  score: number;
+  checks: number;
+  checked: string;
+  open: { critical: number; high: number; medium: number; low: number };
+  findings: Finding[];
+}
+
 export type Severity = "debug" | "info" | "notice" | "warning" | "error" | "critical";
 
 export interface GatewayEvent {

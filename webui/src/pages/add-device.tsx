@@ -18,6 +18,7 @@ import {
 } from "../kit";
 import { useEvents } from "../live";
 import { may } from "../session";
+import { show, useLastOf } from "../watch";
 import { text } from "../text";
 import type { DeviceDetail, GatewayEvent, Status } from "../types";
 import { Alert, Badge, Copy, Input, Link, Trouble, useAction, useLoad, words, wrong } from "../ui/kit";
@@ -340,41 +341,39 @@ function Denial({ event, name }: { event: GatewayEvent; name: string }) {
   );
 }
 
-const LOOK_MS = 2000;
-
 function Watch({ name }: { name: string }) {
   const [seen, setSeen] = useState<GatewayEvent>();
   const [refused, setRefused] = useState<GatewayEvent>();
   const [denied, setDenied] = useState<GatewayEvent>();
-  const [messages, setMessages] = useState(0);
+  const { last, count } = useLastOf(name);
   useEvents((e) => {
     if (e.device !== name && e.actor !== name) return;
     if (e.event === "client.connected") {
       setSeen(e);
       setRefused(undefined);
     }
-    if (e.event === "login.refused" || e.event === "enrol.refused") setRefused(e);
+    if (e.event.endsWith(".refused")) setRefused(e);
     if (e.event === "acl.denied") setDenied(e);
   });
-  const here = seen !== undefined;
-  useEffect(() => {
-    if (!here) return;
-    const timer = setInterval(() => {
-      get<DeviceDetail>(`/devices/${segment(name)}`)
-        .then((d) => setMessages((n) => Math.max(n, ...d.clients.map((c) => c.messages_in))))
-        .catch(() => undefined);
-    }, LOOK_MS);
-    return () => clearInterval(timer);
-  }, [name, here]);
   return (
     <section class="card stack" aria-label={t.watch} aria-live="polite">
       <h2>{t.watch}</h2>
       <div class="row">
         <Badge tone={seen ? "good" : ""}>{seen ? `✔ ${t.seen}` : t.waiting}</Badge>
-        <Badge tone={messages > 0 ? "good" : ""}>{messages > 0 ? `✔ ${t.published}` : t.notPublished}</Badge>
+        <Badge tone={count > 0 ? "good" : ""}>{count > 0 ? `✔ ${t.published}` : t.notPublished}</Badge>
       </div>
       {seen && (
         <p class="small muted">{`${seen.address ?? ""} ${String(seen.detail.protocol ?? "")} ${String(seen.detail.tls ?? "")}`}</p>
+      )}
+      {last && (
+        <div class="stack">
+          <p class="small">
+            {t.last} <code>{last.topic}</code>
+          </p>
+          <pre class="payload" tabIndex={0} aria-label={t.last}>
+            {show(last, "text")}
+          </pre>
+        </div>
       )}
       {refused && (
         <Alert tone="bad">

@@ -5,10 +5,11 @@ import { get } from "../api";
 import { bytes, count, duration } from "../format";
 import { rate, useLive } from "../live";
 import { text } from "../text";
-import type { Status } from "../types";
+import type { SecurityCheck, Status } from "../types";
 import { Chart } from "../ui/chart";
 import { EventList, useEventLog } from "../ui/event";
 import { Alert, Badge, Empty, Link, Spinner, Trouble, useLoad } from "../ui/kit";
+import { scoreTone } from "./check";
 
 const t = text.overview;
 const SHOWN = 12;
@@ -121,6 +122,17 @@ function Recent() {
   );
 }
 
+function Score() {
+  const check = useLoad((signal) => get<SecurityCheck>("/security", {}, signal), []);
+  const c = check.data;
+  const open = c ? c.findings.filter((f) => !f.muted).length : 0;
+  return (
+    <Figure title={t.score} value={c ? String(c.score) : "–"} href="/check">
+      {c && <Badge tone={scoreTone(c)}>{t.findings(open)}</Badge>}
+    </Figure>
+  );
+}
+
 function Figures({ status }: { status: Status }) {
   const { samples } = useLive();
   const c = status.counters;
@@ -145,6 +157,7 @@ function Figures({ status }: { status: Status }) {
       <Figure title={t.retained} value={count(c["messages.retained"] ?? 0)}>
         {bytes(c["messages.retained.bytes"] ?? 0)}
       </Figure>
+      <Score />
       <Figure title={t.uptime} value={duration(status.uptime)}>
         {`${text.product} ${status.version}`}
       </Figure>
