@@ -68,6 +68,8 @@ static void changing_needs_a_level(void **state)
 		else
 			assert_true(ends_with(s->name, ".list") || ends_with(s->name, ".show") ||
 				    ends_with(s->name, ".diff") || ends_with(s->name, ".check") ||
+				    ends_with(s->name, ".preview") ||
+				    ends_with(s->name, ".propose") ||
 				    strcmp(s->name, "status") == 0);
 	}
 }
