@@ -84,5 +84,9 @@ def test_rules_are_learnt_and_tried_before_they_are_saved(gw):
     walk("learn", gw, bundle=str(gw.bundle("learner")), mqtts=gw.mqtts)
 
 
+def test_tabs_share_one_stream(gw):
+    walk("tabs", gw)
+
+
 def test_the_second_factor(gw):
     walk("account", gw)

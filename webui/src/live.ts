@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the gateway tells as it happens: one stream for the whole page, status and events, and a short history of
-// the figures for charts.
+// What the gateway tells as it happens: status and events, and a short history of the figures for charts. All tabs of a
+// browser share one stream, because it has only a few connections to a host: whoever holds a lock of that name listens
+// and tells the others; when that tab is closed the next one gets the lock.
 import { useEffect, useState } from "preact/hooks";
 import { get } from "./api";
 import type { GatewayEvent, Status } from "./types";
@@ -16,7 +17,21 @@ type Listener = () => void;
 
 const AGAIN_MS = 3000;
 
+/** What the tab that listens tells the others; hello asks it for the newest status. */
+type Told =
+  | { kind: "hello" }
+  | { kind: "online"; online: boolean }
+  | { kind: "status"; status: Status; at: number }
+  | { kind: "event"; event: GatewayEvent }
+  | { kind: "reset" }
+  | { kind: "ended" };
+
+const SHARED = "gatehouse-stream";
+
 let source: EventSource | undefined;
+let channel: BroadcastChannel | undefined;
+let queue: AbortController | undefined;
+let giveUp: () => void = () => undefined;
 let again: ReturnType<typeof setTimeout> | undefined;
 let online = false;
 const samples: Sample[] = [];
@@ -56,35 +71,90 @@ function refused(ended: () => void): void {
 
 export function start(ended: () => void): void {
   stop();
-  open(ended);
+  if (typeof navigator !== "undefined" && "locks" in navigator) share(ended);
+  else open(ended);
 }
 
 function open(ended: () => void): void {
   again = undefined;
   source = new EventSource("/api/v1/stream");
-  source.onopen = () => setOnline(true);
+  source.onopen = () => say({ kind: "online", online: true }, ended);
   source.onerror = () => {
-    setOnline(false);
+    say({ kind: "online", online: false }, ended);
     if (source?.readyState === EventSource.CLOSED) refused(ended);
   };
-  source.addEventListener("status", (e: MessageEvent<string>) => {
-    setOnline(true);
-    take(JSON.parse(e.data) as Status);
-  });
-  source.addEventListener("event", (e: MessageEvent<string>) => {
-    const event = JSON.parse(e.data) as GatewayEvent;
-    eventListeners.forEach((f) => f(event));
-  });
-  source.addEventListener("reset", () => resetListeners.forEach((f) => f()));
-  source.addEventListener("ended", () => {
-    stop();
-    ended();
-  });
+  source.addEventListener("status", (e: MessageEvent<string>) =>
+    say({ kind: "status", status: JSON.parse(e.data) as Status, at: Date.now() }, ended),
+  );
+  source.addEventListener("event", (e: MessageEvent<string>) =>
+    say({ kind: "event", event: JSON.parse(e.data) as GatewayEvent }, ended),
+  );
+  source.addEventListener("reset", () => say({ kind: "reset" }, ended));
+  source.addEventListener("ended", () => say({ kind: "ended" }, ended));
+}
+
+/** Told by the stream of this tab: for this tab and the others. */
+function say(told: Told, ended: () => void): void {
+  channel?.postMessage(told);
+  hear(told, ended);
+}
+
+function hear(told: Told, ended: () => void): void {
+  switch (told.kind) {
+    case "hello": {
+      const last = samples[samples.length - 1];
+      if (source && last) channel?.postMessage({ kind: "status", ...last } satisfies Told);
+      break;
+    }
+    case "online":
+      setOnline(told.online);
+      break;
+    case "status":
+      setOnline(true);
+      take(told.status, told.at);
+      break;
+    case "event":
+      eventListeners.forEach((f) => f(told.event));
+      break;
+    case "reset":
+      resetListeners.forEach((f) => f());
+      break;
+    case "ended":
+      stop();
+      ended();
+  }
+}
+
+/** Waits for its turn to listen, and hears what the tab that does tells. */
+function share(ended: () => void): void {
+  const waiting = new AbortController();
+  queue = waiting;
+  channel = new BroadcastChannel(SHARED);
+  channel.onmessage = (e: MessageEvent<Told>) => hear(e.data, ended);
+  channel.postMessage({ kind: "hello" } satisfies Told);
+  navigator.locks
+    .request(
+      SHARED,
+      { signal: waiting.signal },
+      () =>
+        new Promise<void>((done) => {
+          giveUp = done;
+          if (waiting.signal.aborted) done();
+          else open(ended);
+        }),
+    )
+    .catch(() => undefined); // it waits no longer
 }
 
 export function stop(): void {
   source?.close();
   source = undefined;
+  queue?.abort();
+  queue = undefined;
+  giveUp();
+  giveUp = () => undefined;
+  channel?.close();
+  channel = undefined;
   clearTimeout(again);
   again = undefined;
   samples.length = 0;

@@ -212,8 +212,7 @@ export const text = {
     passwordOnce: "The password is shown only now.",
     server: "Server",
     user: "User name",
-    rootHint:
-      "The device must trust the root certificate of the gateway (ca.crt); the page Certificates has it for downloading.",
+    rootHint: "The device must trust the root certificate of the gateway: ca.crt.",
     watch: "Is it here?",
     waiting: "waiting for its first connection…",
     seen: "seen",

@@ -293,7 +293,23 @@ function FilesKit({ files }: { files: { name: string; content: string }[] }) {
   );
 }
 
+interface Root {
+  kind: string;
+  state: string;
+  pem: string;
+}
+
+/** The roots by which the device knows the gateway: during a rollover there are two. */
+async function saveRoots(): Promise<void> {
+  const { authorities } = await get<{ authorities: Root[] }>("/ca");
+  const trusted = authorities.filter(
+    (a) => a.kind === "root" && (a.state === "active" || a.state === "next"),
+  );
+  download("ca.crt", trusted.map((a) => a.pem).join(""), "application/x-pem-file");
+}
+
 function PasswordKit({ made }: { made: Made }) {
+  const action = useAction();
   const { host, mqtts } = made.place;
   const command = `mosquitto_pub -h ${host} -p ${mqtts} --cafile ca.crt -u '${made.name}' -P '${made.password ?? ""}' -V 5 -q 1 -t 'devices/${made.name}/state' -m hello`;
   return (
@@ -309,6 +325,12 @@ function PasswordKit({ made }: { made: Made }) {
       <Copy value={made.password ?? ""} label={t.password} />
       <Copy value={command} label="mosquitto_pub" />
       <p class="small muted">{t.rootHint}</p>
+      <Trouble error={action.error} />
+      <div class="row">
+        <button disabled={action.busy} onClick={() => action.run(saveRoots)}>
+          {t.download("ca.crt")}
+        </button>
+      </div>
     </section>
   );
 }
