@@ -338,15 +338,17 @@ static void check_certificates(struct look *k)
 	rows(k, FINDING_HELD,
 	     SQL_QUERY(db,
 		       "SELECT DISTINCT d.name FROM cert c JOIN device d ON d.id = c.device_id "
-		       "WHERE c.status = 2 AND c.revoked_at < ? LIMIT 1000",
+		       "WHERE c.profile = 'device' AND c.status = 2 AND c.revoked_at < ? LIMIT "
+		       "1000",
 		       sql_int(k->now - SETTLED)),
 	     "A certificate has been on hold for more than a week.",
 	     "devices have certificates that have been on hold for more than a week.");
 	rows(k, FINDING_OLD_KEYS,
 	     SQL_QUERY(db,
-		       "SELECT DISTINCT d.name FROM cert c JOIN device d ON d.id = c.device_id "
-		       "WHERE c.status = 0 AND c.not_after > ?1 AND EXISTS(SELECT 1 FROM cert o "
-		       "WHERE o.spki = c.spki AND o.issued_at < ?2) LIMIT 1000",
+		       "SELECT DISTINCT d.name FROM cert o CROSS JOIN cert c ON c.spki = o.spki "
+		       "CROSS JOIN device d ON d.id = c.device_id WHERE o.id < coalesce((SELECT "
+		       "id FROM cert WHERE issued_at >= ?2 ORDER BY id LIMIT 1), 1 << 62) AND "
+		       "c.status = 0 AND c.not_after > ?1 LIMIT 1000",
 		       sql_int(k->now), sql_int(k->now - KEY_OLD)),
 	     "A device has had the same key for more than two years.",
 	     "devices have had the same key for more than two years.");

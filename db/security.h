@@ -22,6 +22,14 @@ enum { FINDING_OBJECTS = 20 };
 
 struct store;
 
+/* The last answer. */
+struct security {
+	struct buf result;
+	uint64_t at_ms; /* monotonic */
+	uint64_t took_ms;
+	int64_t change; /* last row of the audit log then */
+};
+
 /* settings: the inside of the list "items" of SETTING_DONE, a valid rec. */
 void security_check(struct store *s, struct str settings, struct buf *out);
 /* Is there a finding of that id? */

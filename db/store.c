@@ -480,6 +480,7 @@ void store_close(struct store *s)
 		sql_close(s->registry);
 	buf_fini(&s->gateway.addresses);
 	buf_fini(&s->early);
+	buf_fini(&s->security.result);
 	if (s->dir_fd >= 0)
 		close(s->dir_fd);
 	free(s->dir);

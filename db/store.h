@@ -21,6 +21,7 @@
 #include "db/ocsp.h"
 #include "db/presence.h"
 #include "db/rate.h"
+#include "db/security.h"
 #include "db/spool.h"
 #include "db/sql.h"
 #include "db/timefloor.h"
@@ -98,6 +99,7 @@ struct store {
 	struct list login_asks; /* struct login_ask in progress (device_login.c) */
 	struct backoff backoff; /* of people who log in */
 	struct guard *guard;    /* of devices that log in with a password */
+	struct security security;
 	struct rate publishes;  /* by administrators (op_message.c) */
 	struct rate refusals;   /* of callers without a level that reach the audit log */
 	struct process_info process[PROCESS_COUNT];

@@ -27,6 +27,7 @@ const textOf = (page, label) => page.getByLabel(label, { exact: true }).innerTex
 async function seen(page) {
   await page.getByText("✔ seen").waitFor();
   await page.getByText("✔ published").waitFor();
+  await page.getByText("Last message:").waitFor();
 }
 
 /** Publishes slowly, so that the page can see it. */
