@@ -86,9 +86,12 @@ static void shown(struct link_call *call, int err, struct record *reply)
 
 bool settings_have_parent(struct op_call *c)
 {
-	if (c->s->parent)
+	/* Before READY the parent takes such questions for those of an intruder. */
+	if (c->s->parent && c->s->ready)
 		return true;
-	op_refuse(c, OP_UNAVAILABLE, NULL, "the parent process is away");
+	op_refuse(c, OP_UNAVAILABLE, NULL,
+		  c->s->parent ? "the store is starting: try again in a moment"
+			       : "the parent process is away");
 	return false;
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/base/err.h"
 #include "db/ops.h"
 #include "db/security.h"
+#include "db/settings.h"
 
 /* With very many devices a check takes so long that others notice: then it counts for a while,
  * unless somebody changed something. */
@@ -61,11 +62,9 @@ static void checked(struct link_call *call, int err, struct record *reply)
 void op_security_check(struct op_call *c)
 {
 	const struct body_setting_get all = {.key = STR("")};
-	if (c->s->parent)
+	if (settings_have_parent(c))
 		LINK_ASK(c->s->parent, &c->ask, SETTING_GET, setting_get, -1, &all, OP_PARENT_MS,
 			 checked);
-	else
-		op_refuse(c, OP_UNAVAILABLE, NULL, "the parent process is away");
 }
 
 static bool take_id(struct op_call *c, struct str *id)
