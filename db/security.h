@@ -26,7 +26,6 @@ struct store;
 struct security {
 	struct buf result;
 	uint64_t at_ms; /* monotonic */
-	uint64_t took_ms;
 	int64_t change; /* last row of the audit log then */
 };
 

@@ -100,8 +100,8 @@ struct store {
 	struct backoff backoff; /* of people who log in */
 	struct guard *guard;    /* of devices that log in with a password */
 	struct security security;
-	struct rate publishes;  /* by administrators (op_message.c) */
-	struct rate refusals;   /* of callers without a level that reach the audit log */
+	struct rate publishes; /* by administrators (op_message.c) */
+	struct rate refusals;  /* of callers without a level that reach the audit log */
 	struct process_info process[PROCESS_COUNT];
 	struct gateway_info gateway;
 	struct buf early; /* events that the parent sent before the databases were open */
