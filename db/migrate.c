@@ -40,18 +40,20 @@ static int newest(enum database database)
 	return n;
 }
 
-static int run_one(struct sql *db, const struct migration *m, struct why *why)
+/* The number of the last migration that was tried. */
+static int run_later_than(struct sql *db, enum database database, int have)
 {
 	char mark[48];
-	snprintf(mark, sizeof(mark), "PRAGMA user_version=%d", m->number);
-	sql_begin(db);
-	sql_script(db, m->text);
-	sql_script(db, mark);
-	const int err = sql_commit(db);
-	if (err)
-		return why_set(why, err, "%s: migration %d failed: %s", sql_path(db), m->number,
-			       sql_why(db));
-	return 0;
+	int number = have;
+	for (const struct migration *m = migrations; m->text; m++) {
+		if (m->database != database || m->number <= have)
+			continue;
+		number = m->number;
+		snprintf(mark, sizeof(mark), "PRAGMA user_version=%d", number);
+		if (sql_script(db, m->text) || sql_script(db, mark))
+			break;
+	}
+	return number;
 }
 
 int migrate_back_up(struct sql *db, const char *path, struct why *why)
@@ -84,12 +86,13 @@ int migrate_run(struct sql *db, enum database database, const char *backup, stru
 		if (err)
 			return err;
 	}
-	for (const struct migration *m = migrations; m->text; m++) {
-		const int err =
-			m->database == database && m->number > have ? run_one(db, m, why) : 0;
-		if (err)
-			return err;
-	}
+	/* All or nothing: after a failure the version before can still use the file. */
+	sql_begin(db);
+	const int last = run_later_than(db, database, have);
+	const int err = sql_commit(db);
+	if (err)
+		return why_set(why, err, "%s: migration %d failed, nothing was changed: %s",
+			       sql_path(db), last, sql_why(db));
 	return 0;
 }
 

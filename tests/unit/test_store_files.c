@@ -219,6 +219,30 @@ static void a_registry_of_schema_1_keeps_its_devices(void **state)
 	assert_true(SQL_GET_INT(db, &n, "SELECT length(value) FROM secret") && n == 32);
 }
 
+static void a_migration_that_fails_changes_nothing(void **state)
+{
+	struct rig *r = *state;
+	struct why why;
+	AUTO(sql) db = NULL;
+	int64_t n = 0;
+	AUTO_CHAR path = mem_printf("%s/old.db", r->dir);
+	AUTO_CHAR backup = mem_printf("%s/old.db.before", r->dir);
+	assert_int_equal(rig_try_open(r), 0);
+	assert_int_equal(sql_open(path, SQL_FULL, &db), 0);
+	for (const struct migration *m = migrations; m->text; m++)
+		if (m->database == DATABASE_REGISTRY && m->number == 1)
+			sql_script(db, m->text);
+	/* In the way of a later one than the next. */
+	sql_script(db, "CREATE TABLE learned(a); PRAGMA user_version=1");
+	assert_int_not_equal(migrate_run(db, DATABASE_REGISTRY, backup, &why), 0);
+	assert_non_null(strstr(why.text, "migration 14 failed, nothing was changed: "));
+	assert_true(SQL_GET_INT(db, &n, "PRAGMA user_version") && n == 1);
+	assert_true(
+		SQL_GET_INT(db, &n, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'profile'") &&
+		n == 0);
+	assert_int_equal(count_files(r, "old.db.before"), 1);
+}
+
 static void the_directory_must_be_private(void **state)
 {
 	struct rig *r = *state;
@@ -390,6 +414,7 @@ int main(void)
 		TEST(a_newer_schema_is_refused),
 		TEST(an_old_schema_is_copied_first),
 		TEST(a_registry_of_schema_1_keeps_its_devices),
+		TEST(a_migration_that_fails_changes_nothing),
 		TEST(the_directory_must_be_private),
 		TEST(a_missing_directory_is_refused),
 		TEST(a_start_writes_nothing),
