@@ -3,7 +3,8 @@
  * Opening a database file of the store whatever state it is in: a new one gets the schema, an older
  * one is copied and migrated, a damaged one is set aside as NAME.corrupt-TIME and a new one
  * started. Migrations are the files schema/NNNN_NAME.sql, built into the program, all run in one
- * transaction: where one fails the file stays as it was. Before anything else uses the file: main thread of the store, or that of the spool.
+ * transaction: where one fails the file stays as it was. Before anything else uses the file: main
+ * thread of the store, or that of the spool.
  */
 #pragma once
 

@@ -249,7 +249,8 @@ def test_the_journal_has_fields(site):
     told = site.gate.run("journalctl", "--no-pager", "--output=json", "GATEHOUSE_EVENT=login.refused")
     entry = json.loads(told.splitlines()[-1])
     assert entry["MESSAGE"].startswith("store: login.refused ")
-    assert entry["GATEHOUSE_DEVICE"] == "meter" and entry["GATEHOUSE_ADDRESS"].startswith(f"{site.lan.NET}.1:")
+    # A name that nobody has proved is no device yet.
+    assert entry["GATEHOUSE_ACTOR"] == "meter" and entry["GATEHOUSE_ADDRESS"].startswith(f"{site.lan.NET}.1:")
     assert entry["PRIORITY"] == "4" and "password" in entry["GATEHOUSE_REASON"]
     assert entry["_SYSTEMD_UNIT"] == "gatehouse.service" and entry["GATEHOUSE_PROCESS"] == "store"
     said = site.gate.run("journalctl", "--no-pager", "--output=cat", "--identifier=gatehoused")
