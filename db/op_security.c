@@ -13,7 +13,7 @@
 
 /* With so many devices a check takes long enough for others to notice: then an answer counts for a
  * while, unless somebody changed something. */
-enum { SETTINGS_MAX = 1 * MiB, MANY = 10000, COUNTS_MS = 60000 };
+enum { MANY = 10000, COUNTS_MS = 60000 };
 
 static int64_t last_change(struct store *s)
 {
