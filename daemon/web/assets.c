@@ -15,6 +15,7 @@ static const char policy[] =
 #define ASSET(n, path, type, etag, encoding) \
 	extern const char asset_##n##_begin[], asset_##n##_end[];
 #include "webui/assets.inc"
+#include "webui/manual.inc"
 #undef ASSET
 
 static const struct asset {
@@ -28,6 +29,7 @@ static const struct asset {
 #define ASSET(n, path, type, etag, encoding) \
 	{path, type, etag, encoding, asset_##n##_begin, asset_##n##_end},
 #include "webui/assets.inc"
+#include "webui/manual.inc"
 #undef ASSET
 };
 

@@ -4,6 +4,8 @@
 import gzip
 import re
 
+from gateway import TESTS, build
+
 
 def test_every_page_is_the_same_file(stranger):
     first = stranger.request("GET", "/")
@@ -48,3 +50,12 @@ def test_what_the_browser_has_is_not_sent_again(stranger):
 def test_nothing_but_ours_is_loaded(stranger):
     page = stranger.request("GET", "/").body.decode()
     assert "http://" not in page and "https://" not in page
+
+
+def test_the_manual_pages_are_those_of_this_version(stranger):
+    for name in ("gatehouse.1", "gatehouse.conf.5", "gatehoused.8"):
+        answer = stranger.request("GET", f"/manual/{name}")
+        page = [p for p in (build() / "packaging/man" / name, TESTS.parent / "packaging/man" / name) if p.exists()][0]
+        assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/plain")
+        assert answer.body == page.read_bytes()
+    assert stranger.request("GET", "/manual/passwd.5").status == 404

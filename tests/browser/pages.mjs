@@ -15,6 +15,8 @@ const paths = [
   `/devices/${args.device}`,
   "/add-device",
   "/certificates",
+  "/help",
+  "/help/configuration",
   "/certificates?tab=codes",
   "/certificates?tab=requests",
   "/certificates?tab=authority",

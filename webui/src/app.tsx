@@ -35,6 +35,7 @@ const entries: Entry[] = [
   { href: "/check", title: text.menu.check, load: () => import("./pages/check") },
   { href: "/test", title: text.menu.test, load: () => import("./pages/test") },
   { href: "/gateway", title: text.menu.gateway, load: () => import("./pages/gateway") },
+  { href: "/help", title: text.menu.help, load: () => import("./pages/help") },
 ];
 const hidden: Entry[] = [
   { href: "/add-device", title: text.devices.add, load: () => import("./pages/add-device") },

@@ -31,9 +31,22 @@ export const text = {
     check: "Security check",
     gateway: "Gateway",
     test: "Test client",
+    help: "Help",
     account: "Account",
     logout: "Log out",
     theme: { label: "Colours", system: "system", light: "light", dark: "dark" },
+  },
+  help: {
+    title: "Help",
+    intro: "The manual of this version. On the gateway, “man gatehouse” shows the same.",
+    choose: "Manual pages",
+    contents: "Sections",
+    missing: "The gateway does not have this page.",
+    pages: [
+      { name: "gatehouse.1", path: "commands", title: "Commands" },
+      { name: "gatehouse.conf.5", path: "configuration", title: "Configuration" },
+      { name: "gatehoused.8", path: "daemon", title: "The gateway itself" },
+    ],
   },
   login: {
     title: "Log in",
