@@ -147,8 +147,15 @@ static void print_applied(const json_t *answer)
 	size_t i;
 	const json_t *rule;
 	json_array_foreach(json_object_get(answer, "added"), i, rule)
-		printf("rule %lld added: %s %s %s\n", number_of(rule, "id"),
-		       text_of(rule, "effect"), text_of(rule, "subject"), text_of(rule, "filter"));
+	{
+		size_t k;
+		const json_t *action;
+		printf("rule %lld added: %s %s", number_of(rule, "id"), text_of(rule, "effect"),
+		       text_of(rule, "subject"));
+		json_array_foreach(json_object_get(rule, "actions"), k, action)
+			printf("%s%s", k ? "," : " ", json_string_value(action));
+		printf(" %s\n", text_of(rule, "filter"));
+	}
 	printf("%zu rule%s added, %lld removed\n", i, plural((long long)i),
 	       number_of(answer, "removed"));
 }

@@ -474,6 +474,20 @@ static void append_pair(struct buf *line, const char *key, const char *value)
 		buf_printf(line, "  %s=%s", key, value);
 }
 
+/* What to name an event by that asks to be looked at; or who has looked at it. */
+static void append_acknowledged(struct buf *line, const json_t *event)
+{
+	const json_t *by = json_object_get(event, "acknowledged");
+	const bool asks = strchr("wec", field(event, "severity")[0]) != NULL;
+	if (json_is_object(by)) {
+		append_pair(line, "acknowledged", field(by, "actor"));
+		append_pair(line, "note", field(by, "note"));
+	} else if (asks) {
+		buf_printf(line, "  seq=%lld",
+			   (long long)json_integer_value(json_object_get(event, "seq")));
+	}
+}
+
 void print_event(const json_t *event)
 {
 	AUTO_BUF line = {0};
@@ -493,6 +507,7 @@ void print_event(const json_t *event)
 		cell_text(&text, value);
 		append_pair(&line, key, buf_cstr(&text));
 	}
+	append_acknowledged(&line, event);
 	make_printable(&line);
 	puts(buf_cstr(&line));
 }

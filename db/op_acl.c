@@ -4,6 +4,7 @@
  */
 #include "db/op_acl.h"
 #include "daemon/acl/acl.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "db/acl_view.h"
@@ -73,6 +74,7 @@ static void put_conditions(const struct sql_query *q, struct buf *out)
 	struct cidr room[ACL_NETWORKS_MAX];
 	struct acl_rule rule = {0};
 	AUTO_BUF text = {0};
+	char until[CLOCK_TEXT];
 	rule_conditions_at(q, COLUMN_CONDITIONS, room, &rule);
 	rec_bool(out, "literal", rule.match == ACL_LITERAL);
 	put_qos(rule.qos, out);
@@ -87,6 +89,9 @@ static void put_conditions(const struct sql_query *q, struct buf *out)
 	}
 	rec_end(out);
 	conditions_text(&rule, &text);
+	if (!sql_at_null(q, COLUMN_LEARN_UNTIL))
+		buf_printf(&text, "learns until %s",
+			   clock_format(sql_at_int(q, COLUMN_LEARN_UNTIL), until));
 	rec_str(out, "conditions", buf_view(&text));
 }
 

@@ -33,6 +33,8 @@ def test_one_event(gw):
     event = next(e for e in gw.json("event", "list", "--name", "acl.denied") if e["seq"] == seq)
     assert event["acknowledged"]["note"] == "a wrong topic" and "control socket" in event["acknowledged"]["actor"]
     assert f"there is no event {seq} that is open" in gw.cli("event", "acknowledge", seq, check=False).stderr
+    said = gw.cli("event", "list", "--name", "acl.denied").stdout.splitlines()
+    assert "note=a wrong topic" in said[0] and said[1].endswith(f"  seq={denied(gw, 'open')[0][0]}")
     gw.cli("event", "acknowledge", seq, "--undo")
     assert len(denied(gw, "open")) == 6
     audit = next(a for a in gw.json("audit", "list") if a["operation"] == "event.acknowledge")

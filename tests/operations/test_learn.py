@@ -55,6 +55,7 @@ def test_it_allows_notes_proposes_and_ends(gw):
     assert lines == ["allow device:pump-1 publish line/+/x", "allow device:pump-1 subscribe,receive orders/#",
                      "allow device:pump-1 publish plant/${device}/state"]
     assert [x["subject"] for x in gw.json("learn", "list")] == ["device:pump-1"]
+    assert "learns until 20" in gw.cli("acl", "list").stdout
     assert "3 rules added" in gw.cli("learn", "apply", "--device", "pump-1").stdout
     assert gw.json("learn", "list") == []
     assert may(c, "plant/pump-1/state") and may(c, "line/77/x") and not may(c, "other")
