@@ -88,7 +88,8 @@ static bool take_seq(struct invocation *in)
 	if (!json_is_string(given))
 		return true;
 	if (str_u64(str_of(json_string_value(given)), INT64_MAX, &seq)) {
-		fprintf(stderr, "gatehouse: %s is no number of an event; event list shows it as seq\n",
+		fprintf(stderr,
+			"gatehouse: %s is no number of an event; event list shows it as seq\n",
 			json_string_value(given));
 		return false;
 	}
