@@ -173,6 +173,7 @@ static int broker_client_get(struct link *l, struct record *r)
 	AUTO_BUF rec = {0};
 	rec_bool(&rec, "is_connected", true);
 	rec_int(&rec, "in_flight", 5);
+	rec_int(&rec, "messages_in", 7);
 	const struct body_client_get_done done = {rig->has_session, buf_view(&rec)};
 	LINK_SEND(l, CLIENT_GET_DONE, client_get_done, r->id, -1, &done);
 	return 0;
