@@ -65,7 +65,7 @@ struct line {
 	size_t n;
 };
 
-static bool format(struct line *l, const char *fmt, va_list ap)
+static PRINTF_LIKE(2, 0) bool format(struct line *l, const char *fmt, va_list ap)
 {
 	const int body = vsnprintf(l->p + l->head, sizeof(l->p) - l->head - 1, fmt, ap);
 	if (body < 0)
@@ -88,8 +88,8 @@ static size_t put_field(char *to, size_t room, const struct log_field *f)
 	return name + f->value.n + 2;
 }
 
-static bool tell_journal(enum log_level level, const struct log_field *field, size_t n,
-			 const char *fmt, va_list ap)
+static PRINTF_LIKE(4, 0) bool tell_journal(enum log_level level, const struct log_field *field,
+					   size_t n, const char *fmt, va_list ap)
 {
 	char data[8192], priority[2] = {(char)('0' + level), '\0'};
 	struct line l;
@@ -110,7 +110,7 @@ static bool tell_journal(enum log_level level, const struct log_field *field, si
 	return write(journal, data, at) == (ssize_t)at;
 }
 
-static void tell_stderr(enum log_level level, const char *fmt, va_list ap)
+static PRINTF_LIKE(2, 0) void tell_stderr(enum log_level level, const char *fmt, va_list ap)
 {
 	struct line l;
 	char when[CLOCK_TEXT];
@@ -126,8 +126,8 @@ static void tell_stderr(enum log_level level, const char *fmt, va_list ap)
 		return; /* nobody reads the log: nothing to be done about it here */
 }
 
-static void tell(enum log_level level, const struct log_field *field, size_t n, const char *fmt,
-		 va_list ap)
+static PRINTF_LIKE(4, 0) void tell(enum log_level level, const struct log_field *field, size_t n,
+				   const char *fmt, va_list ap)
 {
 	va_list again;
 	va_copy(again, ap);
