@@ -230,7 +230,8 @@ static int parent_setting_set(struct link *l, struct record *r)
 	assert_int_equal(body_setting_set_get(r->body, &b), 0);
 	struct body_setting_done done = {.status = OP_OK};
 	struct str key, value;
-	assert_true(strs_next(&b.changes, &key) && strs_next(&b.changes, &value));
+	assert_true(strs_next(&b.changes, &key));
+	assert_true(strs_next(&b.changes, &value));
 	if (str_is(value, "loud"))
 		done = (struct body_setting_done){.status = OP_INVALID,
 						  .key = key,

@@ -726,8 +726,8 @@ static void test_line(void **state)
 	(void)state;
 	static const char *const good[] = {
 		"allow any publish plant/#",
-		"deny role:sensor publish,receive plant/${device}/# priority -5 qos 0,2 retain no "
-		"network 10.0.0.0/8,2001:db8::/32",
+		("deny role:sensor publish,receive plant/${device}/# priority -5 qos 0,2 retain no "
+		 "network 10.0.0.0/8,2001:db8::/32"),
 		"allow device:pump-1 all \"a b/c\" literal priority 1000",
 		"allow group:hall subscribe +/x network 10.1.1.1",
 	};
