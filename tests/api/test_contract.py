@@ -9,6 +9,7 @@ import json
 import pathlib
 import re
 import struct
+import subprocess
 import time
 import urllib.parse
 
@@ -169,6 +170,13 @@ def test_nothing_unsaid_is_in_an_answer(book):
         assert answer["additionalProperties"] is False and answer["properties"], operation.path
     for found in objects(book.text["components"]["schemas"]):
         assert found["additionalProperties"] is False or not found["properties"]
+
+
+def test_the_types_of_the_interface_are_made_of_it(book):
+    made = subprocess.run(["node", TREE / "webui/api-types.mjs"], input=json.dumps(book.text), capture_output=True,
+                          text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout == (TREE / "webui/src/api-types.ts").read_text(), "run make api-types"
 
 
 # -- what is refused

@@ -2,22 +2,12 @@
 // Who has logged in. The secret is in a cookie that no script can read; the page's word comes with each answer
 // about the session.
 import { call, get, post, usePage } from "./api";
+import type { Answers } from "./types";
 
-export type Level = "viewer" | "operator" | "admin";
+export type Session = Answers["session.add"];
+export type Level = Session["level"];
 
-export interface Session {
-  name: string;
-  level: Level;
-  totp: boolean;
-  expires: string;
-  page: string;
-}
-
-export interface Setup {
-  gateway: string;
-  administrators: boolean;
-  code: boolean;
-}
+export type Setup = Answers["setup.show"];
 
 const order: Level[] = ["viewer", "operator", "admin"];
 

@@ -572,7 +572,8 @@ export const text = {
     revision: (id: number) => `Change ${id}`,
     revert: "Undo this change",
     revertHint: "What others changed since stays. Undoing is a change too, and can be undone.",
-    reverted: (id: number) => `Undone, by change ${id}.`,
+    reverted: (id: number | null) =>
+      id === null ? "There was nothing to undo: all is as before it." : `Undone, by change ${id}.`,
     none: "No change fits",
     noneHint: "Every change of devices, roles, rules, settings and administrators stands here.",
     backupTab: "State and backup",
@@ -587,7 +588,8 @@ export const text = {
     file: "Document (JSON)",
     noJson: (name: string) => `${name} is not JSON.`,
     same: (name: string) => `Nothing to change: the gateway is as ${name} says.`,
-    applied: (id: number) => `Applied, as change ${id}.`,
+    applied: (id: number | null) =>
+      id === null ? "There was nothing to change: the gateway is so already." : `Applied, as change ${id}.`,
     backup: "Backup",
     backupHint:
       "A backup holds the keys of the certificate authority. They never pass through a browser: make it on the gateway itself, under a passphrase.",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from "vitest";
-import { show, treeOf, type Message } from "./watch";
+import type { Message } from "./types";
+import { show, treeOf } from "./watch";
 
 const message = (topic: string, text: string | null, hex: string | null = null): Message => ({
   topic,

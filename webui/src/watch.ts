@@ -2,23 +2,9 @@
 // Messages as they are published: a watch of the gateway and its stream, begun anew when it breaks.
 import { useEffect, useState } from "preact/hooks";
 import { del, post } from "./api";
+import type { Answers, Message, Row } from "./types";
 
-export interface Message {
-  topic: string;
-  qos: number;
-  retain: boolean;
-  size: number;
-  text: string | null;
-  hex: string | null;
-  cut: boolean;
-}
-
-export interface Published extends Message {
-  seq: number;
-  time: string;
-  device: string | null;
-  client_id: string | null;
-}
+export type Published = Row<"watch.show">;
 
 export interface Wish {
   filter: string;
@@ -53,7 +39,7 @@ export function watch(wish: Wish, hooks: Hooks): () => void {
     if (!over) timer = setTimeout(begin, AGAIN_MS);
   };
   function begin(): void {
-    post<{ id: number }>("/watches", { ...wish })
+    post<Answers["watch.start"]>("/watches", { ...wish })
       .then((made) => {
         id = made.id;
         if (over) {

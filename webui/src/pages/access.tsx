@@ -6,7 +6,7 @@ import { del, get, post, segment, type Page } from "../api";
 import { count } from "../format";
 import { may } from "../session";
 import { text } from "../text";
-import type { Rule } from "../types";
+import type { Answers, Learning, Role, Row, Rule } from "../types";
 import {
   Alert,
   Badge,
@@ -30,26 +30,7 @@ import { toast } from "../ui/toast";
 
 const t = text.access;
 
-interface Role {
-  name: string;
-  note: string;
-  device_count: number;
-  rule_count: number;
-}
-
-interface Reason {
-  rule: number;
-  part: string;
-  text: string;
-  because: string;
-}
-
-interface Verdict {
-  verdict: "allowed" | "denied" | "allowed in part";
-  rule: number | null;
-  barred: string | null;
-  reasons: Reason[];
-}
+type Verdict = Answers["acl.check"];
 
 const actions = ["publish", "subscribe", "receive"];
 
@@ -330,20 +311,8 @@ function linesOf(draft: string): string[] {
   return draft.split("\n").map((l) => l.trim() || "#");
 }
 
-interface Flip {
-  device: string;
-  action: string;
-  topic: string;
-  times: number;
-  before: Verdict["verdict"];
-  after: Verdict["verdict"];
-}
-
-interface Preview {
-  items: Flip[];
-  checked: number;
-  left_out: number;
-}
+type Preview = Answers["acl.preview"];
+type Flip = Row<"acl.preview">;
 
 const flipColumns: Column<Flip>[] = [
   { title: t.device, cell: (f) => f.device },
@@ -383,7 +352,7 @@ function Draft(props: { draft: string; set: (draft: string) => void; operator: b
     });
   const save = () =>
     action.run(async () => {
-      const done = await post<{ added: Rule[]; removed: number }>("/acl/apply", body());
+      const done = await post<Answers["acl.apply"]>("/acl/apply", body());
       toast(t.saved(done.added.length, done.removed));
       props.set("");
       setPreview(undefined);
@@ -472,12 +441,6 @@ function Why({ draft }: { draft: string }) {
       {verdict && <Answer verdict={verdict} />}
     </section>
   );
-}
-
-interface Learning {
-  subject: string;
-  until: string;
-  topics: number;
 }
 
 function LearnModes({ operator }: { operator: boolean }) {

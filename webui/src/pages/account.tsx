@@ -5,6 +5,7 @@ import type { PageProps } from "../app";
 import { del, post, put } from "../api";
 import type { Session } from "../session";
 import { text } from "../text";
+import type { Answers, Row } from "../types";
 import { Alert, Badge, type Column, Copy, Form, Input, Time, Trouble, useAction, wrong } from "../ui/kit";
 import { Listing, usePages } from "../ui/pages";
 import { Qr } from "../ui/qr";
@@ -61,10 +62,7 @@ function Password() {
   );
 }
 
-interface Pending {
-  secret: string;
-  uri: string;
-}
+type Pending = Answers["totp.add"];
 
 function Factor({ session }: { session: Session }) {
   const [has, setHas] = useState(session.totp);
@@ -84,7 +82,7 @@ function Factor({ session }: { session: Session }) {
     setPassword("");
   };
   const confirm = async () => {
-    const answer = await put<{ recovery_codes: string[] }>("/session/totp", { code });
+    const answer = await put<Answers["totp.set"]>("/session/totp", { code });
     setRecovery(answer.recovery_codes);
     setPending(undefined);
     setHas(true);
@@ -142,14 +140,7 @@ function Factor({ session }: { session: Session }) {
   );
 }
 
-interface Open {
-  id: number;
-  source: string;
-  agent: string;
-  created: string;
-  seen: string;
-  current: boolean;
-}
+type Open = Row<"session.list">;
 
 function Sessions() {
   const list = usePages<Open>("/sessions", {});

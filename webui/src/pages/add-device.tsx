@@ -20,7 +20,7 @@ import { useEvents } from "../live";
 import { may } from "../session";
 import { show, useLastOf } from "../watch";
 import { text } from "../text";
-import type { DeviceDetail, GatewayEvent, Status } from "../types";
+import type { Answers, Authorities, Device, GatewayEvent, Role, Status, Takes } from "../types";
 import { Alert, Badge, Copy, Input, Link, Trouble, useAction, useLoad, words, wrong } from "../ui/kit";
 import { download } from "../ui/pages";
 import { Qr } from "../ui/qr";
@@ -39,33 +39,24 @@ interface Made {
   password?: string;
 }
 
-interface Role {
-  name: string;
-  note: string;
-}
-
 /** The role of a template, made with its rules when it is not there yet. */
 async function ensureTemplate(template: Template): Promise<void> {
   const roles = await get<Page<Role>>("/roles");
   if (roles.items.some((r) => r.name === template.role)) return;
-  await post("/roles", { name: template.role, note: template.title });
+  await post("/roles", { name: template.role, note: template.title } satisfies Takes["role.add"]);
   for (const [action, filter] of template.rules)
-    await post("/acl", { effect: "allow", subject: `role:${template.role}`, action, filter });
+    await post("/acl", {
+      effect: "allow",
+      subject: `role:${template.role}`,
+      action,
+      filter,
+    } satisfies Takes["acl.add"]);
 }
 
 function randomPassword(): string {
   const letters = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
   const random = crypto.getRandomValues(new Uint32Array(20));
   return Array.from(random, (n) => letters[n % letters.length] ?? "").join("");
-}
-
-interface Certified extends DeviceDetail {
-  certificate: { pem: string; roots_pem: string };
-}
-
-interface Code {
-  code: string;
-  root_fingerprint: string;
 }
 
 interface Wish {
@@ -76,7 +67,7 @@ interface Wish {
 }
 
 async function make(wish: Wish, proof: Proof): Promise<Made> {
-  const known = await get<Page<{ name: string }>>("/devices", { match: wish.name, limit: 1000 });
+  const known = await get<Page<Device>>("/devices", { match: wish.name, limit: 1000 });
   if (known.items.some((d) => d.name === wish.name)) throw new Problem(409, t.exists(wish.name), "name");
   const status = await get<Status>("/status");
   const place = placeOf(status.listeners, location.hostname);
@@ -87,19 +78,22 @@ async function make(wish: Wish, proof: Proof): Promise<Made> {
     return { name: wish.name, proof, place, password };
   }
   if (proof === "code") {
-    const made = await post<Code>("/codes", args);
+    const made = await post<Answers["code.add"]>("/codes", args);
     return { name: wish.name, proof, place, code: made.code, root: made.root_fingerprint };
   }
   const own = await makeRequest(wish.name);
-  const made = await post<Certified>("/devices", { ...args, csr: own.request });
+  const made = await post<Answers["device.add"]>("/devices", {
+    ...args,
+    csr: own.request,
+  } satisfies Takes["device.add"]);
   return {
     name: wish.name,
     proof,
     place,
     files: [
       { name: "device.key", content: own.key },
-      { name: "device.crt", content: made.certificate.pem },
-      { name: "ca.crt", content: made.certificate.roots_pem },
+      { name: "device.crt", content: made.certificate?.pem ?? "" },
+      { name: "ca.crt", content: made.certificate?.roots_pem ?? "" },
     ],
   };
 }
@@ -293,15 +287,9 @@ function FilesKit({ files }: { files: { name: string; content: string }[] }) {
   );
 }
 
-interface Root {
-  kind: string;
-  state: string;
-  pem: string;
-}
-
 /** The roots by which the device knows the gateway: during a rollover there are two. */
 async function saveRoots(): Promise<void> {
-  const { authorities } = await get<{ authorities: Root[] }>("/ca");
+  const { authorities } = await get<Authorities>("/ca");
   const trusted = authorities.filter(
     (a) => a.kind === "root" && (a.state === "active" || a.state === "next"),
   );

@@ -9,7 +9,7 @@ import { useEvents } from "../live";
 import { setQuery } from "../router";
 import { may, type Session } from "../session";
 import { text } from "../text";
-import type { Certificate } from "../types";
+import type { Answers, Authorities, Authority, Certificate, Code, Request } from "../types";
 import {
   Alert,
   Badge,
@@ -28,55 +28,6 @@ import { toast } from "../ui/toast";
 
 const t = text.certificates;
 const SOON_S = 30 * 86400;
-
-interface Authority {
-  name: string;
-  generation: number;
-  kind: string;
-  subject: string;
-  state: string;
-  key: string;
-  fingerprint: string;
-  not_before: string;
-  not_after: string;
-  certificates: number;
-  pem: string;
-}
-
-interface Ca {
-  authorities: Authority[];
-  locked: boolean;
-  lists_until: string | null;
-  rollover: string;
-  devices_left: number;
-  server_certificates: Certificate[];
-}
-
-interface Code {
-  id: number;
-  name: string | null;
-  pattern: string | null;
-  state: string;
-  uses_left: number;
-  network: string | null;
-  profile: string;
-  expires: string;
-  created_by: string;
-  last_used: string | null;
-}
-
-interface Request {
-  id: number;
-  name: string;
-  via: string;
-  source: string;
-  words: string;
-  device_exists: boolean;
-  state: string;
-  created: string;
-  expires: string;
-  decided_by: string | null;
-}
 
 const toneOf: Record<string, Tone> = {
   good: "good",
@@ -306,13 +257,13 @@ function pem(name: string, parts: { pem: string }[]) {
   download(name, parts.map((p) => p.pem).join(""), "application/x-pem-file");
 }
 
-function ForOthers({ data }: { data: Ca }) {
+function ForOthers({ data }: { data: Authorities }) {
   const lists = useAction();
   const roots = data.authorities.filter(
     (a) => a.kind === "root" && (a.state === "active" || a.state === "next"),
   );
   const saveLists = () =>
-    lists.run(async () => pem("crl.pem", (await get<{ items: { pem: string }[] }>("/ca/crl")).items));
+    lists.run(async () => pem("crl.pem", (await get<Answers["crl.show"]>("/ca/crl")).items));
   return (
     <section class="card stack" aria-label={t.forOthers}>
       <h2>{t.forOthers}</h2>
@@ -337,7 +288,7 @@ function ForOthers({ data }: { data: Ca }) {
 }
 
 function AuthorityTab() {
-  const ca = useLoad((signal) => get<Ca>("/ca", {}, signal), []);
+  const ca = useLoad((signal) => get<Authorities>("/ca", {}, signal), []);
   const data = ca.data;
   const roots = (data?.authorities ?? []).filter((a) => a.kind === "root");
   return (
@@ -375,12 +326,8 @@ function AuthorityTab() {
   );
 }
 
-interface Detail extends Certificate {
-  pem?: string;
-}
-
 function One({ id }: { id: string }) {
-  const load = useLoad((signal) => get<Detail>(`/certificates/${id}`, {}, signal), [id]);
+  const load = useLoad((signal) => get<Answers["cert.show"]>(`/certificates/${id}`, {}, signal), [id]);
   const c = load.data;
   const facts: [string, ComponentChild][] = c
     ? [
@@ -421,7 +368,7 @@ function One({ id }: { id: string }) {
           </dl>
           {c.pem && (
             <div class="row">
-              <button onClick={() => download(`${c.name}.crt`, c.pem ?? "", "application/x-pem-file")}>
+              <button onClick={() => download(`${c.name}.crt`, c.pem, "application/x-pem-file")}>
                 {t.save}
               </button>
             </div>

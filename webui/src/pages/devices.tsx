@@ -7,7 +7,7 @@ import { useEvents } from "../live";
 import { setQuery } from "../router";
 import { may } from "../session";
 import { text } from "../text";
-import type { Device } from "../types";
+import type { Device, Takes } from "../types";
 import { Badge, type Column, Empty, Link, Spinner, Table, Trouble, useLoad } from "../ui/kit";
 import { DevicePage } from "./device";
 
@@ -65,7 +65,8 @@ function List({ place, session }: PageProps) {
   const [next, setNext] = useState<string | null>(null);
   const [trouble, setTrouble] = useState<unknown>();
   const list = useLoad(
-    (signal) => get<Page<Device>>("/devices", { match, group, limit: PAGE }, signal),
+    (signal) =>
+      get<Page<Device>>("/devices", { match, group, limit: PAGE } satisfies Takes["device.list"], signal),
     [match, group],
   );
   useEffect(() => {

@@ -6,7 +6,8 @@ import { type Document, get, post, put, segment } from "../api";
 import { setQuery } from "../router";
 import { may, type Session } from "../session";
 import { text } from "../text";
-import { type Difference, Differences } from "../ui/diff";
+import type { Answers, Revision } from "../types";
+import { Differences } from "../ui/diff";
 import { isRisky, WAIT } from "../ui/held";
 import {
   Alert,
@@ -25,21 +26,7 @@ import { toast } from "../ui/toast";
 
 const t = text.changes;
 
-interface Revision {
-  id: number;
-  time: string;
-  actor: string;
-  source: string;
-  operation: string;
-  target: string;
-  objects: number;
-  changes: { kind: string; object: string; change: Difference["change"] }[];
-}
-
-interface Shown {
-  items: Difference[];
-  left_out: number;
-}
+type Shown = Pick<Answers["revision.show"], "items" | "left_out">;
 
 function ShowRevision(props: { revision: Revision; close: () => void; done: () => void }) {
   const { revision, close, done } = props;
@@ -48,7 +35,7 @@ function ShowRevision(props: { revision: Revision; close: () => void; done: () =
   const risky = revision.changes.some((c) => c.kind === "setting" && isRisky(c.object));
   const revert = () =>
     action.run(async () => {
-      const answer = await post<{ id: number; hint?: string }>(`/revisions/${segment(revision.id)}/revert`, {
+      const answer = await post<Answers["revision.revert"]>(`/revisions/${segment(revision.id)}/revert`, {
         ...(risky ? { "confirm-within": WAIT } : {}),
       });
       toast(answer.hint ?? t.reverted(answer.id));
@@ -166,7 +153,7 @@ function ApplyState({ session }: { session: Session }) {
     action.run(async () => {
       const risky = p.shown.items.some((d) => d.kind === "setting" && isRisky(d.object));
       const more = risky ? { "confirm-within": WAIT } : {};
-      const answer = await put<{ id: number }>("/state", { ...args(p.state), ...more });
+      const answer = await put<Answers["state.apply"]>("/state", { ...args(p.state), ...more });
       setPlan(undefined);
       toast(t.applied(answer.id));
     });

@@ -2,7 +2,7 @@
 // Where the gateway listens, what is asked for there, and how full it is; and where its log is.
 import { get, type Page } from "../api";
 import { text } from "../text";
-import type { ListenerState, Status } from "../types";
+import type { ListenerState, Setting, Status } from "../types";
 import { Badge, Copy, Spinner, Table, Trouble, useLoad, type Column } from "../ui/kit";
 
 const t = text.listeners;
@@ -15,7 +15,7 @@ interface Row extends ListenerState {
 async function load(signal: AbortSignal): Promise<Row[]> {
   const [status, config] = await Promise.all([
     get<Status>("/status", {}, signal),
-    get<Page<{ key: string; value: string }>>("/config", {}, signal),
+    get<Page<Setting>>("/config", {}, signal),
   ]);
   return status.listeners.map((l) => {
     const start = `listener.${l.name}.`;

@@ -6,6 +6,7 @@ import { del, get, patch, post, put, segment, type Page } from "../api";
 import { setQuery } from "../router";
 import { may, type Level, type Session } from "../session";
 import { text } from "../text";
+import type { Administrator, Answers, Row, Setting, Token } from "../types";
 import {
   Alert,
   Badge,
@@ -33,17 +34,6 @@ import { Listeners } from "./gateway-listeners";
 
 const t = text.gateway;
 
-interface Setting {
-  key: string;
-  section: string;
-  value: string;
-  origin: string;
-  source: "default" | "settings" | "file" | "command-line";
-  file_only: boolean;
-  restart: boolean;
-  text: string;
-}
-
 function fixed(s: Setting): boolean {
   return s.file_only || s.source === "file" || s.source === "command-line";
 }
@@ -53,7 +43,7 @@ function EditSetting({ setting, close, done }: { setting: Setting; close: () => 
   const [ask, setAsk] = useState(isRisky(setting.key) && !setting.restart);
   const action = useAction();
   const save = async (to: string) => {
-    const answer = await put<{ restart?: boolean; token?: string }>(`/config/${segment(setting.key)}`, {
+    const answer = await put<Answers["config.set"]>(`/config/${segment(setting.key)}`, {
       value: to,
       ...(ask ? { "confirm-within": WAIT } : {}),
     });
@@ -147,15 +137,6 @@ function Settings({ session, search }: { session: Session; search: string }) {
       {editing && <EditSetting setting={editing} close={() => setEditing(undefined)} done={list.reload} />}
     </section>
   );
-}
-
-interface Administrator {
-  name: string;
-  level: string;
-  enabled: boolean;
-  totp: boolean;
-  sessions: number;
-  seen: string | null;
 }
 
 const levels = ["viewer", "operator", "admin"];
@@ -297,16 +278,6 @@ function Administrators({ session }: { session: Session }) {
   );
 }
 
-interface Token {
-  name: string;
-  level: string;
-  operations: string[];
-  expires: string;
-  expired: boolean;
-  seen: string | null;
-  created_by: string;
-}
-
 function AddToken({ close, done }: { close: () => void; done: () => void }) {
   const [name, setName] = useState("");
   const [level, setLevel] = useState("viewer");
@@ -317,7 +288,7 @@ function AddToken({ close, done }: { close: () => void; done: () => void }) {
   const e = action.error;
   const add = async () => {
     const list = words(operations);
-    const answer = await post<{ token: string }>("/tokens", {
+    const answer = await post<Answers["token.add"]>("/tokens", {
       name,
       level,
       ttl: Math.round(Number(days) * 86400),
@@ -409,16 +380,7 @@ function Tokens() {
   );
 }
 
-interface AuditRow {
-  id: number;
-  time: string;
-  actor: string;
-  source: string;
-  operation: string;
-  target: string;
-  outcome: string;
-  why: string;
-}
+type AuditRow = Row<"audit.list">;
 
 function Audit({ place }: { place: PageProps["place"] }) {
   const actor = place.query.get("actor") ?? "";

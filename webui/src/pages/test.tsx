@@ -7,7 +7,8 @@ import { bytes, count, time } from "../format";
 import { setQuery } from "../router";
 import { may } from "../session";
 import { text } from "../text";
-import { show, treeOf, watch, type Message, type Node, type Published, type Shape } from "../watch";
+import type { Answers, Message } from "../types";
+import { show, treeOf, watch, type Node, type Published, type Shape } from "../watch";
 import { Alert, Badge, Empty, explain, Field, Form, Input, useAction, wrong } from "../ui/kit";
 import { Confirm } from "../ui/pages";
 import { toast } from "../ui/toast";
@@ -161,7 +162,7 @@ function Publish({ topic, setTopic, as }: { topic: string; setTopic: (v: string)
   const action = useAction();
   const e = action.error;
   const send = async () => {
-    const done = await post<{ receivers: number }>("/messages", {
+    const done = await post<Answers["message.publish"]>("/messages", {
       topic,
       payload,
       qos: Number(qos),

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a change did to its objects: a line for what was and one for what is.
 import { text } from "../text";
+import type { Difference } from "../types";
 import { Badge, type Tone } from "./kit";
-
-export interface Difference {
-  kind: string;
-  object: string;
-  change: "added" | "changed" | "removed";
-  fields: { field: string; before: unknown; after: unknown }[];
-}
 
 const tones: Record<Difference["change"], Tone> = { added: "good", changed: "accent", removed: "bad" };
 

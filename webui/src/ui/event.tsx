@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { get, post, type Arguments, type Page } from "../api";
 import { useEvents, useReset } from "../live";
 import { text } from "../text";
-import type { GatewayEvent, Severity } from "../types";
+import type { Answers, GatewayEvent, Severity } from "../types";
 import {
   Badge,
   Dialog,
@@ -61,7 +61,10 @@ export function Acknowledge({
   const [note, setNote] = useState("");
   const action = useAction();
   const save = async () => {
-    const { events } = await post<{ events: number }>("/events/acknowledge", { ...what.args, note });
+    const { events } = await post<Answers["event.acknowledge"]>("/events/acknowledge", {
+      ...what.args,
+      note,
+    });
     toast(text.events.acknowledged(events));
     done();
     close();

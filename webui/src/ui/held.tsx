@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A change of settings that the gateway undoes by itself unless somebody says that all is well.
+import type { Answers } from "../types";
 import { useEffect, useState } from "preact/hooks";
 import { post } from "../api";
 import { text } from "../text";
 import { Trouble, useAction } from "./kit";
 import { toast } from "./toast";
 
-export interface Hold {
-  token: string;
-  seconds: number;
-  keys: string[];
-}
+export type Hold = NonNullable<Answers["config.list"]["held"]>;
 
 const t = text.held;
 

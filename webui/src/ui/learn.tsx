@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { del, get, post } from "../api";
 import { count } from "../format";
 import { text } from "../text";
-import type { Rule } from "../types";
+import type { Answers, Row } from "../types";
 import {
   Alert,
   Badge,
@@ -28,32 +28,10 @@ export interface Learner {
   role?: string;
 }
 
-interface Topic {
-  device: string;
-  action: string;
-  topic: string;
-  times: number;
-  last: string;
-}
-
-interface Learnt {
-  items: Topic[];
-  until: string | null;
-  left_out: number;
-}
-
-interface Proposed {
-  line: string;
-  times: number;
-  last: string;
-  broad: boolean;
-}
-
-interface Proposal {
-  items: Proposed[];
-  allowed: number;
-  left_out: number;
-}
+type Learnt = Answers["learn.show"];
+type Topic = Row<"learn.show">;
+type Proposal = Answers["learn.propose"];
+type Proposed = Row<"learn.propose">;
 
 function Choice(props: { item: Proposed; chosen: boolean; set: (chosen: boolean) => void }) {
   return (
@@ -77,7 +55,7 @@ function Propose({ who, close, done }: { who: Learner; close: () => void; done: 
   const chosen = items.filter((i) => !without.includes(i.line));
   const save = async () => {
     if (chosen.length > 0) {
-      const answer = await post<{ added: Rule[] }>("/acl/apply", { with: chosen.map((i) => i.line) });
+      const answer = await post<Answers["acl.apply"]>("/acl/apply", { with: chosen.map((i) => i.line) });
       toast(t.applied(answer.added.length));
     }
     await del("/learn", { ...who });
