@@ -17,6 +17,7 @@
 #include <string.h>
 
 enum { TOKEN_BYTES = 16, CHANGES_MAX = 2048, UNDONE_MAX = 62000 };
+#define TOO_MANY "at most 2048 settings can be changed at once"
 
 /* ---- answers ---- */
 
@@ -331,7 +332,10 @@ int setting_set(struct link *store, struct record *r)
 		return ERR_MALFORMED;
 	AUTO_CHAR room = mem_alloc(CHANGES_MAX * sizeof(struct config_change));
 	struct request q = {(void *)room, 0, b.dry != 0, b.lazy != 0, b.hold_ms};
-	if (parse_changes(b.changes, q.list, &q.n))
+	const int parsed = parse_changes(b.changes, q.list, &q.n);
+	if (parsed == ERR_LIMIT)
+		return refuse(store, r->id, OP_INVALID, STR(""), STR(TOO_MANY));
+	if (parsed)
 		return ERR_MALFORMED;
 	if (q.lazy)
 		drop_same(p->config, &q);

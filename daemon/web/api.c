@@ -32,6 +32,7 @@ struct api_call {
 	enum op op;
 	uint64_t repeat; /* to keep the answer for (repeat.h), 0: none */
 	uint64_t replay; /* whose answer is given if the caller may still ask, 0: none */
+	bool reads;      /* its document, if the caller may ask for that */
 	unsigned status; /* when it works */
 	void (*render)(struct http_request *r, json_t *result); /* NULL: as JSON */
 };
@@ -199,6 +200,34 @@ static void send_again(struct api_call *a, const json_t *who)
 	}
 }
 
+static bool has_level(const char *word, enum op_level level)
+{
+	for (; level <= ADMIN; level++)
+		if (strcmp(word, op_level_name(level)) == 0)
+			return true;
+	return false;
+}
+
+static void handle(struct web *w, struct http_request *r, const struct router_match *m);
+
+/* The document that came, from whom may send one. */
+static void read_document(struct api_call *a, const json_t *who)
+{
+	const char *level = json_string_value(json_object_get(who, "level"));
+	struct web *w = a->web;
+	struct http_request *r = finish(a);
+	struct router_match m;
+	char allow[64];
+	if (router_find(http_method(r), http_path(r), &m, allow, sizeof(allow)))
+		api_problem(r, 404, NULL, "there is no such resource", NULL);
+	else if (!level || !has_level(level, VIEWER))
+		api_problem(r, 401, NULL, "log in first", NULL);
+	else if (!has_level(level, op_spec(m.op)->level))
+		api_problem(r, 403, NULL, "this needs a higher level; ask an administrator", NULL);
+	else
+		handle(w, r, &m);
+}
+
 static void send_result(struct api_call *a, struct str result)
 {
 	const enum op op = a->op;
@@ -209,8 +238,8 @@ static void send_result(struct api_call *a, struct str result)
 		return;
 	}
 	json_t *j = json_from_rec(result);
-	if (a->replay) {
-		send_again(a, j);
+	if (a->replay || a->reads) {
+		(a->replay ? send_again : read_document)(a, j);
 		json_decref(j);
 		return;
 	}
@@ -274,9 +303,11 @@ static bool takes_document(enum op op)
 	return false;
 }
 
+/* Fields of struct api_call. */
 struct repeated {
 	uint64_t repeat;
 	uint64_t replay;
+	bool reads;
 };
 
 static void ask_store(struct web *w, struct http_request *r, const struct router_match *m,
@@ -313,6 +344,7 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 	a->render = render;
 	a->repeat = repeated.repeat;
 	a->replay = repeated.replay;
+	a->reads = repeated.reads;
 	list_append(&w->pending, &a->node);
 	LINK_ASK(w->store, &a->call, OP, op, fd, &b,
 		 (takes_document(m->op) ? ASK_DOCUMENT_MS : ASK_TIMEOUT_MS) + (uint32_t)wait_ms,
@@ -557,12 +589,22 @@ static void begin(struct web *w, struct http_request *r, const struct router_mat
 		answer_known(w, r, state, new.repeat);
 }
 
+static void handle(struct web *w, struct http_request *r, const struct router_match *m)
+{
+	struct json_problem problem = {0};
+	AUTO_SECRET args = {0}; /* a password may be in it */
+	if (collect(r, m, &args, &problem) || too_large(m->op, &args, &problem))
+		api_problem(r, 400, problem.field, problem.why, NULL);
+	else
+		begin(w, r, m, &args);
+}
+
 void api_handle(struct web *w, struct http_request *r)
 {
+	const struct router_match who = {.op = OP_SESSION_SHOW, .status = 200};
+	const struct buf none = {0};
 	struct router_match m;
-	struct json_problem problem = {0};
 	char allow[64];
-	AUTO_SECRET args = {0}; /* a password may be in it */
 	const int err = router_find(http_method(r), http_path(r), &m, allow, sizeof(allow));
 	if (err == ERR_NOT_FOUND) {
 		api_problem(r, 404, NULL, "there is no such resource", NULL);
@@ -576,11 +618,11 @@ void api_handle(struct web *w, struct http_request *r)
 		api_problem(r, 403, NULL, "a page of another origin may not ask for this", NULL);
 		return;
 	}
-	if (collect(r, &m, &args, &problem) || too_large(m.op, &args, &problem)) {
-		api_problem(r, 400, problem.field, problem.why, NULL);
-		return;
-	}
-	begin(w, r, &m, &args);
+	/* What a large body becomes takes many times its size: that is not for strangers. */
+	if (http_body(r).n > HTTP_BODY_MAX)
+		ask_store(w, r, &who, &none, NULL, (struct repeated){.reads = true});
+	else
+		handle(w, r, &m);
 }
 
 void api_stop(struct web *w)

@@ -203,11 +203,17 @@ static int put_object(const struct op_arg *arg, json_t *value, struct buf *args,
 	if (!json_is_object(value))
 		return wrong(p, arg->name, "%s must be an object of at most %llu bytes", arg->name,
 			     (unsigned long long)arg->max);
+	const size_t before = args->n;
 	if (json_to_rec(arg->name, value, 1, args))
 		return wrong(p, arg->name,
 			     "%s holds a fraction, a name of more than 255 bytes, or more than %d "
 			     "levels",
 			     arg->name, REC_DEPTH);
+	if (args->n - before > arg->max)
+		return wrong(
+			p, arg->name,
+			"%s has %zu bytes as the gateway counts them; at most %llu are allowed",
+			arg->name, args->n - before, (unsigned long long)arg->max);
 	return 0;
 }
 

@@ -211,6 +211,21 @@ def test_a_large_document_fits_and_a_larger_one_is_refused(gw, tmp_path):
     assert who.request("POST", "/api/v1/devices", " " * (65 << 10)).status == 413
 
 
+def test_a_document_that_grows_when_it_is_read_is_refused(gw):
+    """Small numbers take more room between the processes than in JSON."""
+    who = Local(gw.socket)
+    answer = who.request("POST", "/api/v1/state/diff", '{"state":{"version":1,"devices":[' + "0," * 7_000_000 + "0]}}")
+    assert answer.status == 400 and answer.json()["field"] == "state", answer.body
+    assert "at most 16777216 are allowed" in answer.json()["detail"]
+    gw.cli("status")
+
+
+def test_more_settings_than_there_can_be_are_refused(gw, tmp_path):
+    state = {"version": 1, "settings": {f"a{i}": "1" for i in range(2049)}}
+    refused(gw, tmp_path, state, says="at most 2048 settings can be changed at once")
+    gw.cli("status")
+
+
 def test_learn_mode_is_not_part_of_it(gw, tmp_path):
     """Its rules end by themselves: they are not exported, not pruned, and do not come back as rules for ever."""
     gw.cli("device", "add", "learner")
