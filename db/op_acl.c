@@ -570,7 +570,8 @@ static bool check_draft(struct op_call *c, const struct acl_draft *draft)
 	return !draft->removed_all;
 }
 
-static void add_drafted(struct op_call *c, const struct acl_draft *draft)
+/* False: refused, and the call has ended. */
+static bool add_drafted(struct op_call *c, const struct acl_draft *draft)
 {
 	rec_list(&c->result, "added");
 	for (size_t i = 0; i < draft->n; i++) {
@@ -578,7 +579,7 @@ static void add_drafted(struct op_call *c, const struct acl_draft *draft)
 		AUTO_BUF rule = {0};
 		int64_t same;
 		if (!take_drafted(c, &draft->rule[i], &new))
-			return;
+			return false;
 		if (find_same(c, &new, &same))
 			continue;
 		write_rule(c, &new, &rule);
@@ -587,6 +588,7 @@ static void add_drafted(struct op_call *c, const struct acl_draft *draft)
 		rec_end(&c->result);
 	}
 	rec_end(&c->result);
+	return true;
 }
 
 static int64_t remove_drafted(struct op_call *c, const struct acl_draft *draft)
@@ -612,7 +614,8 @@ void op_acl_apply(struct op_call *c)
 		return;
 	change_begin(c);
 	const int64_t removed = remove_drafted(c, &draft);
-	add_drafted(c, &draft);
+	if (!add_drafted(c, &draft))
+		return;
 	rec_int(&c->result, "removed", removed);
 	change_commit(c);
 }
