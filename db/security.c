@@ -454,9 +454,10 @@ static void check_shared(struct look *k)
 	while (map_next(&k->s->presence.devices, &at, &key, &value)) {
 		uint64_t device_id;
 		char name[NAME_SIZE];
-		if ((uintptr_t)value < 2 || key.n != sizeof(device_id) ||
-		    looked_at++ == SHARED_LOOKED_AT)
+		if ((uintptr_t)value < 2 || key.n != sizeof(device_id))
 			continue;
+		if (looked_at++ == SHARED_LOOKED_AT)
+			break; /* each of them looks at all connections */
 		memcpy(&device_id, key.p, sizeof(device_id));
 		if (from_several_addresses(k, device_id) &&
 		    registry_device_name(k->s->registry, (int64_t)device_id, name))
