@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 
+from api import Local
 from gateway import build
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -86,6 +87,15 @@ def test_rules_are_learnt_and_tried_before_they_are_saved(gw):
 
 def test_tabs_share_one_stream(gw):
     walk("tabs", gw)
+
+
+def test_a_long_list(make_gateway):
+    gw = make_gateway()
+    gw.cli("setup", "--admin", NAME, input=PASSWORD + "\n")
+    devices = [{"name": f"device-{i:06}", "groups": [f"group-{i % 100:02}"]} for i in range(2000)]
+    status, answer = Local(gw.socket).call("PUT", "/state", {"state": {"version": 1, "devices": devices}}, timeout=300)
+    assert status == 200, answer
+    walk("list", gw, devices=len(devices), groups=100)
 
 
 def test_the_second_factor(gw):

@@ -17,6 +17,7 @@ export const text = {
   never: "never",
   none: "none",
   more: "Show more",
+  shown: (n: number) => `${n} shown`,
   search: "Search",
   undo: "Undo",
   unreachable: "The gateway does not answer. Is it running, and is this device still in its network?",
@@ -129,7 +130,6 @@ export const text = {
       "A device gets a certificate or a password, and rules that say what it may publish and receive.",
     noMatch: "No device fits",
     clear: "Show all",
-    shown: (n: number) => `${n} shown`,
   },
   device: {
     where: "Where you are",

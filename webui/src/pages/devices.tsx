@@ -2,13 +2,13 @@
 // Devices: the list with its search, and one device.
 import { useEffect, useState } from "preact/hooks";
 import type { PageProps } from "../app";
-import { get, type Page } from "../api";
 import { useEvents } from "../live";
 import { setQuery } from "../router";
 import { may } from "../session";
 import { text } from "../text";
 import type { Device, Takes } from "../types";
-import { Badge, type Column, Empty, Link, Spinner, Table, Trouble, useLoad } from "../ui/kit";
+import { Badge, type Column, Empty, Link, Table } from "../ui/kit";
+import { usePages } from "../ui/pages";
 import { DevicePage } from "./device";
 
 const t = text.devices;
@@ -61,36 +61,17 @@ function List({ place, session }: PageProps) {
   const match = place.query.get("q") ?? "";
   const group = place.query.get("group") ?? "";
   const [typed, setTyped] = useState(match);
-  const [more, setMore] = useState<Device[]>([]);
-  const [next, setNext] = useState<string | null>(null);
-  const [trouble, setTrouble] = useState<unknown>();
-  const list = useLoad(
-    (signal) =>
-      get<Page<Device>>("/devices", { match, group, limit: PAGE } satisfies Takes["device.list"], signal),
-    [match, group],
-  );
-  useEffect(() => {
-    setMore([]);
-    setNext(list.data?.next ?? null);
-  }, [list.data]);
+  const args = { match, group, limit: PAGE } satisfies Takes["device.list"];
+  const list = usePages<Device>("/devices", args);
   useEffect(() => {
     if (typed === match) return;
     const timer = setTimeout(() => setQuery({ q: typed }), SEARCH_MS);
     return () => clearTimeout(timer);
   }, [typed]);
   useRefresh(() => {
-    if (more.length === 0) list.reload();
+    if (list.rows.length <= PAGE) list.reload();
   });
-  const loadMore = () => {
-    setTrouble(undefined);
-    get<Page<Device>>("/devices", { match, group, limit: PAGE, after: next })
-      .then((p) => {
-        setMore((m) => [...m, ...p.items]);
-        setNext(p.next);
-      })
-      .catch((e: unknown) => setTrouble(e));
-  };
-  const rows = [...(list.data?.items ?? []), ...more];
+  const rows = list.rows;
   const filtered = match !== "" || group !== "";
   return (
     <>
@@ -121,10 +102,8 @@ function List({ place, session }: PageProps) {
           />
         </label>
       </form>
-      <Trouble error={list.error} retry={list.reload} />
-      {list.loading && !list.data && <Spinner />}
       {rows.length > 0 && <Table label={t.title} columns={columns} rows={rows} name={(d) => d.name} />}
-      {list.data && rows.length === 0 && (
+      {list.loaded && rows.length === 0 && (
         <div class="card">
           {filtered ? (
             <Empty title={t.noMatch}>
@@ -147,13 +126,7 @@ function List({ place, session }: PageProps) {
           )}
         </div>
       )}
-      <Trouble error={trouble} retry={loadMore} />
-      {next !== null && rows.length > 0 && (
-        <div class="row">
-          <button onClick={loadMore}>{text.more}</button>
-          <span class="small muted">{t.shown(rows.length)}</span>
-        </div>
-      )}
+      {list.foot}
     </>
   );
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What several pages share: tabs in the address, lists with further pages, questions before a change.
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get, type Arguments, type Page } from "../api";
 import type { Place } from "../router";
 import { text } from "../text";
@@ -38,6 +38,8 @@ export function Tabs({ place, tabs, label }: { place: Place; tabs: Tab[]; label:
 export interface Pages<T> {
   rows: T[];
   loading: boolean;
+  /** There was an answer, though it may be being asked for anew. */
+  loaded: boolean;
   reload: () => void;
   /** What stands below the rows: trouble, a spinner, the way to more. */
   foot: ComponentChildren;
@@ -50,16 +52,25 @@ export function usePages<T>(path: string, args: Arguments): Pages<T> {
   const [more, setMore] = useState<T[]>([]);
   const [next, setNext] = useState<string | null>(null);
   const action = useAction();
+  const waiting = useRef<AbortController>();
   useEffect(() => {
     setMore([]);
     setNext(first.data?.next ?? null);
+    return () => waiting.current?.abort(); // a page that comes late belongs to another list
   }, [first.data]);
   const load = () =>
     action.run(async () => {
-      const page = await get<Page<T>>(path, { ...args, after: next });
-      setMore((m) => [...m, ...page.items]);
-      setNext(page.next);
+      const abort = new AbortController();
+      waiting.current = abort;
+      try {
+        const page = await get<Page<T>>(path, { ...args, after: next }, abort.signal);
+        setMore((m) => [...m, ...page.items]);
+        setNext(page.next);
+      } catch (e) {
+        if (!abort.signal.aborted) throw e;
+      }
     });
+  const rows = [...(first.data?.items ?? []), ...more];
   const foot = (
     <>
       <Trouble error={first.error} retry={first.reload} />
@@ -67,16 +78,17 @@ export function usePages<T>(path: string, args: Arguments): Pages<T> {
       {first.loading && !first.data && <Spinner />}
       {next !== null && (
         <div class="row">
-          <button disabled={action.busy} onClick={load}>
-            {text.more}
-          </button>
+          {/* not disabled meanwhile: it would lose the focus; an action runs only once at a time anyhow */}
+          <button onClick={load}>{text.more}</button>
+          <span class="small muted">{text.shown(rows.length)}</span>
         </div>
       )}
     </>
   );
   return {
-    rows: [...(first.data?.items ?? []), ...more],
+    rows,
     loading: first.loading,
+    loaded: first.data !== undefined,
     reload: first.reload,
     foot,
   };
