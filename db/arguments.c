@@ -126,7 +126,8 @@ int arguments_check(const struct op_spec *spec, struct str args, char field[65],
 	struct cur c = cur_of(args);
 	struct rec_value v;
 	while (rec_next(&c, &v)) {
-		snprintf(field, 65, "%.*s", (int)MIN(v.name.n, (size_t)64), v.name.p);
+		const struct str name = str_head(v.name, 64);
+		snprintf(field, 65, "%.*s", STR_ARG(name));
 		const struct op_arg *a = find_arg(spec, v.name);
 		struct rec_value again;
 		if (!a)

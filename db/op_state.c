@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PRIORITY_BIAS = 1000 };
+enum { PRIORITY_BIAS = 1000, SHOWN_MAX = 40 /* bytes of a name that is wrong */ };
 
 static const struct str listener_prefix = {"listener.", 9};
 
@@ -302,10 +302,10 @@ static bool check_item(struct op_call *c, const struct list_part *p, size_t n,
 		return false;
 	}
 	while (rec_next(&cur, &v)) {
+		const struct str name = str_head(v.name, SHOWN_MAX);
 		if (knows(p, v.name))
 			continue;
-		snprintf(at, sizeof(at), "%s[%zu].%.*s", p->name, n, (int)MIN(v.name.n, (size_t)40),
-			 v.name.p);
+		snprintf(at, sizeof(at), "%s[%zu].%.*s", p->name, n, STR_ARG(name));
 		refuse_at(c, at, "there is no such field; a state holds no secrets either");
 		return false;
 	}
@@ -339,8 +339,8 @@ static bool check_texts(struct op_call *c, const char *at, const struct rec_valu
 		return false;
 	}
 	while (rec_next(&cur, &v)) {
-		snprintf(place, sizeof(place), "%s.%.*s", at, (int)MIN(v.name.n, (size_t)40),
-			 v.name.p);
+		const struct str name = str_head(v.name, SHOWN_MAX);
+		snprintf(place, sizeof(place), "%s.%.*s", at, STR_ARG(name));
 		if (v.kind != REC_STR || v.text.n == 0 || v.text.n > 1024) {
 			refuse_at(c, place,
 				  "must be text of 1 to 1024 bytes, as it would stand in "
@@ -365,8 +365,8 @@ static bool check_settings(struct op_call *c)
 	struct cur cur = cur_of(object.text);
 	while (rec_next(&cur, &v)) {
 		char at[BATCH_PATH];
-		snprintf(at, sizeof(at), "listeners.%.*s", (int)MIN(v.name.n, (size_t)40),
-			 v.name.p);
+		const struct str name = str_head(v.name, SHOWN_MAX);
+		snprintf(at, sizeof(at), "listeners.%.*s", STR_ARG(name));
 		if (!check_texts(c, at, &v))
 			return false;
 	}
@@ -391,7 +391,8 @@ static bool check_parts(struct op_call *c)
 		if (known)
 			continue;
 		char at[65];
-		snprintf(at, sizeof(at), "%.*s", (int)MIN(v.name.n, (size_t)64), v.name.p);
+		const struct str name = str_head(v.name, sizeof(at) - 1);
+		snprintf(at, sizeof(at), "%.*s", STR_ARG(name));
 		refuse_at(c, at,
 			  "there is no such part; allowed are version, settings, listeners, "
 			  "roles, rules and devices");
@@ -723,8 +724,8 @@ static void path_of(struct str key, char out[BATCH_PATH])
 {
 	const bool listener = is_of_listener(key);
 	const size_t skip = listener ? listener_prefix.n : 0;
-	snprintf(out, BATCH_PATH, "%s.%.*s", listener ? "listeners" : "settings",
-		 (int)MIN(key.n - skip, (size_t)80), key.p + skip);
+	const struct str shown = str_head(str_make(key.p + skip, key.n - skip), 2 * SHOWN_MAX);
+	snprintf(out, BATCH_PATH, "%s.%.*s", listener ? "listeners" : "settings", STR_ARG(shown));
 }
 
 static void planned(struct link_call *call, int err, struct record *reply)

@@ -138,6 +138,16 @@ bool str_is_utf8(struct str s)
 	return true;
 }
 
+struct str str_head(struct str s, size_t max)
+{
+	if (s.n <= max)
+		return s;
+	for (size_t n = max; n > 0 && max - n < 4; n--)
+		if (((unsigned char)s.p[n] & 0xc0) != 0x80)
+			return str_make(s.p, n);
+	return str_make(s.p, max); /* it is no UTF-8 */
+}
+
 void str_mask_controls(char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -18,25 +18,11 @@ enum { PIECE = 3, STEPS_MAX = 64, ITEMS_ENOUGH = 24 * KiB, ITEMS_FULL = 40 * KiB
 
 /* ---- as a person reads it ---- */
 
-/* Text that was cut may end inside a character. */
-static struct str whole_text(struct str s)
-{
-	struct str t = s;
-	for (int i = 0; i < 3 && t.n && !str_is_utf8(t); i++)
-		t.n--;
-	return str_is_utf8(t) ? t : s;
-}
-
-static struct str beginning(struct str s, size_t max)
-{
-	return s.n > max ? whole_text(str_make(s.p, max)) : s;
-}
-
 void console_put_message(struct buf *rec, const struct msg *m, bool retain)
 {
 	const struct str payload = m->shared.payload;
-	const struct str shown = beginning(payload, CONSOLE_PAYLOAD);
-	rec_str(rec, "topic", beginning(m->shared.topic, CONSOLE_TOPIC));
+	const struct str shown = str_head(payload, CONSOLE_PAYLOAD);
+	rec_str(rec, "topic", str_head(m->shared.topic, CONSOLE_TOPIC));
 	rec_int(rec, "qos", m->qos);
 	rec_bool(rec, "retain", retain);
 	rec_int(rec, "size", (int64_t)payload.n);

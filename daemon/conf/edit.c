@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+enum { SHOWN_MAX = 80 /* bytes that a message repeats */ };
+
 static const struct conf_origin from_settings = {CONFIG_SOURCE_SETTINGS, 0};
 
 static void copy_key(const struct config *from, struct conf_place place, size_t k,
@@ -98,8 +100,9 @@ static int find_or_add(struct config *c, struct str path, bool add, struct conf_
 	*place = conf_tree_add(c, place->section, name, from_settings);
 	return 0;
 unknown:
+	path = str_head(path, SHOWN_MAX);
 	conf_error(errors, "%.*s: there is no such setting; gatehouse.conf(5) lists them",
-		   (int)MIN(path.n, (size_t)80), path.p);
+		   STR_ARG(path));
 	return ERR_NOT_FOUND;
 }
 
@@ -137,8 +140,9 @@ static int change(struct config *new, const struct config *of, const struct conf
 	if (!value.p) {
 		forget(new, place, k);
 	} else if (conf_tree_set(new, place, k, value, from_settings, &why) < 0) {
-		conf_error(errors, "%.*s = %.*s: %s", STR_ARG(change->key),
-			   (int)MIN(value.n, (size_t)80), value.p, buf_cstr(&why));
+		const struct str shown = str_head(value, SHOWN_MAX);
+		conf_error(errors, "%.*s = %.*s: %s", STR_ARG(change->key), STR_ARG(shown),
+			   buf_cstr(&why));
 		return ERR_INVALID;
 	}
 	return 0;

@@ -36,12 +36,7 @@ struct reader {
 
 static struct str shown(struct str s)
 {
-	if (s.n <= SHOWN_MAX)
-		return s;
-	s.n = SHOWN_MAX;
-	while (s.n && ((unsigned char)s.p[s.n] & 0xc0) == 0x80) /* not within a character */
-		s.n--;
-	return s;
+	return str_head(s, SHOWN_MAX);
 }
 
 static struct conf_origin here(const struct reader *r)

@@ -165,12 +165,19 @@ def test_a_listener_comes_and_goes(gw, tmp_path):
     ({"version": 1, "settings": {"broker.max-inflight": "many"}}, "settings.broker.max-inflight"),
     ({"version": 1, "listeners": {"x.y": {"bind": "127.0.0.1:1", "auth": "magic"}}},
      "listeners.x.y.auth"),
+    ({"version": 1, "settings": {"x" + "é" * 30: 5}}, "settings.x" + "é" * 19 + ": must be text"),
+    ({"version": 1, "x" + "é" * 50: 5}, "x" + "é" * 31 + ": there is no such part"),
     ({"version": 1, "devices": [{"name": "a", "note": 1.5}]}, "state holds a fraction"),
     ("[1]", "not a JSON object"),
     ("{", "state.json:1"),
 ])
 def test_what_is_wrong_is_named_by_its_place(gw, tmp_path, document, says):
     refused(gw, tmp_path, document, says=says)
+
+
+def test_a_long_name_is_cut_between_characters(gw, tmp_path):
+    refused(gw, tmp_path, {"version": 1, "settings": {"x" + "é" * 50: "5"}}, code=5,
+            says="settings.x" + "é" * 39 + ": x" + "é" * 39 + ": there is no such setting")
 
 
 def test_nothing_is_done_when_one_part_is_wrong(gw, tmp_path):

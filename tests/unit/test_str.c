@@ -294,6 +294,20 @@ static void controls_are_masked(void **state)
 	assert_string_equal(text, "a??[2J?|??|\xc2\xa0\xc3\x9b|\xc2");
 }
 
+static void heads_end_with_a_character(void **state)
+{
+	(void)state;
+	const struct str text =
+		STR("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z"); /* 1, 2, 3, 4, 1 bytes */
+	static const size_t whole[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11, 11};
+	for (size_t max = 0; max < ARRAY_LEN(whole); max++) {
+		const struct str head = str_head(text, max);
+		assert_ptr_equal(head.p, text.p);
+		assert_int_equal(head.n, whole[max]);
+	}
+	assert_int_equal(str_head(STR("\x80\x80\x80\x80\x80\x80"), 5).n, 5); /* it is none */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +324,7 @@ int main(void)
 		cmocka_unit_test(buffers_grow),
 		cmocka_unit_test(buffers_reserve),
 		cmocka_unit_test(controls_are_masked),
+		cmocka_unit_test(heads_end_with_a_character),
 	};
 	return cmocka_run_group_tests_name("str", tests, NULL, NULL);
 }
