@@ -183,7 +183,7 @@ static void update(struct op_call *c, const struct person *who, const char *veri
 		drop_totp(db, who->id);
 	if (verifier || !enabled)
 		people_sessions_close(db, who->id, c->session);
-	c->change.credentials = verifier || !enabled || level < who->level;
+	c->change.credentials |= verifier || !enabled || level < who->level;
 	const int64_t lowered = level < who->level ? token_follow(c, str_of(who->name), level) : 0;
 	put(c->s, who->id, false, &after);
 	if (!str_eq(buf_view(&before), buf_view(&after)))
