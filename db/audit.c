@@ -29,7 +29,8 @@ bool audit_purge(struct store *s)
 	if (!timefloor_ok(&s->floor) ||
 	    !SQL_GET_INT(s->registry, &first, "SELECT coalesce(min(id), 0) FROM audit"))
 		return false;
-	const int64_t last = MIN(last_to_go(s), first + PORTION - 1);
+	const int64_t to_go = last_to_go(s);
+	const int64_t last = MIN(to_go, first + PORTION - 1);
 	if (first == 0 || last < first)
 		return false;
 	sql_begin(s->registry);

@@ -74,8 +74,10 @@ static unsigned wait_for(const struct backoff *b, enum range range, struct str a
 unsigned backoff_wait(const struct backoff *b, struct str account, struct str source, int64_t now)
 {
 	unsigned longest = 0;
-	for (enum range r = RANGE_ACCOUNT; r <= RANGE_SITE; r++)
-		longest = MAX(longest, wait_for(b, r, account, source, now));
+	for (enum range r = RANGE_ACCOUNT; r <= RANGE_SITE; r++) {
+		const unsigned wait = wait_for(b, r, account, source, now);
+		longest = MAX(longest, wait);
+	}
 	return longest;
 }
 
