@@ -13,6 +13,9 @@
  *              {id, severity, what str: the facts, fix str, command str or null, page str or null,
  *               count int, objects: list of str, at most FINDING_OBJECTS, muted: null or
  *               {reason, by str, at time}}
+ *
+ * Which people and tokens a finding is about stands in objects only for the level admin, as in
+ * their lists; others get the count.
  */
 #pragma once
 
@@ -22,14 +25,15 @@ enum { FINDING_OBJECTS = 20 };
 
 struct store;
 
-/* The last answer. */
+/* The last answer, with or without the names of people and tokens. */
 struct security {
 	struct buf result;
 	uint64_t at_ms; /* monotonic */
 	int64_t change; /* last row of the audit log then */
 };
 
-/* settings: the inside of the list "items" of SETTING_DONE, a valid rec. */
-void security_check(struct store *s, struct str settings, struct buf *out);
+/* settings: the inside of the list "items" of SETTING_DONE, a valid rec. names: also those of
+ * people and tokens. */
+void security_check(struct store *s, struct str settings, bool names, struct buf *out);
 /* Is there a finding of that id? */
 bool security_knows(struct str id);

@@ -480,7 +480,8 @@ void store_close(struct store *s)
 		sql_close(s->registry);
 	buf_fini(&s->gateway.addresses);
 	buf_fini(&s->early);
-	buf_fini(&s->security.result);
+	for (size_t i = 0; i < ARRAY_LEN(s->security); i++)
+		buf_fini(&s->security[i].result);
 	if (s->dir_fd >= 0)
 		close(s->dir_fd);
 	free(s->dir);

@@ -96,12 +96,12 @@ struct store {
 	unsigned calls_n;
 	struct map checked;  /* fingerprints that the present ca.check has seen (op_ca_check.c) */
 	uint64_t checked_to; /* how far it came: records of the journal */
-	struct list login_asks; /* struct login_ask in progress (device_login.c) */
-	struct backoff backoff; /* of people who log in */
-	struct guard *guard;    /* of devices that log in with a password */
-	struct security security;
-	struct rate publishes; /* by administrators (op_message.c) */
-	struct rate refusals;  /* of callers without a level that reach the audit log */
+	struct list login_asks;      /* struct login_ask in progress (device_login.c) */
+	struct backoff backoff;      /* of people who log in */
+	struct guard *guard;         /* of devices that log in with a password */
+	struct security security[2]; /* the second with names */
+	struct rate publishes;       /* by administrators (op_message.c) */
+	struct rate refusals;        /* of callers without a level that reach the audit log */
 	struct process_info process[PROCESS_COUNT];
 	struct gateway_info gateway;
 	struct buf early; /* events that the parent sent before the databases were open */

@@ -8,6 +8,7 @@ import time
 import pytest
 
 import mqtt
+from api import Api
 from gateway import Gateway, wait_until
 from mqtt import V5, Client
 
@@ -72,6 +73,11 @@ def test_people_and_tokens(gateway):
     assert "administrators.none" not in found
     assert found["administrators.totp"]["objects"] == ["ann"]
     assert found["tokens.wide"]["objects"] == ["wide"] and found["tokens.long"]["objects"] == ["long"]
+    vera = Api(gateway.admin, gateway.root_ca)
+    vera.login("vera", PASSWORD)
+    seen = {f["id"]: f for f in vera.call("GET", "/security")[1]["findings"]}
+    for one in ("administrators.totp", "tokens.wide", "tokens.long"):
+        assert seen[one]["objects"] == [] and seen[one]["count"] == 1 and seen[one]["what"] == found[one]["what"]
     for name in ("wide", "long"):
         gateway.cli("token", "remove", name)
     assert not {"tokens.wide", "tokens.long"} & set(findings(gateway))
