@@ -17,10 +17,18 @@
  *
  * Whoever reads says with `after` what it has; with `wait` the call is held until there is more.
  */
+#include "daemon/base/clock.h"
 #include "db/authorise.h"
 #include "db/ops.h"
 
-enum { FOR_DEFAULT_S = 600, WATCH_S = 24 * 3600, PAGE = 500, WAIT_MAX = 30000 };
+enum {
+	FOR_DEFAULT_S = 600,
+	WATCH_S = 24 * 3600,
+	PAGE = 500,
+	WAIT_MAX = 30000,
+	WATCH_EVERY_S = 5, /* each is in the audit log, and every level may begin them */
+	WATCH_BURST = 100,
+};
 
 static bool take_subject(struct op_call *c, struct trace_wish *wish)
 {
@@ -96,6 +104,13 @@ void op_watch_start(struct op_call *c)
 	if (!op_check_filter(c, "filter", wish.filter) ||
 	    (op_str(c, "as", &as) && !op_find_device(c, "as", as, &id)))
 		return;
+	if (!rate_take_every(&c->s->watches, WATCH_EVERY_S * UINT64_C(1000000), WATCH_BURST,
+			     clock_mono_ms() * 1000)) {
+		op_refuse_for(c, WATCH_EVERY_S,
+			      "watches are begun too often: one every %d seconds is allowed",
+			      WATCH_EVERY_S);
+		return;
+	}
 	wish.as_device_id = (uint64_t)id;
 	begin(c, &wish, "");
 }

@@ -11,6 +11,7 @@
 
 #include "daemon/base/map.h"
 #include "daemon/ipc/child.h"
+#include "daemon/ipc/op.h"
 #include "db/audit.h"
 #include "db/backoff.h"
 #include "db/events.h"
@@ -101,7 +102,8 @@ struct store {
 	struct guard *guard;         /* of devices that log in with a password */
 	struct security security[2]; /* the second with names */
 	struct rate publishes;       /* by administrators (op_message.c) */
-	struct rate refusals;        /* of callers without a level that reach the audit log */
+	struct rate refusals[ADMIN]; /* by callers below it that reach the audit log */
+	struct rate watches;         /* that are begun (op_trace.c) */
 	struct process_info process[PROCESS_COUNT];
 	struct gateway_info gateway;
 	struct buf early; /* events that the parent sent before the databases were open */
