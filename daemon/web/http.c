@@ -13,6 +13,7 @@
 #include "daemon/net/limit.h"
 #include "daemon/web/http_tls.h"
 
+#include <malloc.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,7 +21,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HEAD_MAX = 32 * KiB, SWEEPS = 8 /* per HTTP_REQUEST_MS */ };
+enum {
+	HEAD_MAX = 32 * KiB,
+	SWEEPS = 8,            /* per HTTP_REQUEST_MS */
+	LARGE_ANSWER = 1 * MiB /* from here on its memory is given back to the system */
+};
 
 struct http_server {
 	struct http_config config;
@@ -137,7 +142,8 @@ static void end(void *cls, struct MHD_Connection *connection, void **context,
 	if (!r)
 		return;
 	set_turn(r->server, r->peer, false);
-	if (r->large)
+	const bool large = r->large;
+	if (large)
 		count_large(r, -1);
 	if (r->response)
 		MHD_destroy_response(r->response);
@@ -149,6 +155,9 @@ static void end(void *cls, struct MHD_Connection *connection, void **context,
 		free(r->add[--r->adds].value);
 	free(r);
 	*context = NULL;
+	/* What a document was read into is many times its size, and in small pieces. */
+	if (large)
+		malloc_trim(0);
 }
 
 static size_t body_max(const struct http_request *r)
@@ -575,8 +584,11 @@ void http_add_header(struct http_request *r, const char *name, const char *value
 static void wipe_body(void *cls)
 {
 	struct buf *b = cls;
+	const bool large = b->n >= LARGE_ANSWER;
 	secret_buf_fini(b);
 	free(b);
+	if (large)
+		malloc_trim(0);
 }
 
 static struct MHD_Response *response_of(struct str body)
