@@ -104,7 +104,8 @@ void op_watch_start(struct op_call *c)
 	if (!op_check_filter(c, "filter", wish.filter) ||
 	    (op_str(c, "as", &as) && !op_find_device(c, "as", as, &id)))
 		return;
-	if (!rate_take_every(&c->s->watches, WATCH_EVERY_S * UINT64_C(1000000), WATCH_BURST,
+	if (!traces_full(&c->s->traces, true) &&
+	    !rate_take_every(&c->s->watches, WATCH_EVERY_S * UINT64_C(1000000), WATCH_BURST,
 			     clock_mono_ms() * 1000)) {
 		op_refuse_for(c, WATCH_EVERY_S,
 			      "watches are begun too often: one every %d seconds is allowed",

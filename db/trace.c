@@ -181,7 +181,7 @@ void trace_told(struct trace *x)
 
 struct trace *trace_start(struct traces *t, const struct trace_wish *wish)
 {
-	if (t->n[wish->messages] == TRACES)
+	if (traces_full(t, wish->messages))
 		return NULL;
 	struct trace *x = mem_new(struct trace);
 	x->all = t;

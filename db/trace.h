@@ -58,6 +58,11 @@ void traces_use_broker(struct traces *t, struct link *broker);
 /* TRACE_LINES. 0 or ERR_MALFORMED. */
 int traces_take(struct traces *t, struct str lines);
 
+/* Are there TRACES of the kind, packets or messages? */
+static inline bool traces_full(const struct traces *t, bool messages)
+{
+	return t->n[messages] == TRACES;
+}
 /* NULL when there are TRACES of the kind already. Its id is not 0. */
 struct trace *trace_start(struct traces *t, const struct trace_wish *wish);
 /* NULL: it has ended and was forgotten, is of the other kind, or somebody else looks at it. */
