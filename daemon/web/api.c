@@ -268,6 +268,9 @@ static void store_answered(struct link_call *call, int err, struct record *reply
 	struct body_op_done done;
 	AUTO_SECRET large = {0};
 	if (err) {
+		if (a->repeat)
+			repeat_doubt(&a->web->repeats, a->repeat);
+		a->repeat = 0;
 		api_problem(finish(a), 503, NULL,
 			    err == ERR_TIMEOUT ? "the store did not answer in time"
 					       : "the store is away; try again in a moment",
@@ -554,6 +557,11 @@ static void answer_known(struct web *w, struct http_request *r, enum repeat_stat
 	else if (state == REPEAT_OTHER)
 		api_problem(r, 422, "Idempotency-Key",
 			    "this key was used for another request: a new request needs a new key",
+			    NULL);
+	else if (state == REPEAT_UNKNOWN)
+		api_problem(r, 409, "Idempotency-Key",
+			    "the store gave no answer to the first request, so it may have been "
+			    "done: look, and ask again with a new key if it was not",
 			    NULL);
 	else
 		api_problem(r, 409, "Idempotency-Key",

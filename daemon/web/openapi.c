@@ -250,7 +250,9 @@ static json_t *components(void)
 		"A name for this request, such as a UUID: sent again by the same caller within 24 "
 		"hours, and before 512 others, it is not done again but answered as the first time "
 		"(Idempotency-Replayed: true). 422: the key was used for another request. 409: the "
-		"first one is not answered yet. What was refused is not kept",
+		"first one is not answered yet, or the store gave no answer to it, and nobody "
+		"knows "
+		"whether it was done. What was refused is not kept",
 		"schema", "type", "string", "minLength", 1, "maxLength", REPEAT_KEY_MAX);
 	return json_pack("{s:o, s:o, s:o, s:{s:o}}", "schemas", schemas, "responses", answers,
 			 "securitySchemes", schemes, "parameters", "IdempotencyKey", key);

@@ -66,6 +66,8 @@ static enum repeat_state state_of(const struct repeat *e, const unsigned char re
 		return REPEAT_OTHER;
 	if (e->running)
 		return REPEAT_RUNNING;
+	if (e->unknown)
+		return REPEAT_UNKNOWN;
 	return e->too_large ? REPEAT_TOO_LARGE : REPEAT_DONE;
 }
 
@@ -113,6 +115,15 @@ void repeat_keep(struct repeats *r, uint64_t id, unsigned status, struct str ans
 	if (!e->too_large)
 		buf_str(&e->answer, answer);
 	r->bytes += e->answer.n;
+}
+
+void repeat_doubt(struct repeats *r, uint64_t id)
+{
+	struct repeat *e = by_id(r, id);
+	if (!e)
+		return;
+	e->running = false;
+	e->unknown = true;
 }
 
 void repeat_forget(struct repeats *r, uint64_t id)

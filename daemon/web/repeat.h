@@ -3,8 +3,8 @@
  * Requests that may be sent again (header Idempotency-Key): what was answered to a key is kept, so
  * that the same request by the same caller is answered the same and done once. Kept in memory only:
  * REPEAT_HOURS, and of the last REPEAT_MAX that worked; what was refused changed nothing and is
- * forgotten. A caller is its credential as it was sent. Main thread of a web process.
- * draft-ietf-httpapi-idempotency-key-header.
+ * forgotten, and what got no answer is not done again. A caller is its credential as it was sent.
+ * Main thread of a web process. draft-ietf-httpapi-idempotency-key-header.
  */
 #pragma once
 
@@ -25,6 +25,7 @@ enum repeat_state {
 	REPEAT_RUNNING, /* the first one is not answered yet */
 	REPEAT_DONE,    /* its answer is there */
 	REPEAT_OTHER,   /* the key was for another request */
+	REPEAT_UNKNOWN, /* nobody knows whether it was done: the store gave no answer */
 	REPEAT_TOO_LARGE
 };
 
@@ -44,6 +45,7 @@ struct repeat {
 	unsigned char request[SHA256_SIZE];
 	bool running;
 	bool too_large;
+	bool unknown;
 	unsigned status;
 	struct buf answer; /* JSON; there may be a secret in it */
 };
@@ -58,5 +60,7 @@ enum repeat_state repeat_begin(struct repeats *r, struct str caller, struct str 
 			       struct str request, uint64_t now_ms, uint64_t *id);
 /* It was answered so. Nothing when it is forgotten. */
 void repeat_keep(struct repeats *r, uint64_t id, unsigned status, struct str answer);
+/* It was sent to the store, and no answer came: perhaps it was done. */
+void repeat_doubt(struct repeats *r, uint64_t id);
 void repeat_forget(struct repeats *r, uint64_t id);
 const struct repeat *repeat_find(const struct repeats *r, uint64_t id); /* NULL: forgotten */

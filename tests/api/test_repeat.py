@@ -2,11 +2,14 @@
 """Idempotency-Key: a request that is sent again is answered as before and done once."""
 
 import concurrent.futures
+import os
+import signal
 
 import pytest
 
 from api import Api
 from conftest import PASSWORD
+from gateway import freeze, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,20 @@ def test_many_at_once_do_it_once(who):
     done = {a.body for a in answers if a.status == 201}
     assert len(done) == 1 and {a.status for a in answers} <= {201, 409}
     assert all(a.json().get("field") == "Idempotency-Key" for a in answers if a.status == 409)
+
+
+def test_what_got_no_answer_is_not_done_again(who, gw):
+    store = gw.processes()["store"]
+    freeze(store)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(post, who, "k-10", {"name": "again-10"}, "/devices") for _ in range(2)]
+        early = next(concurrent.futures.as_completed(both)).result()
+        assert early.status == 409 and "not answered yet" in early.json()["detail"]
+        os.kill(store, signal.SIGKILL)
+        assert sorted(b.result().status for b in both) == [409, 503]
+    answer = post(who, "k-10", {"name": "again-10"}, "/devices")
+    assert answer.status == 409 and "may have been done" in answer.json()["detail"]
+    wait_until(lambda: post(who, "k-11", {"name": "again-10"}, "/devices").status in (201, 409), what="the store")
 
 
 @pytest.mark.parametrize("key", ["x" * 129, "tab\tin it"])
