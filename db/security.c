@@ -406,7 +406,9 @@ static struct sql_query wide_rules(struct look *k, int64_t actions)
 		"'device:' || (SELECT name FROM device WHERE id = device_id) WHEN grp_id IS NOT "
 		"NULL THEN 'group:' || (SELECT name FROM grp WHERE id = grp_id) WHEN role_id IS "
 		"NOT NULL THEN 'role:' || (SELECT name FROM role WHERE id = role_id) ELSE 'any' "
-		"END FROM rule WHERE allow = 1 AND literal = 0 AND networks = '' AND actions & ? "
+		"END || CASE WHEN learn_until IS NULL THEN '' ELSE ' (learn mode; learn stop ends "
+		"it)' END FROM rule WHERE allow = 1 AND literal = 0 AND networks = '' AND actions "
+		"& ? "
 		"<> 0 AND filter IN ('#', '+/#') ORDER BY rule.id LIMIT 1000",
 		sql_int(actions));
 }
