@@ -271,9 +271,15 @@ static int make_bundle(struct job *j, json_t *body, size_t line)
 	return status;
 }
 
+/* Where codes scroll by at the same terminal, they are the progress. */
+static bool shows_progress(const struct job *j)
+{
+	return isatty(STDERR_FILENO) && (j->bundles || !isatty(STDOUT_FILENO));
+}
+
 static void show_progress(const struct job *j)
 {
-	if (isatty(STDERR_FILENO))
+	if (shows_progress(j))
 		fprintf(stderr, "\r%zu of %zu", j->done + j->failed, json_array_size(j->lines));
 }
 
@@ -294,7 +300,7 @@ static int work(struct job *j)
 		if (status == EXIT_UNREACHABLE)
 			break;
 	}
-	fprintf(stderr, "%s%zu of %zu lines done%s\n", isatty(STDERR_FILENO) ? "\r" : "", j->done,
+	fprintf(stderr, "%s%zu of %zu lines done%s\n", shows_progress(j) ? "\r" : "", j->done,
 		json_array_size(j->lines), j->failed ? "; the others changed nothing" : "");
 	if (j->replaced)
 		fprintf(stderr, "%lld older code%s for these names no longer count%s\n",

@@ -61,9 +61,14 @@ int run_learn_start(struct invocation *in)
 {
 	json_t *answer;
 	int status;
-	if (asked(in, &answer, &status))
+	if (asked(in, &answer, &status)) {
+		struct str name = str_of(text_of(answer, "subject"));
+		const struct str kind = str_split(&name, ':');
 		printf("%s learns until %s: it may do what no rule denies, and nothing below $\n",
 		       text_of(answer, "subject"), text_of(answer, "until"));
+		printf("when it has done what it does: gatehouse learn propose --%.*s %.*s\n",
+		       STR_ARG(kind), STR_ARG(name));
+	}
 	json_decref(answer);
 	return status;
 }

@@ -64,11 +64,14 @@ int run_revision_show(struct invocation *in)
 	if (status == EXIT_OK && in->json) {
 		print_json_line(answer);
 	} else if (status == EXIT_OK) {
-		printf("revision %lld, %s: %s%s%s by %s (%s)\n",
+		/* Who came over the control socket is named with it already. */
+		const bool local = strcmp(text_of(answer, "source"), "control socket") == 0;
+		printf("revision %lld, %s: %s%s%s by %s%s%s%s\n",
 		       (long long)json_integer_value(json_object_get(answer, "id")),
 		       text_of(answer, "time"), text_of(answer, "operation"),
 		       text_of(answer, "target")[0] ? " " : "", text_of(answer, "target"),
-		       text_of(answer, "actor"), text_of(answer, "source"));
+		       text_of(answer, "actor"), local ? "" : " (",
+		       local ? "" : text_of(answer, "source"), local ? "" : ")");
 		show_differences(answer);
 	}
 	json_decref(answer);

@@ -75,13 +75,15 @@ static int read_document(struct invocation *in, const char *path)
 	return EXIT_OK;
 }
 
-static void show(const json_t *answer, bool dry)
+static void show(const json_t *answer, bool dry_run)
 {
 	const json_t *id = json_object_get(answer, "id");
 	show_differences(answer);
 	if (json_array_size(json_object_get(answer, "items")) == 0)
 		printf("nothing to change\n");
-	else if (!dry)
+	else if (dry_run)
+		printf("nothing was changed: this was a dry run\n");
+	else if (json_is_integer(id))
 		printf("applied as revision %lld\n", (long long)json_integer_value(id));
 	show_held(answer);
 }
@@ -105,7 +107,7 @@ int run_state_apply(struct invocation *in)
 	if (status == EXIT_OK && in->json)
 		print_json_line(answer);
 	else if (status == EXIT_OK)
-		show(answer, dry);
+		show(answer, invocation_switch(in, "dry-run"));
 	json_decref(answer);
 	return status;
 }

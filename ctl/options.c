@@ -121,6 +121,40 @@ static bool is_short(const struct ctl_command *c, const char *word)
 	       find_option(c, str_make(word + 1, 1));
 }
 
+static void print_form(const struct ctl_command *c)
+{
+	bool options = false;
+	fprintf(stderr, "Usage: gatehouse %s%s%s", c->noun, c->verb[0] ? " " : "", c->verb);
+	for (const struct ctl_param *p = c->param; p->name; p++) {
+		options |= !p->positional;
+		if (p->positional)
+			fprintf(stderr, p->need == REQUIRED ? " %s" : " [%s]", p->name);
+	}
+	fprintf(stderr, "%s\n", options ? " [OPTION]..." : "");
+}
+
+/* The options themselves: who guessed one sees what it is called. */
+static int unknown(const struct invocation *in, const char *what, const char *word)
+{
+	const char *before = "Its options: ";
+	const int err = wrong(in, what, word);
+	for (const struct ctl_param *p = in->command->param; p->name; p++) {
+		if (p->positional)
+			continue;
+		fprintf(stderr, "%s%s%s", before, option_dashes(p), p->name);
+		before = ", ";
+	}
+	fprintf(stderr, "%s\n", before[0] == ',' ? "" : "It has no options.");
+	return err;
+}
+
+static int unexpected(const struct invocation *in, const char *word)
+{
+	const int err = unknown(in, "unexpected argument ", word);
+	print_form(in->command);
+	return err;
+}
+
 /* "--name value", "--name=value" or "-n value"; *i moves behind what was used. */
 static int take_named(struct invocation *in, int argc, char **argv, int *i)
 {
@@ -128,7 +162,7 @@ static int take_named(struct invocation *in, int argc, char **argv, int *i)
 	const struct str name = str_split(&value, '=');
 	const struct ctl_param *p = find_option(in->command, name);
 	if (!p)
-		return wrong(in, "unknown option ", argv[*i]);
+		return unknown(in, "unknown option ", argv[*i]);
 	if (!takes_value(p->kind))
 		return value.p ? wrong(in, "this option takes no value: ", argv[*i])
 			       : take_option(in, p, NULL);
@@ -137,15 +171,6 @@ static int take_named(struct invocation *in, int argc, char **argv, int *i)
 	if (*i + 1 >= argc)
 		return wrong(in, "a value is missing after ", argv[*i]);
 	return take_option(in, p, argv[++*i]);
-}
-
-static void print_form(const struct ctl_command *c)
-{
-	fprintf(stderr, "Usage: gatehouse %s%s%s", c->noun, c->verb[0] ? " " : "", c->verb);
-	for (const struct ctl_param *p = c->param; p->name; p++)
-		if (p->positional)
-			fprintf(stderr, p->need == REQUIRED ? " %s" : " [%s]", p->name);
-	fprintf(stderr, "\n");
 }
 
 static int check_required(const struct invocation *in)
@@ -175,8 +200,7 @@ int options_take(struct invocation *in, int argc, char **argv)
 			err = take_named(in, argc, argv, &i);
 		} else {
 			const struct ctl_param *p = nth_positional(in->command, positionals++);
-			err = p ? take_value(in, p, argv[i])
-				: wrong(in, "unexpected argument ", argv[i]);
+			err = p ? take_value(in, p, argv[i]) : unexpected(in, argv[i]);
 		}
 		if (err)
 			return err;

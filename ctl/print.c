@@ -320,14 +320,30 @@ void print_list(const struct ctl_command *command, const json_t *items)
 		print_table(t, items, 0);
 }
 
-static void print_value(const char *key, const json_t *value, int indent);
+static void print_value(const char *key, const json_t *value, int indent, int width);
+
+/* A table or fields of its own, set off by an empty line. */
+static bool is_block(const char *key, const json_t *value)
+{
+	return json_is_object(value) || (json_is_array(value) && find_table(NULL, key));
+}
 
 static void print_fields(const json_t *object, int indent)
 {
 	const char *key;
 	json_t *value;
+	int width = 22 - indent;
+	bool block = false; /* what comes next must not look like its last line */
+	json_object_foreach((json_t *)(uintptr_t)object, key, value) width =
+		is_block(key, value) ? width : MAX(width, (int)strlen(key));
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
-		print_value(key, value, indent);
+	{
+		const bool next = is_block(key, value);
+		if (block && !next)
+			printf("\n");
+		block = next;
+		print_value(key, value, indent, width);
+	}
 }
 
 static void print_multiline(const char *text, int indent)
@@ -372,10 +388,11 @@ static char *label_of(const char *key)
 	return label;
 }
 
-static void print_value(const char *key, const json_t *value, int indent)
+static void print_value(const char *key, const json_t *value, int indent, int width)
 {
 	const struct table *table = json_is_array(value) ? find_table(NULL, key) : NULL;
-	if (table && json_array_size(value) == 0)
+	if ((table && json_array_size(value) == 0) ||
+	    (json_is_object(value) && json_object_size(value) == 0))
 		return;
 	AUTO_CHAR label = label_of(key);
 	if (table) {
@@ -391,7 +408,7 @@ static void print_value(const char *key, const json_t *value, int indent)
 		AUTO_BUF text = {0};
 		cell_text(&text, value);
 		make_printable(&text);
-		printf("%*s%-*s %s\n", indent, "", MAX(22 - indent, 1), label, buf_cstr(&text));
+		printf("%*s%-*s %s\n", indent, "", MAX(width, 1), label, buf_cstr(&text));
 	}
 }
 

@@ -471,7 +471,7 @@ static int replace_authority(struct buf *args, struct json_problem *problem)
 		return 0;
 	struct str rest = buf_view(&text);
 	if (pem_next(&rest, &label, &der) || leaf_read(buf_view(&der), &leaf) || !leaf.ca) {
-		why_text(&why, "it is no certificate of an authority (CA:TRUE) in PEM");
+		why_text(&why, "what was given is no certificate of an authority (CA:TRUE) in PEM");
 		return refuse_field(problem, "authority", &why);
 	}
 	rec_bytes(args, "authority", buf_view(&der));

@@ -109,6 +109,20 @@ def test_objects(gw, words, parts):
     assert len(done.stdout.splitlines()) == 1 and isinstance(json.loads(done.stdout), dict)
 
 
+def test_blocks_of_the_status_stand_apart(gw):
+    c = mqtt.Client.tls(gw.mqtts, mqtt.V5, bundle=gw.dir / "bundles" / "pump-1")
+    c.connect("counted")
+    c.disconnect()
+    wait_until(lambda: "connections.accepted" in gw.cli("status").stdout, what="a counter that counts")
+    lines = gw.cli("status").stdout.splitlines()
+    for before, line in zip(lines, lines[1:]):
+        if before.startswith("    ") and not line.startswith(" "):
+            assert line == "", f"{line!r} looks as if it belonged to what stands above it: {before!r}"
+        assert not (before.endswith(":") and not line.startswith("    ")), f"{before!r} has nothing below it"
+    counters = [x for x in lines if re.match(r"    [a-z-]+\.[a-z.-]+ ", x)]
+    assert len({x.rindex(" ") for x in counters}) == 1, counters
+
+
 def test_a_certificate_by_its_names(gw):
     row = gw.json("cert", "list", "--device", "pump-1")[0]
     for name in (row["fingerprint"], row["fingerprint"][:8], row["serial"], row["fingerprint"].upper()):
@@ -425,7 +439,10 @@ def test_version():
     (("device", "add", "x", "--legacy"), "goes with --p12"),
     (("device", "add", "x", "--out", "f"), "that --csr asks for"),
     (("acl", "allow", "device:x", "publish"), "missing argument FILTER"),
-    (("acl", "allow", "device:x", "publish"), "Usage: gatehouse acl allow SUBJECT ACTION FILTER\n"),
+    (("acl", "allow", "device:x", "publish"), "Usage: gatehouse acl allow SUBJECT ACTION FILTER [OPTION]...\n"),
+    (("learn", "show", "pump-1"), "Its options: --device, --role\nUsage: gatehouse learn show [OPTION]...\n"),
+    (("acl", "remove", "1", "--id", "2"), "It has no options."),
+    (("event", "list", "--limit", "3"), "Its options: --follow, --last, --device"),
     (("acl", "allow", "publish", "device:x", "a/b"), '"publish" is no subject'),
     (("ca", "rollover", "foo"), "they are start, status, switch, finish and abort"),
 ])

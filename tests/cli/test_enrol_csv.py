@@ -3,10 +3,13 @@
 
 import csv
 import io
+import os
 import stat
+import subprocess
 
 import pytest
 
+from gateway import build
 from mqtt import V5, Client
 
 USAGE, NOT_FOUND, CONFLICT = 2, 5, 6
@@ -37,6 +40,18 @@ def test_codes(gateway, tmp_path):
     assert (listed["m-1"]["kind"], listed["m-1"]["note"]) == ("meter", "first, and best")
     assert listed["m-2"]["state"] == "valid" and listed["m-2"]["groups"] == []
     assert gateway.cli("device", "list", "--match", "m-").stdout == ""
+
+
+def test_codes_on_a_terminal_stay_whole_lines(gateway, tmp_path):
+    master, slave = os.openpty()
+    table = write(tmp_path, "name\ntty-1\ntty-2\n")
+    done = subprocess.run([build() / "gatehouse", "--socket", gateway.socket, "enrol", "csv", table], stdout=slave,
+                          stderr=slave, timeout=60)
+    os.close(slave)
+    seen = os.read(master, 4000).decode().split("\r\n")
+    os.close(master)
+    assert done.returncode == 0 and [x.split(",")[0] for x in seen] == ["name", "tty-1", "tty-2",
+                                                                       "2 of 2 lines done", ""]
 
 
 def test_a_table_again(gateway, tmp_path):

@@ -41,7 +41,9 @@ def test_it_allows_notes_proposes_and_ends(gw):
     c = client(gw, "pump-1")
     assert not may(c, "plant/pump-1/state")
     said = gw.cli("device", "learn", "pump-1", "--days", "3").stdout
-    assert said.startswith("device:pump-1 learns until ")
+    assert said.startswith("device:pump-1 learns until ") and "learn propose --device pump-1\n" in said
+    (wide,) = [f for f in gw.json("security", "check")["findings"] if f["id"] == "acl.publish-all"]
+    assert "device:pump-1 (learn mode; " in wide["objects"][0]
     assert may(c, "plant/pump-1/state") and may(c, "plant/pump-1/state")
     assert may(c, "line/1/x") and may(c, "line/2/x")
     for topic in ("secret/x", "$SYS/x", "$gw/x"):

@@ -46,6 +46,7 @@ def test_a_change_says_before_and_after(gw):
     assert fields(gw, last) == {("device", "r-1"): {"note": ("old", "new")}}
     said = gw.cli("revision", "show", last["id"]).stdout
     assert '- note: "old"\n' in said and '+ note: "new"\n' in said and "device r-1 changed" in said
+    assert said.splitlines()[0].endswith(f" by {last['actor']}")  # it names the control socket already
 
 
 def test_a_change_goes_back_and_that_is_a_revision(gw):

@@ -55,6 +55,10 @@ def refused(gw, tmp_path, document, *words, says, code=USAGE):
             gw.cli("state", verb, write(tmp_path, document), *words)
         assert e.value.code == code and says in e.value.stderr, e.value
     assert export(gw) == before
+    path = tmp_path / "dry.json"
+    path.write_text(json.dumps({"version": 1, "devices": [{"name": "dry"}]}))
+    assert gw.cli("state", "apply", path, "--dry-run").stdout.endswith("nothing was changed: this was a dry run\n")
+    assert "nothing" not in gw.cli("state", "diff", path).stdout
 
 
 def test_the_document_is_whole_stable_and_without_secrets(gw, tmp_path):
