@@ -58,7 +58,7 @@ function answerOf(operation) {
   return operation.responses[code].content["application/json"]?.schema;
 }
 
-const description = JSON.parse(readFileSync(0, "utf8"));
+const description = JSON.parse(readFileSync("/dev/stdin", "utf8"));
 const operations = Object.values(description.paths)
   .flatMap((item) => Object.values(item))
   .filter((o) => answerOf(o)?.type === "object")
