@@ -328,6 +328,11 @@ static bool is_block(const char *key, const json_t *value)
 	return json_is_object(value) || (json_is_array(value) && find_table(NULL, key));
 }
 
+static bool is_empty_block(const char *key, const json_t *value)
+{
+	return is_block(key, value) && json_object_size(value) + json_array_size(value) == 0;
+}
+
 static void print_fields(const json_t *object, int indent)
 {
 	const char *key;
@@ -338,6 +343,8 @@ static void print_fields(const json_t *object, int indent)
 		is_block(key, value) ? width : MAX(width, (int)strlen(key));
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
 	{
+		if (is_empty_block(key, value))
+			continue;
 		const bool next = is_block(key, value);
 		if (block && !next)
 			printf("\n");
@@ -391,9 +398,6 @@ static char *label_of(const char *key)
 static void print_value(const char *key, const json_t *value, int indent, int width)
 {
 	const struct table *table = json_is_array(value) ? find_table(NULL, key) : NULL;
-	if ((table && json_array_size(value) == 0) ||
-	    (json_is_object(value) && json_object_size(value) == 0))
-		return;
 	AUTO_CHAR label = label_of(key);
 	if (table) {
 		printf("\n");

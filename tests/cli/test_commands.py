@@ -119,6 +119,7 @@ def test_blocks_of_the_status_stand_apart(gw):
         if before.startswith("    ") and not line.startswith(" "):
             assert line == "", f"{line!r} looks as if it belonged to what stands above it: {before!r}"
         assert not (before.endswith(":") and not line.startswith("    ")), f"{before!r} has nothing below it"
+    assert not gw.cli("device", "show", "pump-1").stdout.endswith("\n\n")
     counters = [x for x in lines if re.match(r"    [a-z-]+\.[a-z.-]+ ", x)]
     assert len({x.rindex(" ") for x in counters}) == 1, counters
 
