@@ -30,6 +30,7 @@ static const struct table tables[] = {
 		    {"GROUPS", "groups"},
 		    {"ROLES", "roles"},
 		    {"CERTIFICATES", "certificate_count"},
+		    {"ENDS", "certificate_end"},
 		    {"PASSWORD", "password"},
 		    {"CONNECTIONS", "connection_count"}}},
 	{.noun = "cert",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Devices: list, show, remove, and what all their operations share. See op_device.h.
+ * Devices: show, remove, and what all their operations share. See op_device.h.
  */
 #include "db/op_device.h"
 #include "daemon/base/err.h"
@@ -86,6 +86,11 @@ void device_put_barred(struct store *s, int64_t id, struct buf *out)
 		rec_null(out, "barred");
 }
 
+static void put_end(int64_t end, struct buf *out)
+{
+	op_put_time(out, "certificate_end", end == DEVICE_NO_END ? 0 : end);
+}
+
 static void put_row(struct store *s, const struct sql_query *q, bool live, struct buf *out)
 {
 	const int64_t id = sql_at_int(q, 0);
@@ -102,6 +107,7 @@ static void put_row(struct store *s, const struct sql_query *q, bool live, struc
 			    "SELECT count(*) FROM cert WHERE device_id = ? AND status = 0",
 			    sql_int(id));
 		rec_int(out, "certificate_count", certificates);
+		put_end(sql_at_int(q, 10), out);
 		rec_int(out, "connection_count",
 			(int64_t)presence_of_device(&s->presence, (uint64_t)id));
 		device_put_barred(s, id, out);
@@ -114,64 +120,13 @@ static void put_row(struct store *s, const struct sql_query *q, bool live, struc
 
 #define DEVICE_COLUMNS                                                                            \
 	"SELECT id, name, uuid, kind, enabled, note, verifier IS NOT NULL, created, created_by, " \
-	"changed FROM device "
+	"changed, certificate_end FROM device "
 
 void device_put(struct store *s, int64_t id, bool live, struct buf *out)
 {
 	AUTO_QUERY q = SQL_QUERY(s->registry, DEVICE_COLUMNS "WHERE id = ?", sql_int(id));
 	if (sql_next(&q))
 		put_row(s, &q, live, out);
-}
-
-/* For LIKE, which is the fastest that SQLite has and knows no case in ASCII. */
-static void put_pattern(struct str text, struct buf *out)
-{
-	buf_putc(out, '%');
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] == '%' || text.p[i] == '_' || text.p[i] == '\\')
-			buf_putc(out, '\\');
-		buf_putc(out, text.p[i]);
-	}
-	buf_putc(out, '%');
-}
-
-void op_device_list(struct op_call *c)
-{
-	struct str group = {NULL, 0};
-	struct str match = {NULL, 0};
-	struct str after = STR("");
-	struct str last = {NULL, 0};
-	int64_t limit;
-	AUTO_BUF pattern = {0};
-	op_str(c, "group", &group);
-	if (op_str(c, "match", &match))
-		put_pattern(match, &pattern);
-	op_str(c, "after", &after);
-	if (!op_limit(c, &limit))
-		return;
-	/* The inner query needs the index of the names alone. */
-	AUTO_QUERY q = SQL_QUERY(
-		c->s->registry,
-		DEVICE_COLUMNS
-		"WHERE id IN (SELECT id FROM device WHERE name > ?1 AND (?3 IS NULL OR name LIKE "
-		"?3 ESCAPE '\\') AND (?2 IS NULL OR id IN (SELECT device_id FROM device_grp JOIN "
-		"grp ON grp.id = grp_id WHERE grp.name = ?2)) ORDER BY name LIMIT ?4) ORDER BY "
-		"name",
-		sql_str(after), sql_str(group), match.p ? sql_str(buf_view(&pattern)) : sql_null(),
-		sql_int(limit + 1));
-	char cursor[NAME_SIZE] = "";
-	rec_list(&c->result, "items");
-	while (sql_next(&q)) {
-		if (limit-- == 0) {
-			last = str_of(cursor);
-			break;
-		}
-		snprintf(cursor, sizeof(cursor), "%.*s", STR_ARG(sql_at_str(&q, 1)));
-		rec_object(&c->result, "");
-		put_row(c->s, &q, true, &c->result);
-		rec_end(&c->result);
-	}
-	op_end_items(c, &q, last);
 }
 
 void op_device_show(struct op_call *c)

@@ -8,13 +8,14 @@
  *   groups, roles                 list of str
  *   password                      bool: it has one
  *   certificate_count             int, good ones
+ *   certificate_end               time or null: when its good certificate that ends last ends
  *   connection_count              int, now
  *   barred                        str or null: why it cannot connect, if it cannot
  *   version                       int, another one after every change (change.h)
  *   created, changed              time
  *   created_by                    str
  *
- * device.list    items: list of devices by name; next: str or null (the cursor is a name)
+ * device.list    items: list of devices; next: str or null (op_device_list.c)
  * device.show    a device, and certificates: list of certificates (op_cert.h), rules: list of rules
  * that name it, its groups, its roles or everyone (op_acl.h), clients: list of its connections
  * (op_client.h) device.add     a device, and with a csr: certificate: object (issue.h) device.set
@@ -24,6 +25,8 @@
 #pragma once
 
 #include "db/ops.h"
+
+#define DEVICE_NO_END INT64_MAX /* certificate_end of a device without a good certificate */
 
 enum {
 	UUID_SIZE = 37,

@@ -361,6 +361,10 @@ def test_devices_and_certificates(does):
     does("device.set", name="two", note="changed")
     assert does("device.list", limit=1)["next"] == "one"
     assert [d["name"] for d in does("device.list", after="one", limit=1)["items"]] == ["two"]
+    page = does("device.list", sort="certificate", order="desc", limit=1)
+    assert (page["items"][0]["name"], page["items"][0]["certificate_end"]) == ("one", None)
+    (last,) = does("device.list", sort="certificate", order="desc", after=page["next"])["items"]
+    assert last["name"] == "two" and last["certificate_end"] == made["certificate"]["not_after"]
     second = does("cert.add", device="one", csr=make_csr("one"))["certificate"]["fingerprint"]
     does("cert.hold", id=second)
     assert does("cert.show", id=second)["status"] == "hold"

@@ -61,6 +61,15 @@ def test_every_page_is_for_everybody(gw):
     walk("pages", gw, device="pump-1")
 
 
+def test_devices_are_sorted(make_gateway):
+    gw = make_gateway()
+    gw.cli("setup", "--admin", NAME, input=PASSWORD + "\n")
+    gw.bundle("pump-1")
+    for i in range(60):
+        gw.cli("device", "add", f"sorted-{i:02}", "--kind", f"kind {60 - i:02}")
+    walk("devices", gw)
+
+
 def test_the_authority_gives_files(make_gateway):
     gw = make_gateway()
     gw.cli("setup", "--admin", NAME, input=PASSWORD + "\n")

@@ -90,6 +90,22 @@ def test_a_list_of_several_pages(gw):
     names = [d["name"] for d in gw.json("device", "list", "--match", "page-")]
     assert names == [f"page-{i:03}" for i in range(250)]
     assert len(table(gw, "device", "list", "--match", "page-")) == 250
+    names = [d["name"] for d in gw.json("device", "list", "--match", "page-", "--sort", "name", "--order", "desc")]
+    assert names == [f"page-{249 - i:03}" for i in range(250)]
+
+
+def test_lists_are_sorted(gw):
+    def names(*words):
+        return [d["name"] for d in gw.json("device", "list", "--match", "sorted-", "--sort", *words)]
+
+    gw.cli("device", "add", "sorted-c", "--kind", "b")
+    gw.cli("device", "add", "sorted-a", "--kind", "c")
+    gw.bundle("sorted-b", "--kind", "a")
+    assert names("kind") == ["sorted-b", "sorted-c", "sorted-a"]
+    assert names("kind", "--order", "desc") == ["sorted-a", "sorted-c", "sorted-b"]
+    assert names("certificate") == ["sorted-b", "sorted-a", "sorted-c"]
+    ends = {r["NAME"]: r["ENDS"] for r in table(gw, "device", "list", "--sort", "created", "--match", "sorted-")}
+    assert ends["sorted-a"] == "-" and ends["sorted-b"].startswith("20"), ends
 
 
 # -- objects
@@ -201,6 +217,8 @@ def test_rules(gw):
     (("cert", "add", "meter"), "--bundle DIR or --csr FILE"),
     (("cert", "revoke"), "either"),
     (("cert", "revoke", "12", "--device", "meter"), "either"),
+    (("device", "list", "--sort", "colour"), "allowed are name, kind, created, certificate"),
+    (("device", "list", "--order", "up"), "allowed are asc and desc"),
     (("cert", "list", "--expiring", "soon"), "not a time such as 90s, 12h or 30d"),
     (("event", "list", "--last", "many"), "not a whole number"),
     (("event", "list", "--severity", "loud"), "loud"),

@@ -250,6 +250,91 @@ static void list_matches_part_of_the_name(void **state)
 	assert_int_equal(rig_count(rig_op1(r, OP_DEVICE_LIST, "match", ""), "items"), 3);
 }
 
+/* The names of all pages of two, behind each other. */
+static void listed(struct rig *r, const char *sort, const char *order, const char *expected)
+{
+	AUTO_BUF names = {0};
+	AUTO_BUF after = {0};
+	for (;;) {
+		struct rec_value next;
+		struct buf a = one("sort", sort);
+		rec_text(&a, "order", order);
+		rec_int(&a, "limit", 2);
+		rec_str(&a, "after", buf_view(&after));
+		const struct rig_answer *answer = rig_ok(r, OP_DEVICE_LIST, &a);
+		for (size_t i = 0; i < rig_count(answer, "items"); i++) {
+			buf_str(&names, rig_field(rig_item(answer, "items", i), "name"));
+			buf_putc(&names, ' ');
+		}
+		if (!rec_find(buf_view(&answer->result), "next", &next))
+			break;
+		after.n = 0;
+		buf_str(&after, next.text);
+	}
+	buf_putc(&names, 0);
+	assert_string_equal(names.p, expected);
+}
+
+static void list_is_sorted_over_its_pages(void **state)
+{
+	struct rig *r = *state;
+	const char *const names[] = {"b", "a", "e", "c", "d"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		rig_add_with_key(r, names[i], names[i]);
+	sql_script(r->store.registry,
+		   "UPDATE device SET kind = 'pump' WHERE name IN ('a', 'd');"
+		   "UPDATE device SET kind = '' WHERE name = 'e';"
+		   "UPDATE device SET kind = 'fan 2' WHERE name IN ('b', 'c');"
+		   "UPDATE device SET created = 7 - unicode(name) % 3;"
+		   "UPDATE cert SET not_after = 9000000000 + device_id % 3 WHERE device_id > 0");
+	listed(r, "name", "asc", "a b c d e ");
+	listed(r, "name", "desc", "e d c b a ");
+	listed(r, "kind", "asc", "e b c a d ");
+	listed(r, "kind", "desc", "d a c b e ");
+	listed(r, "created", "asc", "b e a d c ");
+	listed(r, "created", "desc", "c d a e b ");
+	listed(r, "certificate", "asc", "e b c a d ");
+	listed(r, "certificate", "desc", "d a c b e ");
+}
+
+/* By way of operations: whatever changes a certificate, the order follows. */
+static void a_device_without_a_certificate_is_last(void **state)
+{
+	struct rig *r = *state;
+	rig_add_device(r, "a");
+	rig_add_with_key(r, "b", "key b");
+	rig_add_with_key(r, "c", "key c");
+	listed(r, "certificate", "asc", "b c a ");
+	listed(r, "certificate", "desc", "a c b ");
+	struct rec_value end;
+	assert_true(rec_find(rig_item(rig_op1(r, OP_DEVICE_LIST, "match", "b"), "items", 0),
+			     "certificate_end", &end) &&
+		    end.kind == REC_TIME);
+	assert_false(rec_find(rig_item(rig_op1(r, OP_DEVICE_LIST, "match", "a"), "items", 0),
+			      "certificate_end", &end));
+	struct buf a = one("device", "b");
+	rig_ok(r, OP_CERT_REVOKE, &a);
+	listed(r, "certificate", "asc", "c a b ");
+	sql_script(r->store.registry, "UPDATE cert SET status = 0 WHERE name = 'b'");
+	listed(r, "certificate", "asc", "b c a ");
+}
+
+static void what_is_no_order_and_no_cursor_is_refused(void **state)
+{
+	struct rig *r = *state;
+	struct buf a = one("sort", "colour");
+	rig_refused(r, OP_DEVICE_LIST, &a, OP_INVALID, "sort", "allowed are name, kind");
+	a = one("order", "up");
+	rig_refused(r, OP_DEVICE_LIST, &a, OP_INVALID, "order", "allowed are asc and desc");
+	const char *const cursors[][2] = {
+		{"name", "a 1"}, {"kind", "a"}, {"created", "a"}, {"certificate", "a x"}};
+	for (size_t i = 0; i < ARRAY_LEN(cursors); i++) {
+		a = one("sort", cursors[i][0]);
+		rec_text(&a, "after", cursors[i][1]);
+		rig_refused(r, OP_DEVICE_LIST, &a, OP_INVALID, "after", "is no cursor");
+	}
+}
+
 static void a_long_list_travels_in_a_memfd(void **state)
 {
 	struct rig *r = *state;
@@ -349,6 +434,9 @@ int main(void)
 		TEST(too_many_groups_are_refused),
 		TEST(list_pages_by_name),
 		TEST(list_matches_part_of_the_name),
+		TEST(list_is_sorted_over_its_pages),
+		TEST(a_device_without_a_certificate_is_last),
+		TEST(what_is_no_order_and_no_cursor_is_refused),
 		TEST(a_long_list_travels_in_a_memfd),
 		TEST(remove_takes_all_of_it),
 		TEST(everything_is_there_after_a_restart),

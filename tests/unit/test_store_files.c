@@ -208,14 +208,19 @@ static void a_registry_of_schema_1_keeps_its_devices(void **state)
 	for (const struct migration *m = migrations; m->text; m++)
 		if (m->database == DATABASE_REGISTRY && m->number == 1)
 			sql_script(db, m->text);
-	sql_script(db, "INSERT INTO device(name, uuid, verifier, created, created_by, changed) "
-		       "VALUES('pump-1', 'u', '$y$x', 1, 'a', 1); PRAGMA user_version=1");
+	sql_script(db,
+		   "INSERT INTO device(name, uuid, verifier, created, created_by, changed) "
+		   "VALUES('pump-1', 'u', '$y$x', 1, 'a', 1); PRAGMA user_version=1;"
+		   "INSERT INTO cert(fp, serial, device_id, name, spki, der, profile, not_before, "
+		   "not_after, issued_at, issued_by, via, status) "
+		   "VALUES('f', 's', 1, 'pump-1', 'k', 'd', 'device', 1, 77, 1, 'a', 'csr', 0)");
 	assert_int_equal(migrate_run(db, DATABASE_REGISTRY, backup, &why), 0);
 	assert_int_equal(count_files(r, "old.db.before-2"), 1);
-	assert_true(SQL_GET_INT(db, &n,
-				"SELECT COUNT(*) FROM device WHERE name = 'pump-1' "
-				"AND verifier = '$y$x' AND scram IS NULL") &&
-		    n == 1);
+	assert_true(
+		SQL_GET_INT(db, &n,
+			    "SELECT COUNT(*) FROM device WHERE name = 'pump-1' "
+			    "AND verifier = '$y$x' AND scram IS NULL AND certificate_end = 77") &&
+		n == 1);
 	assert_true(SQL_GET_INT(db, &n, "SELECT length(value) FROM secret") && n == 32);
 }
 

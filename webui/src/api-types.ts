@@ -129,6 +129,7 @@ export interface Device {
   roles: string[];
   password: boolean;
   certificate_count: number;
+  certificate_end: string | null;
   connection_count: number;
   barred: string | null;
   version: number;
@@ -894,6 +895,7 @@ export interface Answers {
     roles: string[];
     password: boolean;
     certificate_count: number;
+    certificate_end: string | null;
     connection_count: number;
     barred: string | null;
     version: number;
@@ -904,7 +906,7 @@ export interface Answers {
     broker?: "done" | "away";
     sessions_closed?: number;
   };
-  /** Devices by name */
+  /** Devices */
   "device.list": {
     items: Device[];
     next: string | null;
@@ -927,6 +929,7 @@ export interface Answers {
     roles: string[];
     password: boolean;
     certificate_count: number;
+    certificate_end: string | null;
     connection_count: number;
     barred: string | null;
     version: number;
@@ -947,6 +950,7 @@ export interface Answers {
     roles: string[];
     password: boolean;
     certificate_count: number;
+    certificate_end: string | null;
     connection_count: number;
     barred: string | null;
     version: number;
@@ -1880,12 +1884,16 @@ export interface Takes {
     /** instead of a password: its hash from Mosquitto, $6$... or $7$... */
     "password-hash"?: string;
   };
-  /** Devices by name */
+  /** Devices */
   "device.list": {
     /** only members of this group */
     group?: string;
     /** only names that contain this */
     match?: string;
+    /** name, kind, created or certificate: when its certificate ends (name) */
+    sort?: string;
+    /** asc or desc (asc) */
+    order?: string;
     /** cursor of the page before */
     after?: string;
     /** rows in the answer, 1 to 1000 (100) */

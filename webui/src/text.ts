@@ -118,6 +118,8 @@ export const text = {
     groups: "Groups",
     roles: "Roles",
     proof: "Proves itself by",
+    ends: "Certificate ends",
+    added: "Added",
     note: "Note",
     password: "password",
     certificates: (n: number) => (n === 1 ? "certificate" : `${n} certificates`),

@@ -7,7 +7,7 @@ import { setQuery } from "../router";
 import { may } from "../session";
 import { text } from "../text";
 import type { Device, Takes } from "../types";
-import { Badge, type Column, Empty, Link, Table } from "../ui/kit";
+import { Badge, type Column, Empty, Link, Table, Time } from "../ui/kit";
 import { usePages } from "../ui/pages";
 import { DevicePage } from "./device";
 
@@ -26,9 +26,9 @@ export function State({ device }: { device: Device }) {
 }
 
 const columns: Column<Device>[] = [
-  { title: t.name, cell: (d) => <Link href={deviceHref(d.name)}>{d.name}</Link> },
+  { title: t.name, sort: "name", cell: (d) => <Link href={deviceHref(d.name)}>{d.name}</Link> },
   { title: t.state, cell: (d) => <State device={d} /> },
-  { title: t.kind, cell: (d) => d.kind },
+  { title: t.kind, sort: "kind", cell: (d) => d.kind },
   { title: t.groups, cell: (d) => d.groups.join(", ") },
   { title: t.roles, cell: (d) => d.roles.join(", ") },
   {
@@ -38,6 +38,12 @@ const columns: Column<Device>[] = [
         .filter((s) => s)
         .join(", ") || text.none,
   },
+  {
+    title: t.ends,
+    sort: "certificate",
+    cell: (d) => (d.certificate_end === null ? text.none : <Time at={d.certificate_end} />),
+  },
+  { title: t.added, sort: "created", cell: (d) => <Time at={d.created} /> },
   { title: t.note, cell: (d) => d.note },
 ];
 
@@ -61,7 +67,14 @@ function List({ place, session }: PageProps) {
   const match = place.query.get("q") ?? "";
   const group = place.query.get("group") ?? "";
   const [typed, setTyped] = useState(match);
-  const args = { match, group, limit: PAGE } satisfies Takes["device.list"];
+  const sort = place.query.get("sort") ?? "name";
+  const args = {
+    match,
+    group,
+    sort: sort.replace(/^-/, ""),
+    order: sort.startsWith("-") ? "desc" : "asc",
+    limit: PAGE,
+  } satisfies Takes["device.list"];
   const list = usePages<Device>("/devices", args);
   useEffect(() => {
     if (typed === match) return;
@@ -102,7 +115,16 @@ function List({ place, session }: PageProps) {
           />
         </label>
       </form>
-      {rows.length > 0 && <Table label={t.title} columns={columns} rows={rows} name={(d) => d.name} />}
+      {rows.length > 0 && (
+        <Table
+          label={t.title}
+          columns={columns}
+          rows={rows}
+          name={(d) => d.name}
+          sort={sort}
+          onSort={(s) => setQuery({ sort: s === "name" ? "" : s })}
+        />
+      )}
       {list.loaded && rows.length === 0 && (
         <div class="card">
           {filtered ? (
