@@ -108,6 +108,14 @@ static void publish_many(struct client *c, const char *topic)
 		publish(c, topic, payload, 1, i);
 }
 
+static unsigned stored(unsigned worker, enum spool_kind kind)
+{
+	pthread_mutex_lock(&rig.lock);
+	const unsigned n = rig.spool[worker].stored[kind];
+	pthread_mutex_unlock(&rig.lock);
+	return n;
+}
+
 static size_t largest(void)
 {
 	pthread_mutex_lock(&rig.lock);
@@ -133,14 +141,6 @@ static void what_was_lost_is_stored_in_pieces(void **state)
 	client_close(&p);
 }
 
-static unsigned queued(void)
-{
-	pthread_mutex_lock(&rig.lock);
-	const unsigned n = rig.spool[0].stored[SPOOL_KIND_QUEUE];
-	pthread_mutex_unlock(&rig.lock);
-	return n;
-}
-
 /* One message was on its way when the spool was lost, another one waited behind it: both are
  * acknowledged when they are stored for a session that is stored again. */
 static void what_was_on_its_way_to_a_lost_spool_goes_again(void **state)
@@ -162,7 +162,7 @@ static void what_was_on_its_way_to_a_lost_spool_goes_again(void **state)
 		assert_int_equal(ack.type, PACKET_PUBACK);
 		assert_int_equal(ack.ack.packet_id, id);
 		assert_int_equal(ack.ack.reason, REASON_SUCCESS);
-		assert_in_range(queued(), id, 4);
+		assert_in_range(stored(0, SPOOL_KIND_QUEUE), id, 4);
 	}
 	client_close(&p);
 }
@@ -234,7 +234,7 @@ static void what_is_undone_gives_its_bytes_back(void **state)
 	rig_spool_wait(&rig, 0, SPOOL_KIND_SENT, 2);
 	client_ack(&r, PACKET_PUBACK, first);
 	rig_spool_wait(&rig, 0, SPOOL_KIND_QUEUE_GONE, 1);
-	assert_int_equal(rig.spool[0].stored[SPOOL_KIND_QUEUE], 2);
+	assert_int_equal(stored(0, SPOOL_KIND_QUEUE), 2);
 	client_close(&r);
 	client_close(&p);
 }
@@ -284,17 +284,9 @@ static void a_refused_identifier_is_waited_for_over_a_reconnect(void **state)
 	assert_true(client_quiet(&r));
 	rig_spool_set(&rig, 0, false, 0);
 	client_expect(&r, "t", "once", 2);
-	assert_true(rig.spool[0].stored[SPOOL_KIND_SENT] > 0);
+	assert_true(stored(0, SPOOL_KIND_SENT) > 0);
 	client_close(&r);
 	client_close(&p);
-}
-
-static unsigned stored(unsigned worker, enum spool_kind kind)
-{
-	pthread_mutex_lock(&rig.lock);
-	const unsigned n = rig.spool[worker].stored[kind];
-	pthread_mutex_unlock(&rig.lock);
-	return n;
 }
 
 /* A session of the group that stays away; the worker that has it. */
