@@ -322,7 +322,7 @@ export const text = {
     score: "Score",
     of: (n: number) => `${n} of 100`,
     looked: (checks: number, found: number) =>
-      `Looked for ${checks} things, found ${found === 0 ? "none" : found}.`,
+      `Looked for ${checks} things, found ${found === 0 ? "none" : found}. Checked`,
     fine: "Nothing to change",
     fineHint: "Settings, access rules, certificates and people are as a careful person would have them.",
     findings: "Findings",

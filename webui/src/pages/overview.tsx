@@ -53,6 +53,7 @@ function Traffic() {
         <Chart
           label={t.bytes}
           format={perSecond}
+          least={100}
           lines={[
             { label: t.in, colour: "--accent", points: bytesIn },
             { label: t.out, colour: "--warn", points: bytesOut },

@@ -189,7 +189,7 @@ function Publish({ topic, setTopic, as }: { topic: string; setTopic: (v: string)
             <textarea {...a} rows={4} value={payload} onInput={(x) => setPayload(x.currentTarget.value)} />
           )}
         </Field>
-        <div class="row">
+        <div class="row end">
           <Field label={t.qos}>
             {(a) => (
               <select {...a} value={qos} onChange={(x) => setQos(x.currentTarget.value)}>
@@ -283,11 +283,11 @@ function WatchForm(props: {
   };
   return (
     <form class="row end" onSubmit={submit}>
-      <label class="stack grow">
+      <label class="field grow">
         <span>{t.filter}</span>
         <input value={filter} maxLength={1024} onInput={(e) => setFilter(e.currentTarget.value)} />
       </label>
-      <label class="stack grow">
+      <label class="field grow">
         <span>{t.as}</span>
         <input
           value={as}

@@ -26,10 +26,13 @@ export function Chart({
   label,
   lines,
   format,
+  least = 1,
 }: {
   label: string;
   lines: Line[];
   format: (n: number) => string;
+  /** The top of the scale while all values are lower. */
+  least?: number;
 }) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>();
@@ -49,7 +52,7 @@ export function Chart({
           height: HEIGHT,
           legend: { show: false },
           cursor: { show: false },
-          scales: { y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.15)] } },
+          scales: { y: { range: (_u, _min, max) => [0, Math.max(least, max * 1.15)] } },
           axes: [axis, { ...axis, size: 64, values: (_u, values) => values.map(format) }],
           series: [
             {},
