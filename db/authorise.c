@@ -9,6 +9,7 @@
 #include "db/people.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void admit(struct op_call *c, enum op_level level)
 {
@@ -54,7 +55,8 @@ static void by_token(struct op_call *c, struct str credential)
 		return;
 	snprintf(c->actor, sizeof(c->actor), "token %s", token.name);
 	admit(c, token.level);
-	c->outside_scope = !people_scope_holds(token.operations, op_spec(c->op)->name);
+	c->scope = strdup(token.operations);
+	CHECK(c->scope);
 }
 
 int authorise_caller(struct op_call *c, uint8_t kind, struct str credential)
@@ -72,6 +74,11 @@ int authorise_caller(struct op_call *c, uint8_t kind, struct str credential)
 	return 0;
 }
 
+bool authorise_scope_holds(const struct op_call *c, const char *operation)
+{
+	return !c->scope || people_scope_holds(c->scope, operation);
+}
+
 bool authorise_refused(struct op_call *c)
 {
 	const struct op_spec *spec = op_spec(c->op);
@@ -83,7 +90,7 @@ bool authorise_refused(struct op_call *c)
 	else if (c->level < spec->level)
 		op_refuse(c, OP_DENIED, NULL, "%s needs the level %s; ask an administrator",
 			  spec->name, op_level_name(spec->level));
-	else if (c->outside_scope)
+	else if (!authorise_scope_holds(c, spec->name))
 		op_refuse(c, OP_DENIED, NULL, "this API token is not for %s", spec->name);
 	else if (c->page_missing && spec->effect == CHANGES)
 		op_refuse(c, OP_DENIED, NULL,

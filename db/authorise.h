@@ -12,6 +12,8 @@
  * its permissions let in is an administrator. Credentials that open nothing leave the call denied.
  * 0, or ERR_MALFORMED for a credential that no honest web process sends. */
 int authorise_caller(struct op_call *c, uint8_t kind, struct str credential);
+/* Is an API token that asks for this operation too? True for every other caller. */
+bool authorise_scope_holds(const struct op_call *c, const char *operation);
 /* May the caller run c->op? True: no, and the call was refused. */
 bool authorise_refused(struct op_call *c);
 

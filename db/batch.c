@@ -5,6 +5,7 @@
 #include "db/batch.h"
 #include "daemon/base/mem.h"
 #include "db/arguments.h"
+#include "db/authorise.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,11 +37,15 @@ void batch_refuse(struct batch *b, enum op_status status, const char *field, con
 
 static bool may(struct op_call *c, const struct op_spec *spec)
 {
-	if (c->level >= spec->level)
+	if (c->level < spec->level)
+		op_refuse(c, OP_DENIED, NULL,
+			  "this takes %s, which needs the level %s; ask an administrator",
+			  spec->name, op_level_name(spec->level));
+	else if (!authorise_scope_holds(c, spec->name))
+		op_refuse(c, OP_DENIED, NULL, "this takes %s, and this API token is not for it",
+			  spec->name);
+	else
 		return true;
-	op_refuse(c, OP_DENIED, NULL,
-		  "this takes %s, which needs the level %s; ask an administrator", spec->name,
-		  op_level_name(spec->level));
 	return false;
 }
 

@@ -7,11 +7,14 @@
  * token.add answers it with token: the secret, told only there.
  */
 #include "daemon/base/err.h"
+#include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
+#include "db/authorise.h"
 #include "db/hash.h"
 #include "db/op_session.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
 	TTL_MIN = 60,
@@ -101,6 +104,26 @@ static bool take_operations(struct op_call *c, struct buf *out)
 	return false;
 }
 
+/* A token makes none that is for more than itself. */
+static bool is_within_scope(struct op_call *c, struct str operations)
+{
+	if (!c->scope || !c->scope[0])
+		return true;
+	if (operations.n == 0) {
+		op_refuse(c, OP_DENIED, "operations",
+			  "a token that is for all operations is not made by one that is not");
+		return false;
+	}
+	while (operations.p) {
+		AUTO_CHAR one = str_dup(str_split(&operations, ' '));
+		if (authorise_scope_holds(c, one))
+			continue;
+		op_refuse(c, OP_DENIED, "operations", "the API token that asks is not for %s", one);
+		return false;
+	}
+	return true;
+}
+
 /* False: refused. */
 static bool take_ttl(struct op_call *c, int64_t *ttl)
 {
@@ -171,7 +194,8 @@ void op_token_add(struct op_call *c)
 			  "level is \"%.*s\"; allowed are viewer, operator, admin", STR_ARG(text));
 		return;
 	}
-	if (take_operations(c, &operations) && take_ttl(c, &ttl))
+	if (take_operations(c, &operations) && is_within_scope(c, buf_view(&operations)) &&
+	    take_ttl(c, &ttl))
 		insert(c, name, level, buf_view(&operations), ttl);
 }
 

@@ -155,6 +155,7 @@ static void free_call(struct op_call *c)
 		c->state_free(c->state);
 	batch_free(c->batch);
 	plan_free(c->plan);
+	free(c->scope);
 	secret_wipe(c->secret, sizeof(c->secret));
 	secret_buf_fini(&c->args);
 	secret_buf_fini(&c->result);

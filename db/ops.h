@@ -27,7 +27,7 @@ struct op_call {
 	const char *name;            /* for the audit log: "device.add" */
 	bool denied;                 /* the caller has no level at all */
 	bool page_missing;           /* a session without the proof that a page of ours asks */
-	bool outside_scope;          /* a token that is not for this operation */
+	char *scope;                 /* of a token: the operations that it is for; NULL: all */
 	bool passive;                /* it does not count as a sign of life of its session */
 	uint16_t retry_s;            /* with OP_TOO_MANY: when to try again */
 	int64_t administrator;       /* of a session, else 0 */

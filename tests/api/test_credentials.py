@@ -26,8 +26,8 @@ def person(gw):
             gw.cli("admin", "remove", row["name"])
 
 
-def token(gw, maker, name, level):
-    status, body = maker.call("POST", "/tokens", {"name": name, "level": level})
+def token(gw, maker, name, level, **more):
+    status, body = maker.call("POST", "/tokens", {"name": name, "level": level, **more})
     assert status == 201, body
     who = Api(gw.admin, gw.root_ca)
     who.token = body["token"]
@@ -117,3 +117,36 @@ def test_who_must_wait_is_told_how_long(gw):
             break
     assert answer.status == 429 and 1 <= int(answer.headers["Retry-After"]) <= 300
     assert f"in {answer.headers['Retry-After']} second" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("operations, why", [
+    (None, "all operations"),
+    (["device."], "device."),
+    (["token.", "device.list"], "device.list"),
+])
+def test_a_token_makes_none_that_is_for_more(gw, person, operations, why):
+    narrow = token(gw, person("maker"), "narrow", "admin", operations=["token."])
+    wish = {"name": "wide", "level": "viewer"} | ({"operations": operations} if operations else {})
+    status, body = narrow.call("POST", "/tokens", wish)
+    assert status == 403 and body["field"] == "operations" and why in body["detail"]
+    status, body = narrow.call("POST", "/tokens", {"name": "wide", "level": "viewer", "operations": ["token.list"]})
+    assert status == 201, body
+
+
+def test_a_token_does_nothing_by_way_of_a_document_that_it_is_not_for(gw, person):
+    maker = person("maker")
+    only = token(gw, maker, "only-state", "admin", operations=["state."])
+    both = token(gw, maker, "state-and-device", "admin", operations=["state.", "device."])
+    state = {"version": 1, "devices": [{"name": "by-document"}]}
+    status, body = only.call("PUT", "/state", {"state": state})
+    assert status == 403 and "device.add" in body["detail"] and "not for it" in body["detail"]
+    assert maker.call("GET", "/devices/by-document")[0] == 404
+    status, body = both.call("PUT", "/state", {"state": state})
+    assert status == 200, body
+    assert maker.call("GET", "/devices/by-document")[0] == 200
+
+    change = maker.call("GET", "/revisions")[1]["items"][0]["id"]
+    revert = token(gw, maker, "only-revision", "admin", operations=["revision."])
+    status, body = revert.call("POST", f"/revisions/{change}/revert")
+    assert status == 403 and "device.remove" in body["detail"], body
+    assert both.call("DELETE", "/devices/by-document")[0] in (200, 204)
