@@ -26,6 +26,7 @@ enum {
 	WHY_TEXT = 512,
 	REFUSALS_PER_SECOND = 1, /* of one level, in the audit log */
 	REFUSALS_BURST = 100,
+	REFUSALS_OF_STRANGERS = 20, /* the burst of those who have no level */
 	CALLS_MAX = 1024
 };
 
@@ -208,8 +209,9 @@ void op_done(struct op_call *c)
 static bool has_row(struct op_call *c)
 {
 	const enum op_level level = c->denied ? NOBODY : c->level;
-	return level == ADMIN || rate_take(&c->s->refusals[level], REFUSALS_PER_SECOND,
-					   REFUSALS_BURST, clock_mono_ms() * 1000);
+	const unsigned burst = level == NOBODY ? REFUSALS_OF_STRANGERS : REFUSALS_BURST;
+	return level == ADMIN || rate_take(&c->s->refusals[level], REFUSALS_PER_SECOND, burst,
+					   clock_mono_ms() * 1000);
 }
 
 static void note_refusal(struct op_call *c, enum op_status status, const char *why)
