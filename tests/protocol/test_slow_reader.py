@@ -70,11 +70,14 @@ def test_memory_stays_within_the_setting(gateway, join, dial, topic, events):
     assert told["value"] == OUTPUT and told["dropped"] >= 1
     # Nearly all of it: the queue, and what the kernel holds for the two sockets, is the rest.
     wait_until(lambda: dropped(gateway) > PIECES / 2, what="the dropped ones in the figures")
-    assert gateway.json("status")["counters"]["limits.refused.max-output-bytes"] == dropped(gateway)
+    counters = gateway.json("status")["counters"]
+    assert counters["limits.refused.max-output-bytes"] == counters["messages.dropped.slow-reader"]
     # When it reads at last it gets what was kept, in whole messages, and is served again.
     slow.send(mqtt.pingreq())
     got = 0
     while (p := slow.receive()).kind == mqtt.PUBLISH:
         assert len(p.payload) == PIECE
         got += 1
-    assert p.kind == mqtt.PINGRESP and got == PIECES - dropped(gateway)
+    assert p.kind == mqtt.PINGRESP
+    # The figures of the status are up to a second old.
+    wait_until(lambda: got == PIECES - dropped(gateway), what="as many dropped ones as are missing")
