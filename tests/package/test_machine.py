@@ -193,6 +193,13 @@ def test_a_reload_is_a_reload(site):
     wait_until(lambda: "config.reloaded" in site.cli("event", "list"), 30, "the event of the reload")
 
 
+def test_it_is_started_however_often(site):
+    """systemd gives up a unit that is started more than five times in ten seconds, unless it is told not to."""
+    for _ in range(7):
+        site.gate.run("systemctl", "restart", "gatehouse")
+    assert site.gate.run("systemctl", "is-active", "gatehouse").strip() == "active"
+
+
 # -- the four stories
 
 
