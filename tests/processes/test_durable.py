@@ -284,8 +284,14 @@ def test_without_durability_all_is_in_memory(gw):
 
 
 def test_what_is_replaced_without_durability_does_not_come_back(gw):
+    def kept():
+        return gw.json("status")["spool"]["kept"]["retained"]
+    before = kept()
     put(gw, "r/1", b"old", retain=True)
+    wait_until(lambda: kept() == before + 1, what="the old one on disk")
     put(gw, "r/1", b"new", retain=True, listener="light")
+    # Nobody is told when the old one is gone: durability = none waits for nothing.
+    wait_until(lambda: kept() == before, what="the old one to go")
     cut(gw)
     with join(gw, name(), True) as c:
         c.subscribe("r/#", qos=1)
