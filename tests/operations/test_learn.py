@@ -114,7 +114,11 @@ def test_what_would_change(gw, tmp_path):
     assert may(c, "a/1")
     wait_until(lambda: learnt(gw, "--device", "pump-1"), what="it")
     gw.cli("learn", "stop", "--device", "pump-1")
+    def denied():
+        return len(gw.json("event", "list", "--name", "acl.denied", "--last", 1000))
+    before = denied()
     assert not may(c, "b/1") and not may(c, "c/1")
+    wait_until(lambda: denied() == before + 2, what="both denials in the log")
     draft = tmp_path / "draft"
     draft.write_text(f"remove {rule}\nallow device:pump-1 publish b/#\n")
     answer = gw.json("acl", "preview", draft)
