@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image of packaging/oci, built of the package and run: one user who is not root, a root of the file system that
-this user cannot write, the sandboxes of the processes, and a health check that tells the truth."""
+this user cannot write, the sandboxes of the processes, and a health check that tells the truth.
+
+It needs the network of this machine, which the tests of test_machine.py leave: by its name it comes before them."""
 
 import json
 import os
