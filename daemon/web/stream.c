@@ -86,24 +86,27 @@ static void ask(struct feed *f, const struct stream *s, struct link_call *call, 
 	LINK_ASK(f->web->store, call, OP, op, -1, &b, ANSWER_MS + wait_ms, done);
 }
 
-/* An answer of the store: the status of HTTP, for 200 the result as JSON, which the caller owns.
- * why may be NULL. */
-static unsigned read_answer(int err, struct record *reply, json_t **result, struct buf *why)
+unsigned stream_answer(int err, struct record *reply, size_t max, json_t **result, struct buf *why)
 {
 	struct body_op_done done;
 	AUTO_SECRET large = {0};
-	if (err)
+	AUTO_BUF unused = {0};
+	struct buf *to = why ? why : &unused;
+	if (err) {
+		buf_puts(to, "the store is away; try again in a moment");
 		return 503;
-	if (body_op_done_get(reply->body, &done) ||
-	    (reply->fd >= 0 && memfd_read(reply->fd, RESULT_MAX, &large)))
-		return 500;
-	if (why)
-		buf_str(why, done.why);
-	if (done.status != OP_OK)
+	}
+	const bool readable = body_op_done_get(reply->body, &done) == 0 &&
+			      (reply->fd < 0 || memfd_read(reply->fd, max, &large) == 0);
+	if (readable && done.status != OP_OK) {
+		buf_str(to, done.why);
 		return api_status(done.status);
-	const struct str rec = large.n ? buf_view(&large) : done.result;
-	if (!rec_valid(rec))
+	}
+	const struct str rec = !readable ? STR("") : large.n ? buf_view(&large) : done.result;
+	if (!readable || !rec_valid(rec)) {
+		buf_puts(to, "the store's answer cannot be read");
 		return 500;
+	}
 	*result = json_from_rec(rec);
 	return 200;
 }
@@ -186,7 +189,7 @@ static void got_events(struct link_call *call, int err, struct record *reply)
 	struct feed *f = container_of(call, struct feed, events);
 	json_t *result = NULL;
 	f->events_asked = false;
-	const unsigned status = read_answer(err, reply, &result, NULL);
+	const unsigned status = stream_answer(err, reply, RESULT_MAX, &result, NULL);
 	if (status == 200)
 		take_events(f, result);
 	else if (is_refusal(status))
@@ -229,7 +232,7 @@ static void got_status(struct link_call *call, int err, struct record *reply)
 	struct feed *f = container_of(call, struct feed, status);
 	json_t *result = NULL;
 	f->status_asked = false;
-	const unsigned status = read_answer(err, reply, &result, NULL);
+	const unsigned status = stream_answer(err, reply, RESULT_MAX, &result, NULL);
 	if (status == 200 && f->status_by)
 		f->status_by->may_status = true;
 	if (status == 200)
@@ -278,7 +281,7 @@ static void rechecked(struct link_call *call, int err, struct record *reply)
 {
 	struct stream *s = container_of(call, struct stream, call);
 	json_t *result = NULL;
-	if (is_refusal(read_answer(err, reply, &result, NULL)))
+	if (is_refusal(stream_answer(err, reply, RESULT_MAX, &result, NULL)))
 		refuse(s);
 	json_decref(result);
 }
@@ -336,13 +339,11 @@ static void opened(struct link_call *call, int err, struct record *reply)
 	struct stream *s = container_of(call, struct stream, call);
 	json_t *result = NULL;
 	AUTO_BUF why = {0};
-	const unsigned status = read_answer(err, reply, &result, &why);
+	const unsigned status = stream_answer(err, reply, RESULT_MAX, &result, &why);
 	if (status == 200) {
 		open_stream(s, result);
 	} else {
-		api_problem(s->request, status, NULL,
-			    why.n ? buf_cstr(&why) : "the store is away; try again in a moment",
-			    NULL);
+		api_problem(s->request, status, NULL, buf_cstr(&why), NULL);
 		free_stream(s);
 	}
 	json_decref(result);

@@ -20,6 +20,8 @@
 #include "daemon/net/loop.h"
 #include "daemon/web/http.h"
 
+#include <jansson.h>
+
 enum { STREAM_STATUS_MS = 2000, STREAMS_MAX = 128 };
 
 struct web;
@@ -43,7 +45,11 @@ struct feed {
 void feed_init(struct feed *f, struct web *web);
 /* True: the path was the stream's, and the request is answered or will be. */
 bool feed_handle(struct feed *f, struct http_request *r);
-/* Ends every stream; the store has gone away or the process stops. */
 /* Sessions or tokens were closed: every stream is asked about at once, not when its turn comes. */
 void feed_recheck(struct feed *f);
+/* Ends every stream; the store has gone away or the process stops. */
 void feed_stop(struct feed *f);
+
+/* The store's answer to an OP of a stream, of at most max bytes: the status of HTTP; for 200
+ * *result, which the caller owns, for any other one a sentence in *why, which may be NULL. */
+unsigned stream_answer(int err, struct record *reply, size_t max, json_t **result, struct buf *why);

@@ -7,6 +7,7 @@
 #include "daemon/base/secret.h"
 #include "daemon/web/caller.h"
 #include "daemon/web/json.h"
+#include "daemon/web/stream.h"
 #include "daemon/web/web.h"
 
 #include <stdio.h>
@@ -105,30 +106,6 @@ static void tell_all(struct watch *w, const json_t *result)
 
 /* ---- asking ---- */
 
-/* The status of HTTP; for 200 the result as JSON, which the caller owns, else why may say more. */
-static unsigned read_answer(int err, struct record *reply, json_t **result, struct buf *why)
-{
-	struct body_op_done done;
-	AUTO_SECRET large = {0};
-	if (err) {
-		buf_puts(why, "the store is away; try again in a moment");
-		return 503;
-	}
-	if (body_op_done_get(reply->body, &done) ||
-	    (reply->fd >= 0 && memfd_read(reply->fd, RESULT_MAX, &large))) {
-		buf_puts(why, "the store's answer cannot be read");
-		return 500;
-	}
-	buf_str(why, done.why);
-	if (done.status != OP_OK)
-		return api_status(done.status);
-	const struct str rec = large.n ? buf_view(&large) : done.result;
-	if (!rec_valid(rec))
-		return 500;
-	*result = json_from_rec(rec);
-	return 200;
-}
-
 static void open_stream(struct watch *w)
 {
 	w->http = http_stream_begin(w->request, "text/event-stream", client_left, w);
@@ -141,7 +118,7 @@ static void answered(struct link_call *call, int err, struct record *reply)
 	struct watch *w = container_of(call, struct watch, call);
 	json_t *result = NULL;
 	AUTO_BUF why = {0};
-	const unsigned status = read_answer(err, reply, &result, &why);
+	const unsigned status = stream_answer(err, reply, RESULT_MAX, &result, &why);
 	if (status != 200 && w->request) {
 		api_problem(w->request, status, NULL, buf_cstr(&why), NULL);
 		free_watch(w);
