@@ -102,7 +102,7 @@ static void print_topics(const json_t *answer, const char *who)
 	print_foot(answer);
 }
 
-int run_learn_show(struct invocation *in)
+static int show(struct invocation *in, void (*print)(const json_t *answer, const char *who))
 {
 	json_t *answer;
 	char who[128];
@@ -110,9 +110,14 @@ int run_learn_show(struct invocation *in)
 	if (!subject_of(in, who))
 		return EXIT_USAGE;
 	if (asked(in, &answer, &status))
-		print_topics(answer, who);
+		print(answer, who);
 	json_decref(answer);
 	return status;
+}
+
+int run_learn_show(struct invocation *in)
+{
+	return show(in, print_topics);
 }
 
 /* Lines that acl apply and acl check --with read. */
@@ -134,15 +139,7 @@ static void print_proposal(const json_t *answer, const char *who)
 
 int run_learn_propose(struct invocation *in)
 {
-	json_t *answer;
-	char who[128];
-	int status;
-	if (!subject_of(in, who))
-		return EXIT_USAGE;
-	if (asked(in, &answer, &status))
-		print_proposal(answer, who);
-	json_decref(answer);
-	return status;
+	return show(in, print_proposal);
 }
 
 /* ---- to save ---- */
