@@ -3,7 +3,6 @@
 import { useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { type Document, get, post, put, segment } from "../api";
-import { setQuery } from "../router";
 import { may, type Session } from "../session";
 import { text } from "../text";
 import type { Answers, Revision } from "../types";
@@ -21,7 +20,7 @@ import {
   useLoad,
   type Column,
 } from "../ui/kit";
-import { download, Listing, usePages } from "../ui/pages";
+import { download, Filters, Listing, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
 
 const t = text.changes;
@@ -100,18 +99,7 @@ export function Changes({ place }: { place: PageProps["place"] }) {
   ];
   return (
     <section class="stack" aria-label={t.title}>
-      <form class="row" role="search" onSubmit={(e) => e.preventDefault()}>
-        {filters.map(([key, title]) => (
-          <label key={key} class="grow">
-            <span class="visually-hidden">{title}</span>
-            <input
-              placeholder={title}
-              value={place.query.get(key) ?? ""}
-              onChange={(e) => setQuery({ [key]: e.currentTarget.value.trim() })}
-            />
-          </label>
-        ))}
-      </form>
+      <Filters place={place} filters={filters} />
       <Listing
         label={t.title}
         list={list}

@@ -27,7 +27,7 @@ import {
   wrong,
 } from "../ui/kit";
 import { Held, type Hold, isRisky, WAIT } from "../ui/held";
-import { Confirm, Forbidden, Listing, tabOf, Tabs, usePages } from "../ui/pages";
+import { Confirm, Filters, Forbidden, Listing, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
 import { Backup, Changes } from "./gateway-changes";
 import { Listeners } from "./gateway-listeners";
@@ -403,18 +403,7 @@ function Audit({ place }: { place: PageProps["place"] }) {
   ];
   return (
     <section class="stack" aria-label={t.audit}>
-      <form class="row" role="search" onSubmit={(e) => e.preventDefault()}>
-        {filters.map(([key, title]) => (
-          <label key={key} class="grow">
-            <span class="visually-hidden">{title}</span>
-            <input
-              placeholder={title}
-              value={place.query.get(key) ?? ""}
-              onChange={(e) => setQuery({ [key]: e.currentTarget.value.trim() })}
-            />
-          </label>
-        ))}
-      </form>
+      <Filters place={place} filters={filters} />
       <Listing label={t.audit} list={list} columns={columns} name={(r) => r.id} empty={t.noAudit} />
     </section>
   );

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, type Arguments, type Page } from "../api";
-import type { Place } from "../router";
+import { setQuery, type Place } from "../router";
 import { text } from "../text";
 import { Dialog, Empty, Link, Spinner, Table, Trouble, useAction, useLoad, type Column } from "./kit";
 
@@ -92,6 +92,24 @@ export function usePages<T>(path: string, args: Arguments): Pages<T> {
     reload: first.reload,
     foot,
   };
+}
+
+/** What narrows a list, one field each: the parameter of the address and what it is called. */
+export function Filters({ place, filters }: { place: Place; filters: [string, string][] }) {
+  return (
+    <form class="row" role="search" onSubmit={(e) => e.preventDefault()}>
+      {filters.map(([key, title]) => (
+        <label key={key} class="grow">
+          <span class="visually-hidden">{title}</span>
+          <input
+            placeholder={title}
+            value={place.query.get(key) ?? ""}
+            onChange={(e) => setQuery({ [key]: e.currentTarget.value.trim() })}
+          />
+        </label>
+      ))}
+    </form>
+  );
 }
 
 /** The rows of a list, what to say where there are none, and the way to more. */
