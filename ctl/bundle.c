@@ -4,10 +4,10 @@
  * is nowhere else.
  */
 #include "certs/key.h"
+#include "certs/kit.h"
 #include "certs/p12.h"
 #include "ctl/address.h"
 #include "ctl/ctl.h"
-#include "ctl/examples.h"
 #include "ctl/file.h"
 #include "ctl/zip.h"
 #include "daemon/base/err.h"
@@ -83,92 +83,13 @@ void bundle_abandon(const char *dir, bool made)
 
 bool bundle_is_host(const char *host)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789.:_%-";
-	const size_t n = strlen(host);
-	return n > 0 && n < ADDRESS_HOST && host[0] != '-' && strspn(host, allowed) == n;
+	return kit_is_host(str_of(host));
 }
 
 static const char *text_of(const json_t *object, const char *name)
 {
 	const char *s = json_string_value(json_object_get(object, name));
 	return s ? s : "";
-}
-
-static const char connect_script[] =
-	"#!/bin/sh\n"
-	"# Connects with the key and the certificate beside this script.\n"
-	"#   ./connect.sh pub TOPIC MESSAGE [mosquitto_pub options]\n"
-	"#   ./connect.sh sub TOPIC [mosquitto_sub options]\n"
-	"# It publishes with MQTT 5.0, which tells a sender that a message was refused.\n"
-	"set -eu\n"
-	"here=$(CDPATH='' cd -- \"$(dirname -- \"$0\")\" && pwd)\n"
-	". \"$here/client.env\"\n"
-	"usage() {\n"
-	"\techo \"usage: $0 pub TOPIC MESSAGE | sub TOPIC  (needs Debian's package "
-	"mosquitto-clients)\" >&2\n"
-	"\texit 2\n"
-	"}\n"
-	"[ $# -ge 1 ] || usage\n"
-	"verb=$1\n"
-	"shift\n"
-	"tls() {\n"
-	"\tprogram=$1\n"
-	"\tshift\n"
-	"\texec \"$program\" -h \"$MQTT_HOST\" -p \"$MQTT_PORT\" -i \"$MQTT_CLIENT_ID\" \\\n"
-	"\t\t--cafile \"$here/ca.crt\" --cert \"$here/device.crt\" --key \"$here/device.key\" "
-	"\"$@\"\n"
-	"}\n"
-	"case $verb in\n"
-	"pub)\n"
-	"\t[ $# -ge 2 ] || usage\n"
-	"\ttopic=$1 message=$2\n"
-	"\tshift 2\n"
-	"\ttls mosquitto_pub -t \"$topic\" -m \"$message\" -q 1 -V 5 \"$@\" ;;\n"
-	"sub)\n"
-	"\t[ $# -ge 1 ] || usage\n"
-	"\ttopic=$1\n"
-	"\tshift\n"
-	"\ttls mosquitto_sub -t \"$topic\" -v -q 1 \"$@\" ;;\n"
-	"*) usage ;;\n"
-	"esac\n";
-
-static void put_readme(struct buf *out, const struct bundle *b, const char *host, const char *port)
-{
-	buf_printf(
-		out,
-		"Device %s of the gateway %s, port %s (MQTT 3.1.1 or 5.0 over TLS).\n\n"
-		"device.key   private key: it exists only here; keep it secret, copy it to the "
-		"device\n"
-		"device.crt   certificate with its issuer, valid until %s\n"
-		"ca.crt       the root certificate by which the device knows the gateway\n"
-		"client.env   host, port and client identifier as shell variables\n"
-		"device.p12   (with --p12) the same under a passphrase, as PKCS#12\n"
-		"examples     for other programs and boards: Paho, MQTT.js, Node-RED, Telegraf, a "
-		"Mosquitto\n"
-		"             bridge, renewal by EST; ESP-IDF, Arduino, Tasmota, Zigbee2MQTT, Home "
-		"Assistant\n"
-		"connect.sh   publishes or subscribes with the above:\n\n"
-		"    ./connect.sh sub 'some/topic/#'\n"
-		"    ./connect.sh pub some/topic hello\n\n"
-		"With any other client: give it ca.crt, device.crt and device.key. No user name "
-		"and no\n"
-		"password is needed. What the device may do is shown by: gatehouse device show "
-		"%s\n",
-		b->device, host, port, text_of(b->certificate, "not_after"), b->device);
-}
-
-/* A line for a shell, whatever the value. */
-static void put_variable(struct buf *out, const char *name, const char *value)
-{
-	buf_printf(out, "%s='", name);
-	for (; *value; value++) {
-		if (*value == '\'')
-			buf_puts(out, "'\\''");
-		else
-			buf_putc(out, *value);
-	}
-	buf_puts(out, "'\n");
 }
 
 static int write_p12(const struct bundle *b)
@@ -206,25 +127,6 @@ static void put_dir(const char *dir, struct buf *out)
 	free(full);
 }
 
-static int write_examples(const struct bundle *b, const struct address *at, const char *est)
-{
-	AUTO_CHAR dir = mem_printf("%s/examples", b->dir);
-	AUTO_BUF place = {0};
-	int status = EXIT_OK;
-	put_dir(b->dir, &place);
-	const struct example_values values = {b->device, at->host, at->port, est, buf_cstr(&place)};
-	if (mkdir(dir, 0755)) {
-		fprintf(stderr, "gatehouse: cannot make %s: %s\n", dir, strerror(errno));
-		return EXIT_FAILED;
-	}
-	for (const struct example *e = examples; e->name && status == EXIT_OK; e++) {
-		AUTO_BUF text = {0};
-		example_put(e, &values, &text);
-		status = write_file(dir, e->name, example_mode(e), buf_view(&text));
-	}
-	return status;
-}
-
 static int write_zip(const struct bundle *b)
 {
 	AUTO_SECRET zip = {0};
@@ -237,41 +139,43 @@ static int write_zip(const struct bundle *b)
 	return EXIT_FAILED;
 }
 
+static int put_file(void *arg, const char *name, mode_t mode, struct str bytes)
+{
+	const struct bundle *b = arg;
+	if (strncmp(name, "examples/", 9) == 0) {
+		AUTO_CHAR dir = mem_printf("%s/examples", b->dir);
+		if (mkdir(dir, 0755) && errno != EEXIST) {
+			fprintf(stderr, "gatehouse: cannot make %s: %s\n", dir, strerror(errno));
+			return EXIT_FAILED;
+		}
+	}
+	return write_file(b->dir, name, mode, bytes);
+}
+
 int bundle_write(const struct bundle *b)
 {
 	struct address at;
 	struct address enrol;
 	char authority[ADDRESS_HOST + ADDRESS_PORT + 4];
-	AUTO_BUF env = {0};
-	AUTO_BUF readme = {0};
+	AUTO_BUF place = {0};
 	/* "mqtts", or "mqtts+wss" where both are spoken */
 	address_choose(b->status, NULL, "mqtts", b->host, "8883", &at);
-	put_variable(&env, "MQTT_HOST", at.host);
-	put_variable(&env, "MQTT_PORT", at.port);
-	put_variable(&env, "MQTT_CLIENT_ID", b->device);
 	address_choose(b->status, "enrol", NULL, b->host, "8444", &enrol);
 	address_url(&enrol, authority);
 	AUTO_CHAR est = mem_printf("https://%s", authority);
-	put_variable(&env, "EST_URL", est);
-	put_readme(&readme, b, at.host, at.port);
-	const struct {
-		const char *name;
-		mode_t mode;
-		struct str bytes;
-	} files[] = {
-		{"device.crt", 0644, str_of(text_of(b->certificate, "pem"))},
-		{"ca.crt", 0644, str_of(text_of(b->certificate, "roots_pem"))},
-		{"connect.sh", 0755, str_of(connect_script)},
-		{"client.env", 0644, buf_view(&env)},
-		{"README", 0644, buf_view(&readme)},
+	put_dir(b->dir, &place);
+	const struct kit kit = {
+		.device = b->device,
+		.host = at.host,
+		.port = at.port,
+		.est = est,
+		.dir = buf_cstr(&place),
+		.not_after = text_of(b->certificate, "not_after"),
+		.chain = str_of(text_of(b->certificate, "pem")),
+		.roots = str_of(text_of(b->certificate, "roots_pem")),
 	};
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		const int status = write_file(b->dir, files[i].name, files[i].mode, files[i].bytes);
-		if (status != EXIT_OK)
-			return status;
-	}
-	int status = write_p12(b);
+	int status = kit_each(&kit, put_file, (void *)(uintptr_t)b);
 	if (status == EXIT_OK)
-		status = write_examples(b, &at, est);
+		status = write_p12(b);
 	return status == EXIT_OK && b->zip ? write_zip(b) : status;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# One example of a bundle as a row for ctl/examples.c: EXAMPLE("name", "text").
+# One example of a bundle as a row for certs/examples.c: EXAMPLE("name", "text").
 # daemon/base/literal.awk writes the text.
 NR == 1 {
 	n = split(FILENAME, part, "/")

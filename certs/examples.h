@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Examples for a bundle: how common programs and boards connect with it. The texts are the files of
- * ctl/examples/, built in; @NAME@ in them is replaced. One thread.
+ * certs/examples/, built in; @NAME@ in them is replaced. One thread.
  */
 #pragma once
 

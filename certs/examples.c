@@ -3,13 +3,13 @@
  * Examples for a bundle: see examples.h. No value can end a quotation in any of the texts: names of
  * devices and hosts are of few characters, and the directory is judged by whoever gives it.
  */
-#include "ctl/examples.h"
+#include "certs/examples.h"
 
 #include <string.h>
 
 const struct example examples[] = {
 #define EXAMPLE(name, text) {name, text},
-#include "ctl/examples.inc"
+#include "certs/examples.inc"
 	{NULL, NULL},
 };
 
