@@ -265,9 +265,10 @@ static void unlisten_done(struct round *r)
 	free(container_of(r, struct unlisten, round));
 }
 
-static void on_listener_close(struct child *p, struct str name)
+static void on_listener_close(struct child *p, struct str name, struct str address)
 {
 	struct control *k = control_of(p);
+	(void)address;
 	list_each_safe (it, &k->sockets) {
 		struct socket_given *g = list_entry(it, struct socket_given, node);
 		if (!str_is(name, g->listener.name))

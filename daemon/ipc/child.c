@@ -69,7 +69,7 @@ static int on_listener_close(struct link *l, struct record *r)
 	struct body_listener_close b;
 	if (!of(l)->hooks->listener_close || body_listener_close_get(r->body, &b))
 		return ERR_MALFORMED;
-	of(l)->hooks->listener_close(of(l), b.name);
+	of(l)->hooks->listener_close(of(l), b.name, b.address);
 	return 0;
 }
 

@@ -36,7 +36,9 @@ struct child_hooks {
 	/* A listening socket. Takes l->fd. Before start() for the initial ones. NULL for processes
 	 * without a network. */
 	void (*listener)(struct child *p, const struct child_listener *l);
-	void (*listener_close)(struct child *p, struct str name);
+	/* Nothing is accepted any more: on all sockets of the listener, or where address is not
+	 * empty (web processes) on that one. */
+	void (*listener_close)(struct child *p, struct str name, struct str address);
 	/* A changed configuration (slice text). 0, or an error and one line in why: nothing was
 	 * changed then. */
 	int (*reload)(struct child *p, struct str config, struct buf *why);

@@ -53,21 +53,24 @@ static void give_sockets(struct unit *u)
 	for (size_t i = 0; i < s->n; i++)
 		if (s->entry[i].process == u->self)
 			give_socket(u, &s->entry[i]);
-	if (u->self == PROCESS_BROKER)
-		buf_fini(&s->gone); /* a new one never had them */
+	buf_fini(&s->gone[u->self]); /* a new one never had them */
 }
 
-void give_new_sockets(struct unit *broker)
+void give_new_sockets(struct unit *u)
 {
-	struct sockets *s = &broker->parent->sockets;
-	struct str gone = buf_view(&s->gone);
-	struct body_listener_close b;
-	while (strs_next(&gone, &b.name))
-		LINK_SEND(broker->link, LISTENER_CLOSE, listener_close, 0, -1, &b);
-	buf_fini(&s->gone);
+	struct sockets *s = &u->parent->sockets;
+	struct str gone = buf_view(&s->gone[u->self]), item;
+	while (strs_next(&gone, &item)) {
+		const struct str self = str_of(process_name(u->self));
+		const struct body_listener_close b =
+			u->self == PROCESS_BROKER ? (struct body_listener_close){item, STR("")}
+						  : (struct body_listener_close){self, item};
+		LINK_SEND(u->link, LISTENER_CLOSE, listener_close, 0, -1, &b);
+	}
+	buf_fini(&s->gone[u->self]);
 	for (size_t i = 0; i < s->n; i++)
-		if (s->entry[i].process == PROCESS_BROKER && !s->entry[i].given)
-			give_socket(broker, &s->entry[i]);
+		if (s->entry[i].process == u->self && !s->entry[i].given)
+			give_socket(u, &s->entry[i]);
 }
 
 /* A file that a listener names, and what is asked of it. */

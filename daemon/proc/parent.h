@@ -89,8 +89,8 @@ void unit_tell_state(struct unit *u);              /* to the store */
 /* give.c: what a child is given. */
 void give_start(struct unit *u); /* everything up to START */
 void give_config(struct unit *u, void (*done)(struct link_call *, int, struct record *));
-/* Listeners that came or went since it started or was told last. */
-void give_new_sockets(struct unit *broker);
+/* Sockets that came or went since it started or was told last. */
+void give_new_sockets(struct unit *u);
 /* Certificates and keys of listeners that bring their own: to broker and vault. ERR_* after one log
  * line each. */
 int give_listener_files(struct unit *u);

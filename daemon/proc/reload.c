@@ -68,8 +68,8 @@ static void child_took(struct link_call *call, int err, struct record *reply)
 		report_event(&u->parent->report, EVENT_CONFIG_REFUSED,
 			     &(struct body_event){.actor = str_of(process_name(u->self)),
 						  .reason = done.why});
-	} else if (u->self == PROCESS_BROKER) {
-		/* Not before it knows the listeners that they belong to. */
+	} else {
+		/* The broker not before it knows the listeners that they belong to. */
 		give_new_sockets(u);
 	}
 }

@@ -96,22 +96,21 @@ static bool holds_port(const struct sockets *had, const struct addr *address)
 {
 	struct addr a;
 	for (size_t i = 0; had && i < had->n; i++)
-		if (had->entry[i].process == PROCESS_BROKER &&
+		if (had->entry[i].process != PROCESS_CTL &&
 		    addr_parse(str_of(had->entry[i].address), &a) == 0 &&
 		    addr_port(&a) == addr_port(address))
 			return true;
 	return false;
 }
 
-static void bind_one(struct binder *b, const struct sockets_entry *like, const struct addr *address,
-		     bool share)
+static void bind_one(struct binder *b, const struct sockets_entry *like, const struct addr *address)
 {
 	AUTO_CHAR error = NULL;
 	struct sockets_entry *same = find_same(b->had, like);
 	const struct listener_bind want = {
 		.name = like->name,
 		.address = *address,
-		.reuse_port = share,
+		.reuse_port = true,
 		/* What looks for strangers on the port would find ourselves. */
 		.first = like->worker == 0 && !holds_port(b->had, address),
 	};
@@ -136,6 +135,7 @@ static void bind_one(struct binder *b, const struct sockets_entry *like, const s
 	keep(b, like, fd);
 }
 
+/* All may share their ports: a reload may bind one over another. */
 static void bind_list(struct binder *b, enum process process, const char *name,
 		      const struct config_addrs *list, unsigned sockets)
 {
@@ -149,8 +149,7 @@ static void bind_list(struct binder *b, enum process process, const char *name,
 			snprintf(like.name, sizeof(like.name), "%s", name);
 			addr_format(&list->p[a], like.wanted);
 			name_in_store(&like);
-			/* The broker's may always share: a reload may bind one over another. */
-			bind_one(b, &like, &list->p[a], process == PROCESS_BROKER);
+			bind_one(b, &like, &list->p[a]);
 		}
 	}
 }
@@ -160,6 +159,12 @@ static void bind_listeners(struct binder *b, const struct config *c)
 	for (size_t i = 0; i < c->listeners; i++)
 		bind_list(b, PROCESS_BROKER, c->listener[i].name, &c->listener[i].bind,
 			  c->broker.workers);
+}
+
+static void bind_web(struct binder *b, const struct config *c)
+{
+	bind_list(b, PROCESS_ADMIN, "admin", &c->admin.bind, 1);
+	bind_list(b, PROCESS_ENROL, "enrol", &c->enrol.bind, 1);
 }
 
 static void bind_control(struct binder *b, const char *run_dir, gid_t group)
@@ -197,8 +202,7 @@ int sockets_bind(const struct config *c, gid_t control_group, struct sockets *ou
 	struct binder b = {.out = out};
 	*out = (struct sockets){0};
 	bind_listeners(&b, c);
-	bind_list(&b, PROCESS_ADMIN, "admin", &c->admin.bind, 1);
-	bind_list(&b, PROCESS_ENROL, "enrol", &c->enrol.bind, 1);
+	bind_web(&b, c);
 	bind_control(&b, c->gateway.run_dir, control_group);
 	sd_close_rest();
 	return b.err;
@@ -210,14 +214,21 @@ int sockets_plan(struct sockets *now, const struct config *c, struct sockets *ne
 	*next = (struct sockets){0};
 	for (size_t i = 0; i < now->n; i++) {
 		struct sockets_entry *e = &now->entry[i];
-		e->stays = e->process != PROCESS_BROKER;
+		e->stays = e->process == PROCESS_CTL;
 		if (e->stays)
 			*add_entry(next) = *e;
 	}
 	bind_listeners(&b, c);
+	bind_web(&b, c);
 	if (b.err)
 		sockets_plan_drop(next);
 	return b.err;
+}
+
+static void fini_gone(struct sockets *s)
+{
+	for (enum process i = 0; i < PROCESS_COUNT; i++)
+		buf_fini(&s->gone[i]);
 }
 
 void sockets_plan_drop(struct sockets *next)
@@ -226,15 +237,21 @@ void sockets_plan_drop(struct sockets *next)
 		if (!next->entry[i].stays)
 			close(next->entry[i].fd);
 	free(next->entry);
-	buf_fini(&next->gone);
+	fini_gone(next);
 	*next = (struct sockets){0};
 }
 
-static bool is_gone(const struct sockets *s, const char *name)
+/* What its process knows it by: each socket of a web process has a server of its own. */
+static const char *label(const struct sockets_entry *e)
 {
-	struct str list = buf_view(&s->gone), item;
+	return e->process == PROCESS_BROKER ? e->name : e->address;
+}
+
+static bool is_gone(const struct sockets *s, const struct sockets_entry *e)
+{
+	struct str list = buf_view(&s->gone[e->process]), item;
 	while (strs_next(&list, &item))
-		if (str_is(item, name))
+		if (str_is(item, label(e)))
 			return true;
 	return false;
 }
@@ -247,12 +264,12 @@ static const struct sockets_entry *find_fd(const struct sockets *s, int fd)
 	return NULL;
 }
 
-/* What was under one name and is not any more, in the store and with the broker. */
+/* What was under one name and is not any more, in the store and with its process. */
 static void leave(struct sockets *next, const struct sockets_entry *old)
 {
 	const struct sockets_entry *e = old->stays ? find_fd(next, old->fd) : NULL;
-	if ((!e || strcmp(e->name, old->name) != 0) && old->given && !is_gone(next, old->name))
-		strs_put(&next->gone, str_of(old->name));
+	if ((!e || strcmp(label(e), label(old)) != 0) && old->given && !is_gone(next, old))
+		strs_put(&next->gone[old->process], str_of(label(old)));
 	if (old->stored[0] && (!e || strcmp(e->stored, old->stored) != 0))
 		sd_remove_fd(old->stored);
 	if (!e)
@@ -261,8 +278,7 @@ static void leave(struct sockets *next, const struct sockets_entry *old)
 
 void sockets_switch(struct sockets *now, struct sockets *next)
 {
-	next->gone = now->gone; /* not yet told */
-	now->gone = (struct buf){0};
+	memcpy(next->gone, now->gone, sizeof(next->gone)); /* not yet told */
 	for (size_t i = 0; i < now->n; i++)
 		leave(next, &now->entry[i]);
 	for (size_t i = 0; i < next->n; i++) {
@@ -271,8 +287,8 @@ void sockets_switch(struct sockets *now, struct sockets *next)
 		const bool known = e->stays && old;
 		if (e->stored[0] && !(known && strcmp(old->stored, e->stored) == 0))
 			sd_store_fd(e->stored, e->fd);
-		e->given = known && old->given && strcmp(old->name, e->name) == 0 &&
-			   !is_gone(next, e->name);
+		e->given = known && old->given && strcmp(label(old), label(e)) == 0 &&
+			   !is_gone(next, e);
 	}
 	free(now->entry);
 	*now = *next;
@@ -287,7 +303,7 @@ void sockets_close(struct sockets *s)
 			unlink(s->entry[i].address);
 	}
 	free(s->entry);
-	buf_fini(&s->gone);
+	fini_gone(s);
 	*s = (struct sockets){0};
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The listening sockets of the gateway: bound by the parent, kept in systemd's store, handed to the
- * processes each time they start, and to a running broker when a reload brings others. Parent only.
+ * processes each time they start, and to running ones when a reload brings others. Parent only.
  */
 #pragma once
 
@@ -25,7 +25,9 @@ struct sockets_entry {
 struct sockets {
 	struct sockets_entry *entry;
 	size_t n;
-	struct buf gone; /* list (frame.h) of the names that the broker is to close first */
+	/* Lists (frame.h) of what each is to close first: the broker names of listeners, a web
+	 * process addresses. */
+	struct buf gone[PROCESS_COUNT];
 };
 
 /* Binds everything that the configuration names and the control socket RUN_DIR/control.sock (0660,
@@ -34,11 +36,12 @@ struct sockets {
 int sockets_bind(const struct config *c, gid_t control_group, struct sockets *out);
 /* What c needs while `now` serves: sockets that are there already under the same address, whatever
  * the listener's name, and new ones. 0, or the first error of those that cannot be bound, with a
- * line for each in why; then nothing has changed. Sockets of other processes than the broker stay
- * as they are. */
+ * line for each in why; then nothing has changed. The control socket stays
+ * as it is. */
 int sockets_plan(struct sockets *now, const struct config *c, struct sockets *next,
 		 struct buf *why);
-/* Makes the plan what is: closes what does not stay, and marks what the broker has to be given. */
+/* Makes the plan what is: closes what does not stay, and marks what the processes have to be given.
+ */
 void sockets_switch(struct sockets *now, struct sockets *next);
 void sockets_plan_drop(struct sockets *next); /* closes the new ones of a plan */
 void sockets_close(struct sockets *s); /* closes them and removes the control socket's file */

@@ -23,7 +23,8 @@
 
 enum {
 	HEAD_MAX = 32 * KiB,
-	SWEEPS = 8,            /* per HTTP_REQUEST_MS */
+	SWEEPS = 8, /* per HTTP_REQUEST_MS */
+	RETIRED_SWEEP_MS = 100,
 	LARGE_ANSWER = 1 * MiB /* from here on its memory is given back to the system */
 };
 
@@ -32,9 +33,13 @@ struct http_server {
 	struct MHD_Daemon *daemon;
 	bool local;
 	struct loop_timer sweep;
-	struct limit *limit;  /* connections; NULL: local */
+	struct limit *limit; /* connections; NULL: local */
+	int retired_fd;      /* the socket of one that is retired, which the library has left; -1 */
+	void (*ended)(void *owner, struct http_server *s);
+	struct loop_note note;
 	pthread_mutex_t lock; /* of what is below */
 	bool refuses;
+	bool retired;
 	unsigned large;          /* requests with a body above body_max */
 	struct list connections; /* struct http_connection */
 };
@@ -44,6 +49,8 @@ struct http_connection {
 	struct list node;
 	int fd;
 	bool ours;         /* its request waits for the handler: the peer is not to blame */
+	bool busy;         /* a request has begun and its answer not ended */
+	bool endless;      /* with an answer without an end */
 	uint64_t since_ms; /* when the peer's turn began */
 	struct addr address;
 	struct limit_hold hold;
@@ -111,6 +118,13 @@ static void set_turn(struct http_server *s, struct http_connection *c, bool ours
 	pthread_mutex_unlock(&s->lock);
 }
 
+static void set_busy(struct http_server *s, struct http_connection *c, bool busy)
+{
+	pthread_mutex_lock(&s->lock);
+	c->busy = busy;
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void *begin(void *cls, const char *uri, struct MHD_Connection *connection)
 {
 	struct http_request *r = mem_new(struct http_request);
@@ -120,6 +134,7 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *connection
 	r->peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
 			  ->socket_context;
 	r->path = str_dup((struct str){uri, query ? (size_t)(query - uri) : strlen(uri)});
+	set_busy(r->server, r->peer, true);
 	return r;
 }
 
@@ -142,6 +157,7 @@ static void end(void *cls, struct MHD_Connection *connection, void **context,
 	if (!r)
 		return;
 	set_turn(r->server, r->peer, false);
+	set_busy(r->server, r->peer, false);
 	const bool large = r->large;
 	if (large)
 		count_large(r, -1);
@@ -418,7 +434,20 @@ static void connection_notice(void *cls, struct MHD_Connection *connection, void
 		end_connection(cls, *context);
 }
 
-/* Ends those that take too long; the library then sees the end of their streams. */
+static bool is_over(const struct http_server *s, const struct http_connection *c, uint64_t now)
+{
+	return (!c->ours && now > c->since_ms + s->config.request_ms) ||
+	       (s->retired && (c->endless || !c->busy));
+}
+
+static void tell_ended(struct loop_note *note)
+{
+	struct http_server *s = container_of(note, struct http_server, note);
+	s->ended(s->config.owner, s);
+}
+
+/* Ends those that take too long; the library then sees the end of their streams. What a connection
+ * told the loop before it ended is in the inbox before the note of the last one. */
 static void sweep(struct loop_timer *t)
 {
 	struct http_server *s = container_of(t, struct http_server, sweep);
@@ -426,11 +455,18 @@ static void sweep(struct loop_timer *t)
 	pthread_mutex_lock(&s->lock);
 	list_each (it, &s->connections) {
 		const struct http_connection *c = list_entry(it, struct http_connection, node);
-		if (!c->ours && now > c->since_ms + s->config.request_ms)
+		if (is_over(s, c, now))
 			shutdown(c->fd, SHUT_RDWR);
 	}
+	const bool last = s->retired && !s->refuses && list_empty(&s->connections);
+	s->refuses |= last;
 	pthread_mutex_unlock(&s->lock);
-	loop_timer_start(s->config.loop, t, "http", s->config.request_ms / SWEEPS, sweep);
+	if (last)
+		loop_post(s->config.loop, &s->note, tell_ended);
+	else
+		loop_timer_start(s->config.loop, t, "http",
+				 s->retired ? RETIRED_SWEEP_MS : s->config.request_ms / SWEEPS,
+				 sweep);
 }
 
 static bool is_local(int fd)
@@ -459,6 +495,7 @@ struct http_server *http_start(const struct http_config *config, int fd)
 	if (!s->config.request_ms)
 		s->config.request_ms = HTTP_REQUEST_MS;
 	s->local = is_local(fd);
+	s->retired_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	list_init(&s->connections);
 	if (!s->local)
@@ -492,10 +529,26 @@ void http_refuse(struct http_server *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* The library's thread may still look at the socket, so that it is closed later; but the kernel
+ * takes no connection for it any more. */
+void http_retire(struct http_server *s, void (*ended)(void *owner, struct http_server *s))
+{
+	s->ended = ended;
+	s->retired_fd = MHD_quiesce_daemon(s->daemon);
+	if (s->retired_fd >= 0)
+		shutdown(s->retired_fd, SHUT_RDWR);
+	pthread_mutex_lock(&s->lock);
+	s->retired = true;
+	pthread_mutex_unlock(&s->lock);
+	loop_timer_start(s->config.loop, &s->sweep, "http", 0, sweep);
+}
+
 void http_stop(struct http_server *s)
 {
 	loop_timer_stop(s->config.loop, &s->sweep);
 	MHD_stop_daemon(s->daemon);
+	if (s->retired_fd >= 0)
+		close(s->retired_fd);
 	pthread_mutex_destroy(&s->lock);
 	if (s->limit)
 		limit_free(s->limit);
@@ -600,6 +653,14 @@ static struct MHD_Response *response_of(struct str body)
 								      copy);
 }
 
+static bool is_retired(struct http_server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	const bool retired = s->retired;
+	pthread_mutex_unlock(&s->lock);
+	return retired;
+}
+
 static void give_back(struct http_request *r, unsigned status, const char *content_type,
 		      const char *cache_control)
 {
@@ -611,6 +672,8 @@ static void give_back(struct http_request *r, unsigned status, const char *conte
 		MHD_add_response_header(r->response, "Content-Type", content_type);
 	MHD_add_response_header(r->response, "Cache-Control", cache_control);
 	MHD_add_response_header(r->response, "X-Content-Type-Options", "nosniff");
+	if (is_retired(r->server))
+		MHD_add_response_header(r->response, "Connection", "close");
 	MHD_resume_connection(r->connection);
 }
 
@@ -719,6 +782,9 @@ struct http_stream *http_stream_begin(struct http_request *r, const char *conten
 	s->arg = arg;
 	r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE, stream_read, s,
 							stream_left);
+	pthread_mutex_lock(&r->server->lock);
+	r->peer->endless = true;
+	pthread_mutex_unlock(&r->server->lock);
 	/* It stays our turn: what the client does not read has a bound of its own. */
 	give_back(r, 200, content_type, "no-store");
 	return s;

@@ -58,7 +58,12 @@ struct http_config {
 struct http_server *http_start(const struct http_config *config, int fd);
 /* From now on the server answers 503 by itself and hands nothing over any more. */
 void http_refuse(struct http_server *s);
-/* Ends the server, after http_refuse and after all that was handed over has been answered. */
+/* Accepts nothing any more. Requests under way are answered, then their connections end; idle ones
+ * and answers without an end are ended at once. When none is left ended(owner) runs once, in the
+ * loop; it calls http_stop. Not for one that has been told http_refuse. */
+void http_retire(struct http_server *s, void (*ended)(void *owner, struct http_server *s));
+/* Ends the server, after http_refuse or http_retire and after all that was handed over has been
+ * answered. */
 void http_stop(struct http_server *s);
 
 /* What was asked; valid until http_reply. */

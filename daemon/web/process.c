@@ -237,11 +237,12 @@ static bool serve(struct web *w)
 		.refused = refused,
 		.owner = w,
 	};
-	while (w->waiting) {
-		struct http_server *s = http_start(&config, w->waiting_fd[--w->waiting]);
-		if (!s)
+	for (size_t i = 0; i < w->sockets; i++) {
+		struct web_socket *s = &w->socket[i];
+		if (!s->server)
+			s->server = http_start(&config, s->fd);
+		if (!s->server)
 			return false;
-		w->server[w->servers++] = s;
 	}
 	return true;
 }
@@ -327,13 +328,53 @@ static void on_link(struct child *child, enum process peer, unsigned index, int 
 static void on_listener(struct child *child, const struct child_listener *l)
 {
 	struct web *w = context(child);
-	if (w->waiting == WEB_SERVERS_MAX) {
+	if (w->sockets == WEB_SERVERS_MAX) {
 		log_error("more than %d listening sockets: %s is not served", WEB_SERVERS_MAX,
 			  l->address);
 		close(l->fd);
 		return;
 	}
-	w->waiting_fd[w->waiting++] = l->fd;
+	struct web_socket *s = &w->socket[w->sockets++];
+	*s = (struct web_socket){.fd = l->fd};
+	snprintf(s->address, sizeof(s->address), "%s", l->address);
+	if (w->ready && !serve(w))
+		child_fail(child);
+}
+
+static void drop_socket(struct web *w, struct web_socket *s)
+{
+	*s = w->socket[--w->sockets];
+}
+
+static void retired(void *owner, struct http_server *server)
+{
+	struct web *w = owner;
+	for (size_t i = 0; i < w->sockets; i++) {
+		if (w->socket[i].server != server)
+			continue;
+		drop_socket(w, &w->socket[i]);
+		break;
+	}
+	http_stop(server);
+}
+
+static void on_listener_close(struct child *child, struct str name, struct str address)
+{
+	struct web *w = context(child);
+	(void)name;
+	for (size_t i = 0; i < w->sockets; i++) {
+		struct web_socket *s = &w->socket[i];
+		if (!str_is(address, s->address))
+			continue;
+		s->address[0] = 0;
+		if (s->server) {
+			http_retire(s->server, retired);
+		} else {
+			close(s->fd);
+			drop_socket(w, s);
+		}
+		return;
+	}
 }
 
 static int take_config(struct web *w, struct str text, struct buf *why)
@@ -391,20 +432,24 @@ static void on_stop(struct child *child)
 	watches_stop(&w->watches);
 	est_stop(&w->est);
 	enrol_rest_stop(w);
-	for (size_t i = 0; i < w->servers; i++)
-		http_refuse(w->server[i]);
+	for (size_t i = 0; i < w->sockets; i++)
+		if (w->socket[i].server)
+			http_refuse(w->socket[i].server);
 	/* Requests that were handed over before that are in the inbox: answer them too. */
 	loop_turn(w->loop, 0);
 	est_fini(&w->est);
-	while (w->servers)
-		http_stop(w->server[--w->servers]);
+	while (w->sockets) {
+		struct http_server *s = w->socket[--w->sockets].server;
+		if (s)
+			http_stop(s);
+	}
 	child_stopped(child);
 }
 
 #define HOOKS(process)                                                                     \
 	{                                                                                  \
 		.self = process, .start = start, .link = on_link, .listener = on_listener, \
-		.reload = on_reload, .stop = on_stop                                       \
+		.listener_close = on_listener_close, .reload = on_reload, .stop = on_stop  \
 	}
 
 const struct child_hooks admin_hooks = HOOKS(PROCESS_ADMIN);

@@ -16,7 +16,14 @@
 #include "daemon/web/stream.h"
 #include "daemon/web/watch.h"
 
-enum { WEB_SERVERS_MAX = 64 };
+/* The sockets that there can be at once, and as many that still end. */
+enum { WEB_SERVERS_MAX = 2 * CONFIG_LIST_MAX };
+
+struct web_socket {
+	struct http_server *server; /* NULL: it waits for what requests need */
+	int fd;                     /* of one that waits */
+	char address[65];           /* "": it is closed, and its last requests end */
+};
 
 struct web {
 	struct child *child;
@@ -28,10 +35,8 @@ struct web {
 	struct loop_timer chains_again;
 	struct report report;
 	struct est est; /* in enrol alone */
-	struct http_server *server[WEB_SERVERS_MAX];
-	size_t servers;
-	int waiting_fd[WEB_SERVERS_MAX]; /* sockets received before the chains are here */
-	size_t waiting;
+	struct web_socket socket[WEB_SERVERS_MAX];
+	size_t sockets;
 	struct list pending; /* struct api_call */
 	struct repeats repeats;
 	struct list enrolling; /* struct rest_call */
