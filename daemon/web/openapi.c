@@ -248,8 +248,10 @@ static json_t *components(void)
 		"{s:s, s:s, s:b, s:s, s:{s:s, s:i, s:i}}", "name", "Idempotency-Key", "in",
 		"header", "required", 0, "description",
 		"A name for this request, such as a UUID: sent again by the same caller within 24 "
-		"hours, and before 512 others, it is not done again but answered as the first time "
-		"(Idempotency-Replayed: true). 422: the key was used for another request. 409: the "
+		"hours it is not done again but answered as the first time "
+		"(Idempotency-Replayed: true). 512 answers are kept; beyond that the oldest goes "
+		"of "
+		"the caller who has most. 422: the key was used for another request. 409: the "
 		"first one is not answered yet, or the store gave no answer to it, and nobody "
 		"knows "
 		"whether it was done. What was refused is not kept",

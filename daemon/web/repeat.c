@@ -12,6 +12,45 @@ void repeats_init(struct repeats *r)
 {
 	*r = (struct repeats){0};
 	list_init(&r->list);
+	list_init(&r->callers);
+}
+
+/* Who has them: what is kept for one and what it takes. */
+struct repeat_caller {
+	struct list node;
+	struct buf credential; /* a secret */
+	size_t n;
+	size_t bytes;
+};
+
+static struct repeat_caller *find_caller(const struct repeats *r, struct str credential)
+{
+	list_each (it, &r->callers) {
+		struct repeat_caller *c = list_entry(it, struct repeat_caller, node);
+		if (secret_equal(buf_view(&c->credential), credential))
+			return c;
+	}
+	return NULL;
+}
+
+static struct repeat_caller *caller_of(struct repeats *r, struct str credential)
+{
+	struct repeat_caller *c = find_caller(r, credential);
+	if (c)
+		return c;
+	c = mem_new(struct repeat_caller);
+	buf_str(&c->credential, credential);
+	list_append(&r->callers, &c->node);
+	return c;
+}
+
+static void leave_caller(struct repeat_caller *c)
+{
+	if (--c->n)
+		return;
+	list_remove(&c->node);
+	secret_buf_fini(&c->credential);
+	free(c);
 }
 
 static void drop(struct repeats *r, struct repeat *e)
@@ -19,7 +58,8 @@ static void drop(struct repeats *r, struct repeat *e)
 	list_remove(&e->node);
 	r->n--;
 	r->bytes -= e->answer.n;
-	secret_buf_fini(&e->caller);
+	e->caller->bytes -= e->answer.n;
+	leave_caller(e->caller);
 	secret_buf_fini(&e->answer);
 	buf_fini(&e->key);
 	free(e);
@@ -39,22 +79,48 @@ bool repeat_key_valid(struct str key)
 	return key.n >= 1 && key.n <= REPEAT_KEY_MAX;
 }
 
-/* The oldest first: what is over, and what is too much. One that runs stays. */
+/* The oldest that is answered, of one caller or of all (NULL). One that runs stays. */
+static struct repeat *oldest(const struct repeats *r, const struct repeat_caller *of)
+{
+	list_each (it, &r->list) {
+		struct repeat *e = list_entry(it, struct repeat, node);
+		if (!e->running && (!of || e->caller == of))
+			return e;
+	}
+	return NULL;
+}
+
+/* Who has most: answers, or bytes of them. */
+static struct repeat_caller *greatest(const struct repeats *r, bool bytes)
+{
+	struct repeat_caller *most = NULL;
+	list_each (it, &r->callers) {
+		struct repeat_caller *c = list_entry(it, struct repeat_caller, node);
+		if (!most || (bytes ? c->bytes > most->bytes : c->n > most->n))
+			most = c;
+	}
+	return most;
+}
+
 static void make_room(struct repeats *r, uint64_t now_ms)
 {
-	list_each_safe (it, &r->list) {
-		struct repeat *e = list_entry(it, struct repeat, node);
-		const bool too_much = r->n >= REPEAT_MAX || r->bytes > REPEAT_ANSWERS_MAX;
-		if (!e->running && (too_much || now_ms >= e->until_ms))
-			drop(r, e);
+	struct repeat *e;
+	while ((e = oldest(r, NULL)) && now_ms >= e->until_ms)
+		drop(r, e);
+	while (r->n >= REPEAT_MAX || r->bytes > REPEAT_ANSWERS_MAX) {
+		e = oldest(r, greatest(r, r->bytes > REPEAT_ANSWERS_MAX));
+		if (!e)
+			return; /* all of them run; there are no more than connections */
+		drop(r, e);
 	}
 }
 
 static struct repeat *lookup(const struct repeats *r, struct str caller, struct str key)
 {
+	const struct repeat_caller *who = find_caller(r, caller);
 	list_each (it, &r->list) {
 		struct repeat *e = list_entry(it, struct repeat, node);
-		if (str_eq(buf_view(&e->key), key) && secret_equal(buf_view(&e->caller), caller))
+		if (who && e->caller == who && str_eq(buf_view(&e->key), key))
 			return e;
 	}
 	return NULL;
@@ -86,7 +152,8 @@ enum repeat_state repeat_begin(struct repeats *r, struct str caller, struct str 
 	e->id = *id = ++r->last_id;
 	e->until_ms = now_ms + (uint64_t)REPEAT_HOURS * 3600 * 1000;
 	e->running = true;
-	buf_str(&e->caller, caller);
+	e->caller = caller_of(r, caller);
+	e->caller->n++;
 	buf_str(&e->key, key);
 	memcpy(e->request, digest, sizeof(digest));
 	list_append(&r->list, &e->node);
@@ -115,6 +182,7 @@ void repeat_keep(struct repeats *r, uint64_t id, unsigned status, struct str ans
 	if (!e->too_large)
 		buf_str(&e->answer, answer);
 	r->bytes += e->answer.n;
+	e->caller->bytes += e->answer.n;
 }
 
 void repeat_doubt(struct repeats *r, uint64_t id)

@@ -2,9 +2,10 @@
  *
  * Requests that may be sent again (header Idempotency-Key): what was answered to a key is kept, so
  * that the same request by the same caller is answered the same and done once. Kept in memory only:
- * REPEAT_HOURS, and of the last REPEAT_MAX that worked; what was refused changed nothing and is
- * forgotten, and what got no answer is not done again. A caller is its credential as it was sent.
- * Main thread of a web process. draft-ietf-httpapi-idempotency-key-header.
+ * REPEAT_HOURS, REPEAT_MAX of them; what was refused changed nothing and is forgotten, and what got
+ * no answer is not done again. When there is no room, the oldest goes of the caller who has most:
+ * whoever sends few keeps them, however many another one sends. A caller is its credential as it
+ * was sent. Main thread of a web process. draft-ietf-httpapi-idempotency-key-header.
  */
 #pragma once
 
@@ -30,17 +31,20 @@ enum repeat_state {
 };
 
 struct repeats {
-	struct list list; /* struct repeat, the oldest first */
+	struct list list;    /* struct repeat, the oldest first */
+	struct list callers; /* struct repeat_caller: those who have any */
 	size_t n;
 	size_t bytes;
 	uint64_t last_id;
 };
 
+struct repeat_caller;
+
 struct repeat {
 	struct list node;
 	uint64_t id;
 	uint64_t until_ms; /* monotonic */
-	struct buf caller; /* a secret */
+	struct repeat_caller *caller;
 	struct buf key;
 	unsigned char request[SHA256_SIZE];
 	bool running;
