@@ -18,7 +18,7 @@
 
 enum {
 	PAYLOAD_MAX = 24576,
-	PER_SECOND = 20, /* by all administrators and programs together: each is in the audit log */
+	PER_SECOND = 20, /* of one administrator or program: each is in the audit log */
 	BURST = 100,
 	ANSWER_MS = 2000,
 };
@@ -134,7 +134,8 @@ static void send(struct op_call *c, struct body_publish *body)
 	struct link *broker = broker_of(c);
 	if (!broker)
 		return;
-	if (!rate_take(&c->s->publishes, PER_SECOND, BURST, clock_mono_ms() * 1000)) {
+	if (!rate_take(rates_of(&c->s->publishes, c->actor), PER_SECOND, BURST,
+		       clock_mono_ms() * 1000)) {
 		op_refuse(c, OP_TOO_MANY, NULL,
 			  "%d messages per second may be published this way: try again",
 			  PER_SECOND);

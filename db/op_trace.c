@@ -55,14 +55,27 @@ static void begun(struct trace_waiter *w)
 	op_done(container_of(w, struct op_call, trace));
 }
 
+static void refuse_full(struct op_call *c, bool messages)
+{
+	const char *what = messages ? "watches" : "traces";
+	const size_t mine = traces_of(&c->s->traces, c->actor, messages);
+	if (mine)
+		op_refuse(c, OP_TOO_MANY, NULL,
+			  "%zu of the %zu %s that are on are yours, and %zu of %d places are left "
+			  "for others: end one of yours",
+			  mine, c->s->traces.n[messages], what, TRACES - c->s->traces.n[messages],
+			  TRACES);
+	else
+		op_refuse(c, OP_TOO_MANY, NULL, "%d %s are on already: wait until one ends", TRACES,
+			  what);
+}
+
 /* The answer says that nothing is missed from now on. */
 static void begin(struct op_call *c, const struct trace_wish *wish, const char *note)
 {
 	struct trace *x = trace_start(&c->s->traces, wish);
 	if (!x) {
-		op_refuse(c, OP_TOO_MANY, NULL,
-			  "%d %s are on already: wait until one ends, or end one", TRACES,
-			  wish->messages ? "watches" : "traces");
+		refuse_full(c, wish->messages);
 		return;
 	}
 	authorise_audit(c, "ok", note);
@@ -104,11 +117,11 @@ void op_watch_start(struct op_call *c)
 	if (!op_check_filter(c, "filter", wish.filter) ||
 	    (op_str(c, "as", &as) && !op_find_device(c, "as", as, &id)))
 		return;
-	if (!traces_full(&c->s->traces, true) &&
-	    !rate_take_every(&c->s->watches, WATCH_EVERY_S * UINT64_C(1000000), WATCH_BURST,
-			     clock_mono_ms() * 1000)) {
+	if (traces_have_room(&c->s->traces, c->actor, true) &&
+	    !rate_take_every(rates_of(&c->s->watches, c->actor), WATCH_EVERY_S * UINT64_C(1000000),
+			     WATCH_BURST, clock_mono_ms() * 1000)) {
 		op_refuse_for(c, WATCH_EVERY_S,
-			      "watches are begun too often: one every %d seconds is allowed",
+			      "you begin watches too often: one every %d seconds is allowed",
 			      WATCH_EVERY_S);
 		return;
 	}

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "daemon/base/defs.h"
+#include "daemon/base/map.h"
 
 struct rate {
 	uint64_t full_us; /* the time at which it is full again */
@@ -39,4 +39,16 @@ static inline void rate_give(struct rate *r, uint32_t per_second)
 static inline bool rate_idle(const struct rate *r, uint64_t now_us)
 {
 	return r->full_us <= now_us;
+}
+
+/* A bucket for each of many callers, so that none empties another's. By name: with this many two of
+ * them rarely share one. */
+enum { RATE_CALLERS = 64 };
+struct rates {
+	struct rate of[RATE_CALLERS];
+};
+
+static inline struct rate *rates_of(struct rates *r, const char *caller)
+{
+	return &r->of[hash_bytes(caller, strlen(caller)) % RATE_CALLERS];
 }

@@ -101,9 +101,9 @@ struct store {
 	struct backoff backoff;      /* of people who log in */
 	struct guard *guard;         /* of devices that log in with a password */
 	struct security security[2]; /* the second with names */
-	struct rate publishes;       /* by administrators (op_message.c) */
+	struct rates publishes;      /* of administrators (op_message.c) */
 	struct rate refusals[ADMIN]; /* by callers below it that reach the audit log */
-	struct rate watches;         /* that are begun (op_trace.c) */
+	struct rates watches;        /* that are begun (op_trace.c) */
 	struct process_info process[PROCESS_COUNT];
 	struct gateway_info gateway;
 	struct buf early; /* events that the parent sent before the databases were open */

@@ -179,9 +179,19 @@ void trace_told(struct trace *x)
 	loop_timer_start(x->all->loop, &x->timer, "trace", 0, look);
 }
 
+size_t traces_of(const struct traces *t, const char *actor, bool messages)
+{
+	size_t n = 0;
+	list_each (it, &t->list) {
+		const struct trace *x = list_entry(it, struct trace, node);
+		n += x->messages == messages && strcmp(x->actor, actor) == 0;
+	}
+	return n;
+}
+
 struct trace *trace_start(struct traces *t, const struct trace_wish *wish)
 {
-	if (traces_full(t, wish->messages))
+	if (!traces_have_room(t, wish->actor, wish->messages))
 		return NULL;
 	struct trace *x = mem_new(struct trace);
 	x->all = t;

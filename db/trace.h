@@ -9,11 +9,12 @@
 #pragma once
 
 #include "daemon/base/list.h"
+#include "daemon/base/share.h"
 #include "daemon/ipc/frame.h"
 #include "daemon/net/loop.h"
 
 enum {
-	TRACES = 8, /* at the same time; and as many watches */
+	TRACES = 8, /* at the same time, of which nobody has all (share.h); and as many watches */
 	TRACE_WAITING = 4000,
 	TRACE_WAITING_BYTES = 2 * MiB,
 	TRACE_IDLE_MS = 10000,
@@ -58,12 +59,14 @@ void traces_use_broker(struct traces *t, struct link *broker);
 /* TRACE_LINES. 0 or ERR_MALFORMED. */
 int traces_take(struct traces *t, struct str lines);
 
-/* Are there TRACES of the kind, packets or messages? */
-static inline bool traces_full(const struct traces *t, bool messages)
+/* How many of the kind, packets or messages, are his. */
+size_t traces_of(const struct traces *t, const char *actor, bool messages);
+/* May he have one more of the kind? */
+static inline bool traces_have_room(const struct traces *t, const char *actor, bool messages)
 {
-	return t->n[messages] == TRACES;
+	return share_has_room(traces_of(t, actor, messages), t->n[messages], TRACES);
 }
-/* NULL when there are TRACES of the kind already. Its id is not 0. */
+/* NULL when there is no room for it. Its id is not 0. */
 struct trace *trace_start(struct traces *t, const struct trace_wish *wish);
 /* NULL: it has ended and was forgotten, is of the other kind, or somebody else looks at it. */
 struct trace *trace_find(struct traces *t, uint64_t id, const char *actor, bool messages);

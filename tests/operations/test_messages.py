@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import mqtt
-from api import Local
+from api import Api, Local
 from conftest import name
 from gateway import Gateway, build, wait_until
 from mqtt import V5, Client
@@ -321,11 +321,53 @@ def test_a_watch_is_its_owners_and_no_trace(gateway, api, watch):
     assert api.call("DELETE", f"/traces/{trace['id']}")[0] == 200
 
 
-def test_no_more_than_eight_watches(api, watch):
-    for _ in range(8):
+@pytest.fixture
+def program(gateway):
+    """program(name, level): a caller with an API token of its own."""
+    made = []
+
+    def add(who, level="operator"):
+        caller = Api(gateway.admin, gateway.root_ca)
+        caller.token = gateway.json("token", "add", who, level)["token"]
+        made.append(who)
+        return caller
+
+    yield add
+    for who in made:
+        gateway.cli("token", "remove", who)
+
+
+def test_nobody_takes_the_last_watch_from_others(api, watch, program):
+    """Of 8 one gets 4, the next one 2, then one each."""
+    def fill(caller):
+        begun = []
+        while (answer := caller.call("POST", "/watches", {"filter": "t/#"}))[0] == 201:
+            begun.append(answer[1]["id"])
+        assert answer[0] == 429
+        return begun, answer[1]["detail"]
+
+    for _ in range(4):
         watch("t/none")
     status, said = api.call("POST", "/watches", {"filter": "t/#"})
-    assert status == 429 and "8 watches are on already" in said["detail"]
+    assert status == 429 and "4 of the 4 watches that are on are yours, and 4 of 8 places are left" in said["detail"]
+    others = [program(f"watcher-{i}") for i in range(4)]
+    begun = [fill(other) for other in others]
+    assert [len(ids) for ids, _ in begun] == [2, 1, 1, 0]
+    assert "8 watches are on already" in begun[3][1]
+    for other, (ids, _) in zip(others, begun):
+        for number in ids:
+            assert other.call("DELETE", f"/watches/{number}")[0] == 200
+
+
+def test_how_often_watches_are_begun_is_counted_for_each(program, watch):
+    hasty = program("hasty")
+    for _ in range(130):
+        status, answer = hasty.call("POST", "/watches", {"filter": "t/#"})
+        if status != 201:
+            break
+        assert hasty.call("DELETE", f"/watches/{answer['id']}")[0] == 200
+    assert status == 429 and "you begin watches too often" in answer["detail"]
+    watch("t/#")
 
 
 def test_lines_that_do_not_fit_are_counted(gateway, watch):
@@ -376,8 +418,8 @@ def test_the_commands(gateway, tmp_path):
     assert wrong.returncode == 2 and "1 or more" in wrong.stderr
 
 
-def test_no_flood(api):
-    """The last one: afterwards there is no room for a moment."""
+def test_no_flood(api, program):
+    """Of one; another one publishes on. The last one: afterwards there is no room for a moment."""
     def say(_):
         return api.call("POST", "/messages", {"topic": "t/none"})
     with concurrent.futures.ThreadPoolExecutor(4) as four:
@@ -386,3 +428,4 @@ def test_no_flood(api):
             if refused:
                 break
     assert refused[0]["status"] == 429 and "20 messages per second" in refused[0]["detail"]
+    assert program("calm").call("POST", "/messages", {"topic": "t/none"})[0] == 200

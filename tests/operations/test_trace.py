@@ -234,14 +234,14 @@ def test_what_does_not_fit_is_counted(gateway, trace):
     assert shown > 100 and left_out() > 0
 
 
-def test_several_and_no_more_than_eight(gateway, trace):
-    many = [trace(name(), "--for", "1h") for _ in range(8)]
+def test_several_and_no_more_than_half_of_all(gateway, trace):
+    many = [trace(name(), "--for", "1h") for _ in range(4)]
     done = gateway.cli("trace", name(), check=False)
-    assert done.returncode == 1 and "8 traces are on already" in done.stderr, done
+    assert done.returncode == 1 and "4 of the 4 traces that are on are yours" in done.stderr, done
     for t in many:
         t.process.send_signal(signal.SIGINT)
     assert all("stopped; 0 lines" in t.finish()[1] for t in many)
-    for t in [trace(name(), "--for", "1h") for _ in range(8)]:
+    for t in [trace(name(), "--for", "1h") for _ in range(4)]:
         t.process.kill()
         t.process.wait()
 
