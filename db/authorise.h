@@ -14,6 +14,12 @@
 int authorise_caller(struct op_call *c, uint8_t kind, struct str credential);
 /* Is an API token that asks for this operation too? True for every other caller. */
 bool authorise_scope_holds(const struct op_call *c, const char *operation);
+/* May the caller see what devices say: the payloads of messages? Topics, sizes and QoS are for
+ * every level. The one rule for watches, traces and retained messages. */
+static inline bool authorise_payload(const struct op_call *c)
+{
+	return c->level >= OPERATOR;
+}
 /* May the caller run c->op? True: no, and the call was refused. */
 bool authorise_refused(struct op_call *c);
 

@@ -205,5 +205,6 @@ void op_retained_list(struct op_call *c)
 	if (!broker)
 		return;
 	body.max = (uint32_t)limit;
+	body.payload = authorise_payload(c);
 	LINK_ASK(broker, &c->ask, RETAINED_GET, retained_get, -1, &body, ANSWER_MS, listed);
 }

@@ -11,6 +11,7 @@
  *
  * A watch tells messages: each that is published to matching topics, once. Fields of its lines: seq
  * int, time, device and client_id of the publisher (str or null), and those of broker/console.h.
+ * What they say is for the level operator (authorise_payload).
  *
  * Fields of a line: seq int, time, direction ("in", "out", "end" of the connection), address,
  * client_id, device, size int, and those of broker/trace_text.h.
@@ -108,8 +109,10 @@ void op_trace_start(struct op_call *c)
 
 void op_watch_start(struct op_call *c)
 {
-	struct trace_wish wish = {
-		.actor = c->actor, .messages = true, .for_ms = WATCH_S * UINT64_C(1000)};
+	struct trace_wish wish = {.actor = c->actor,
+				  .messages = true,
+				  .payload = authorise_payload(c),
+				  .for_ms = WATCH_S * UINT64_C(1000)};
 	struct str as;
 	int64_t id = 0;
 	op_str(c, "filter", &wish.filter);
@@ -139,9 +142,18 @@ static struct trace *find(struct op_call *c)
 	int64_t id = 0;
 	op_int(c, "id", &id);
 	struct trace *x = trace_find(&c->s->traces, (uint64_t)id, c->actor, is_watch(c));
-	if (!x)
+	if (!x) {
 		op_refuse(c, OP_NOT_FOUND, "id", "there is no %s %lld of yours: it has ended",
 			  is_watch(c) ? "watch" : "trace", (long long)id);
+		return NULL;
+	}
+	/* Who had another level when it began. */
+	if (trace_has_payload(x) && !authorise_payload(c)) {
+		op_refuse(c, OP_DENIED, "id",
+			  "it shows what messages say, which needs the level operator: begin "
+			  "another one");
+		return NULL;
+	}
 	return x;
 }
 

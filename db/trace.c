@@ -239,6 +239,11 @@ uint64_t trace_id(const struct trace *x)
 	return x->id;
 }
 
+bool trace_has_payload(const struct trace *x)
+{
+	return x->payload;
+}
+
 /* ---- lines ------------------------------------------------------------------------------------
  */
 

@@ -42,7 +42,7 @@ struct trace_wish {
 	struct str client_id; /* one of these three */
 	uint64_t device_id;
 	struct str filter;
-	bool payload;
+	bool payload;          /* with what messages say */
 	bool messages;         /* a watch: of what is published to the filter */
 	struct str publisher;  /* with it: only what this device publishes; empty: anyone */
 	uint64_t as_device_id; /* with it: only what the rules let this device get; 0: all */
@@ -71,6 +71,7 @@ struct trace *trace_start(struct traces *t, const struct trace_wish *wish);
 /* NULL: it has ended and was forgotten, is of the other kind, or somebody else looks at it. */
 struct trace *trace_find(struct traces *t, uint64_t id, const char *actor, bool messages);
 uint64_t trace_id(const struct trace *x);
+bool trace_has_payload(const struct trace *x);
 void trace_stop(struct trace *x); /* forgets it */
 
 /* Forgets lines up to this number, and knows that somebody reads. */

@@ -18,14 +18,9 @@ enum { PIECE = 3, STEPS_MAX = 64, ITEMS_ENOUGH = 24 * KiB, ITEMS_FULL = 40 * KiB
 
 /* ---- as a person reads it ---- */
 
-void console_put_message(struct buf *rec, const struct msg *m, bool retain)
+static void put_payload(struct buf *rec, struct str payload)
 {
-	const struct str payload = m->shared.payload;
 	const struct str shown = str_head(payload, CONSOLE_PAYLOAD);
-	rec_str(rec, "topic", str_head(m->shared.topic, CONSOLE_TOPIC));
-	rec_int(rec, "qos", m->qos);
-	rec_bool(rec, "retain", retain);
-	rec_int(rec, "size", (int64_t)payload.n);
 	if (str_is_utf8(shown)) {
 		rec_str(rec, "text", shown);
 		rec_null(rec, "hex");
@@ -34,6 +29,26 @@ void console_put_message(struct buf *rec, const struct msg *m, bool retain)
 		rec_bytes(rec, "hex", shown);
 	}
 	rec_bool(rec, "cut", shown.n < payload.n);
+}
+
+static void hide_payload(struct buf *rec)
+{
+	rec_null(rec, "text");
+	rec_null(rec, "hex");
+	rec_bool(rec, "cut", false);
+}
+
+void console_put_message(struct buf *rec, const struct msg *m, bool retain, bool payload)
+{
+	rec_str(rec, "topic", str_head(m->shared.topic, CONSOLE_TOPIC));
+	rec_int(rec, "qos", m->qos);
+	rec_bool(rec, "retain", retain);
+	rec_int(rec, "size", (int64_t)m->shared.payload.n);
+	if (payload)
+		put_payload(rec, m->shared.payload);
+	else
+		hide_payload(rec);
+	rec_bool(rec, "hidden", !payload);
 }
 
 static struct acl_who who_of(const struct identity *id)
@@ -178,6 +193,7 @@ struct look {
 	struct retain *retain;
 	struct str filter;
 	struct identity *as; /* NULL: all are shown */
+	bool payload;
 	struct retain_cursor cursor;
 	size_t left; /* messages that are still wanted */
 	struct buf items;
@@ -189,7 +205,7 @@ static void show(struct look *k, const struct msg *m)
 	if (k->as && !console_may_get(k->as, m->shared.topic, how))
 		return;
 	rec_object(&k->items, "");
-	console_put_message(&k->items, m, true);
+	console_put_message(&k->items, m, true, k->payload);
 	rec_end(&k->items);
 	k->left -= k->left > 0;
 }
@@ -225,7 +241,10 @@ int console_retained_asked(struct link *l, struct record *r)
 	struct body_retained_get b;
 	if (body_retained_get_get(r->body, &b) || !topic_filter_valid(b.filter) || b.max == 0)
 		return ERR_MALFORMED;
-	struct look k = {.retain = c->broker.retain, .filter = b.filter, .left = b.max};
+	struct look k = {.retain = c->broker.retain,
+			 .filter = b.filter,
+			 .left = b.max,
+			 .payload = b.payload};
 	AUTO(identity) as = b.device_id ? registry_identity(c->broker.registry, b.device_id) : NULL;
 	k.as = as;
 	k.cursor.begun = b.after.n > 0;

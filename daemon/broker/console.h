@@ -11,6 +11,7 @@
  *   text    str, the beginning of a payload that is text (CONSOLE_PAYLOAD bytes of it), else null
  *   hex     bytes, the same of any other, else null
  *   cut     bool: the payload is longer than what is shown
+ *   hidden  bool: whoever asks may not see what messages say: text and hex are null, cut is false
  */
 #pragma once
 
@@ -22,7 +23,7 @@ enum { CONSOLE_PAYLOAD = 4096, CONSOLE_TOPIC = 4096 };
 struct msg;
 struct identity;
 
-void console_put_message(struct buf *rec, const struct msg *m, bool retain);
+void console_put_message(struct buf *rec, const struct msg *m, bool retain, bool payload);
 /* Do the rules let a device subscribe to this topic and receive this message? As far as that can be
  * said without a connection: its client identifier is taken to be its name. */
 bool console_may_get(const struct identity *id, struct str topic, struct acl_how how);

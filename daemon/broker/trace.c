@@ -363,11 +363,12 @@ static bool is_seen(struct trace_feed *f, size_t i, const struct msg *m)
 	return id && console_may_get(id, m->shared.topic, how);
 }
 
-static void put_message(struct buf *rec, const struct msg *m, const struct session *from)
+static void put_message(struct buf *rec, const struct msg *m, const struct session *from,
+			bool payload)
 {
 	const struct str id = from ? session_client_id(from) : STR("");
 	rec_time(rec, "time", (int64_t)clock_wall_ms());
-	console_put_message(rec, m, m->retain);
+	console_put_message(rec, m, m->retain, payload);
 	if (from && from->identity->name[0])
 		rec_text(rec, "device", from->identity->name);
 	else
@@ -390,7 +391,7 @@ void trace_message(struct worker *w, const struct msg *m)
 		     (!from || !str_is(buf_view(&s->publisher), from->identity->name))) ||
 		    !is_seen(f, i, m))
 			continue;
-		put_message(&rec, m, from);
+		put_message(&rec, m, from, s->payload);
 		put_line(f, i, buf_view(&rec));
 	}
 }

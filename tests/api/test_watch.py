@@ -3,6 +3,7 @@
 
 import pytest
 
+from conftest import PASSWORD
 from gateway import wait_until
 from mqtt import V5, Client
 from test_stream import Stream
@@ -14,7 +15,7 @@ def begin(gw, login):
     opened = []
 
     def start(who=None, **more):
-        who = who or login("viewer")
+        who = who or login("operator")
         status, answer = who.call("POST", "/watches", {"filter": "w/#"})
         assert status == 201, answer
         stream = Stream(who, f"/api/v1/watches/{answer['id']}/stream", **more)
@@ -60,7 +61,7 @@ def test_a_watch_that_nobody_reads_ends(gw, begin):
 def test_whose_it_is_not(gw, begin, login, stranger):
     _, number, _ = begin()
     path = f"/api/v1/watches/{number}/stream"
-    assert login("operator").request("GET", path).status == 404
+    assert login("admin").request("GET", path).status == 404
     assert stranger.request("GET", path).status == 401
     assert login("viewer").request("POST", path, {}).status == 405
     assert login("viewer").request("GET", "/api/v1/watches/none/stream").status == 404
@@ -79,6 +80,40 @@ def test_a_page_must_ask_for_it(gw, login):
     who = login("viewer")
     who.page = ""
     assert who.call("POST", "/watches", {"filter": "#"})[0] == 403
+
+
+@pytest.mark.parametrize("level, shown", [("viewer", False), ("operator", True), ("admin", True)])
+def test_what_messages_say_is_for_operators(gw, begin, login, level, shown):
+    """A viewer sees topic, size and QoS: of a watch and of retained messages."""
+    who, number, stream = begin(login(level))
+    gw.cli("publish", "w/said", "secret", "--qos", "1", "--retain")
+    message = stream.next("message")[1]
+    status, kept = who.call("GET", "/retained?filter=w/said")
+    assert status == 200
+    for m in (message, *kept["items"]):
+        assert (m["topic"], m["size"], m["qos"]) == ("w/said", 6, 1)
+        assert (m["text"], m["hex"], m["cut"], m["hidden"]) == ("secret" if shown else None, None, False, not shown)
+    gw.cli("publish", "w/said", "", "--empty", "--retain", check=False)
+
+
+def test_it_ends_with_the_level(gw, begin, login):
+    """Who becomes a viewer sees no payloads of a watch that began before."""
+    gw.cli("admin", "add", "falling", "operator", input=PASSWORD + "\n")
+    who, number, stream = begin(login("falling"))
+    say(gw, "before")
+    assert stream.next("message")[1]["text"] == "before"
+    gw.cli("admin", "set", "falling", "--level", "viewer")
+    say(gw, "after")
+    seen = []
+    while (event := stream.next()):
+        seen.append(event)
+    assert "after" not in str(seen)
+    status, said = who.call("GET", f"/watches/{number}")
+    assert status in (401, 403), said
+
+
+def test_a_trace_with_payloads_is_for_operators(login):
+    assert login("viewer").call("POST", "/traces", {"topic": "w/#", "payload": True})[0] == 403
 
 
 def test_a_viewer_watches_and_does_not_publish(login):

@@ -180,7 +180,8 @@ def test_they_are_listed_and_removed(gateway, api):
     for limit in (1, 3, 100):
         assert sorted(m["text"] for m in retained(api, filter=f"t/{room}/%2B", limit=limit)) == list("0123456")
     assert retained(api, filter=f"t/{room}/4") == [
-        {"topic": f"t/{room}/4", "qos": 0, "retain": True, "size": 1, "text": "4", "hex": None, "cut": False}]
+        {"topic": f"t/{room}/4", "qos": 0, "retain": True, "size": 1, "text": "4", "hex": None, "cut": False,
+         "hidden": False}]
     reader = client(gateway, name())
     reader.subscribe(f"t/{room}/4")
     assert reader.message().retain

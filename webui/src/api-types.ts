@@ -205,6 +205,7 @@ export interface Message {
   text: string | null;
   hex: string | null;
   cut: boolean;
+  hidden: boolean;
 }
 
 export interface Problem {
@@ -1127,7 +1128,7 @@ export interface Answers {
     groups: string[];
     roles: string[];
   };
-  /** Retained messages */
+  /** Retained messages; what they say is hidden from viewers */
   "retained.list": {
     items: Message[];
     next: string | null;
@@ -1504,7 +1505,7 @@ export interface Answers {
   "trace.stop": {
     id: number;
   };
-  /** Messages that were published */
+  /** Messages that were published; what they say is hidden from viewers */
   "watch.show": {
     items: {
       seq: number;
@@ -1518,6 +1519,7 @@ export interface Answers {
       text: string | null;
       hex: string | null;
       cut: boolean;
+      hidden: boolean;
     }[];
     dropped: number;
     ended: string | null;
@@ -1606,7 +1608,7 @@ export interface Takes {
   "administrator.add": {
     /** name, like a device name */
     name: string;
-    /** viewer, operator or admin */
+    /** viewer (sees everything but what messages say), operator (also changes devices, rules and certificates) or admin */
     level: string;
     /** password, 10 to 511 bytes */
     password: string;
@@ -1620,7 +1622,7 @@ export interface Takes {
   };
   /** Changes an administrator; his tokens do not stay above him */
   "administrator.set": {
-    /** viewer, operator or admin */
+    /** viewer (sees everything but what messages say), operator (also changes devices, rules and certificates) or admin */
     level?: string;
     /** false: the sessions are closed and nobody can log in as this one */
     enabled?: boolean;
@@ -2076,7 +2078,7 @@ export interface Takes {
     /** number of the request */
     id: number;
   };
-  /** Retained messages */
+  /** Retained messages; what they say is hidden from viewers */
   "retained.list": {
     /** only topics that match this topic filter (#, which leaves out those that begin with $) */
     filter?: string;
@@ -2219,7 +2221,7 @@ export interface Takes {
   "token.add": {
     /** what it is for, like a device name */
     name: string;
-    /** viewer, operator or admin */
+    /** viewer (sees everything but what messages say), operator (also changes devices, rules and certificates) or admin */
     level: string;
     /** operations it may ask for, or beginnings of them that end in a dot: device.list, acl. (all of its level) */
     operations?: string[];
@@ -2277,7 +2279,7 @@ export interface Takes {
     /** number of the trace */
     id: number;
   };
-  /** Messages that were published */
+  /** Messages that were published; what they say is hidden from viewers */
   "watch.show": {
     /** number of the watch; it ends when nobody asks for 10 s */
     id: number;
@@ -2288,7 +2290,7 @@ export interface Takes {
   };
   /** Begins to watch messages */
   "watch.start": {
-    /** topic filter: every message that is published to matching topics, once */
+    /** topic filter: every message that is published to matching topics, once; what they say is for operators, a viewer sees topic, size and QoS */
     filter: string;
     /** only what this device publishes; it need not be there yet */
     device?: string;

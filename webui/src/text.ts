@@ -373,6 +373,8 @@ export const text = {
         ? "Published; nobody subscribes to it."
         : `Published to ${n} ${n === 1 ? "subscription" : "subscriptions"}.`,
     empty: "The payload is empty.",
+    hidden: (size: string) =>
+      `${size}. What messages say is shown to the levels operator and admin; a viewer sees topic, size and QoS.`,
     cut: (size: string) => `Only the beginning of ${size} is shown.`,
     from: (who: string) => `from ${who}`,
     gateway: "the gateway",
@@ -636,7 +638,7 @@ export const text = {
     level: "Level",
     levelOf: (name: string) => `Level of ${name}`,
     levelHint:
-      "viewer: sees everything; operator: also changes devices, rules and certificates; admin: everything.",
+      "viewer: sees everything but what messages say; operator: also changes devices, rules and certificates; admin: everything.",
     password: "Password",
     passwordHint: "10 characters or more.",
     addAdmin: "Add an administrator",

@@ -11,6 +11,7 @@ const message = (topic: string, text: string | null, hex: string | null = null):
   text,
   hex,
   cut: false,
+  hidden: false,
 });
 
 test("what a message says", () => {

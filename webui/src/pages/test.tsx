@@ -100,6 +100,7 @@ function useSeen(filter: string, as: string, on: boolean, round: number): { seen
 }
 
 function Payload({ message, shape }: { message: Message; shape: Shape }) {
+  if (message.hidden) return <p class="small muted">{t.hidden(bytes(message.size))}</p>;
   return (
     <>
       <pre class="payload" tabIndex={0} aria-label={t.payload}>
