@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gatehouse event list: the newest events, and with --follow those that come; event acknowledge.
+ * gatehouse event list and log: the newest events or log lines, and with --follow those that come;
+ * event acknowledge.
  */
 #include "ctl/ctl.h"
 #include "daemon/base/events.h"
@@ -8,37 +9,59 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LAST_DEFAULT = 50, WAIT_MS = 25000 };
+enum { LAST_EVENTS = 50, LAST_LINES = 100, WAIT_MS = 25000 };
+
+typedef void print_fn(const json_t *item);
 
 /* Prints what came; returns the sequence number from which to go on. */
-static json_int_t show(const struct invocation *in, const json_t *answer, json_int_t since,
-		       size_t *n)
+static json_int_t show(const struct invocation *in, const json_t *answer, print_fn *print,
+		       json_int_t since, size_t *n)
 {
 	size_t i;
-	const json_t *event;
+	const json_t *item;
 	const json_t *next = json_object_get(answer, "next");
-	json_array_foreach(json_object_get(answer, "items"), i, event)
+	json_array_foreach(json_object_get(answer, "items"), i, item)
 	{
-		const json_int_t seq = json_integer_value(json_object_get(event, "seq"));
+		const json_int_t seq = json_integer_value(json_object_get(item, "seq"));
 		since = seq > since ? seq : since;
 		if (in->json)
-			print_json_line(event);
+			print_json_line(item);
 		else
-			print_event(event);
+			print(item);
 	}
 	fflush(stdout);
 	*n += json_array_size(json_object_get(answer, "items"));
-	/* Events that the filter hid count as seen. */
+	/* What the filter hid counts as seen. */
 	return json_is_integer(next) ? json_integer_value(next) : since;
 }
 
-static int exchange(struct invocation *in, json_int_t *since, size_t *n)
+static int exchange(struct invocation *in, print_fn *print, json_int_t *since, size_t *n)
 {
 	json_t *answer = NULL;
 	const int status = request_command(in, &answer);
 	if (status == EXIT_OK)
-		*since = show(in, answer, *since, n);
+		*since = show(in, answer, print, *since, n);
 	json_decref(answer);
+	return status;
+}
+
+/* With --follow it ends with an error only. */
+static int list(struct invocation *in, print_fn *print, json_int_t last)
+{
+	const bool follow = invocation_switch(in, "follow");
+	json_int_t since = 0;
+	size_t n = 0;
+	if (!json_object_get(in->args, "last"))
+		json_object_set_new(in->args, "last", json_integer(follow ? 0 : last));
+	int status = exchange(in, print, &since, &n);
+	if (status == EXIT_OK && n == 0 && !follow && !in->json)
+		fprintf(stderr, "none\n");
+	json_object_del(in->args, "last");
+	while (follow && status == EXIT_OK) {
+		json_object_set_new(in->args, "since", json_integer(since));
+		json_object_set_new(in->args, "wait", json_integer(WAIT_MS));
+		status = exchange(in, print, &since, &n);
+	}
 	return status;
 }
 
@@ -63,21 +86,12 @@ int run_event_list(struct invocation *in)
 			name, name);
 		return EXIT_USAGE;
 	}
-	const bool follow = invocation_switch(in, "follow");
-	json_int_t since = 0;
-	size_t n = 0;
-	if (!json_object_get(in->args, "last"))
-		json_object_set_new(in->args, "last", json_integer(follow ? 0 : LAST_DEFAULT));
-	int status = exchange(in, &since, &n);
-	if (status == EXIT_OK && n == 0 && !follow && !in->json)
-		fprintf(stderr, "none\n");
-	json_object_del(in->args, "last");
-	while (follow && status == EXIT_OK) {
-		json_object_set_new(in->args, "since", json_integer(since));
-		json_object_set_new(in->args, "wait", json_integer(WAIT_MS));
-		status = exchange(in, &since, &n);
-	}
-	return status;
+	return list(in, print_event, LAST_EVENTS);
+}
+
+int run_log(struct invocation *in)
+{
+	return list(in, print_log_line, LAST_LINES);
 }
 
 /* The number of an event is an argument without an option, which are texts. */

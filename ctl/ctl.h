@@ -94,6 +94,7 @@ void print_list(const struct ctl_command *command, const json_t *items);
 void print_status(const json_t *status);
 void print_json_line(const json_t *value);
 void print_event(const json_t *event);
+void print_log_line(const json_t *line);
 void print_trace(const json_t *line);
 void print_message(const json_t *message);
 /* "error: ..." with the field; exit status for that HTTP status. */
@@ -195,6 +196,7 @@ int run_learn_show(struct invocation *in);
 int run_learn_propose(struct invocation *in);
 int run_learn_apply(struct invocation *in);
 int run_event_list(struct invocation *in);
+int run_log(struct invocation *in);
 int run_factory_reset(struct invocation *in);
 int run_event_acknowledge(struct invocation *in);
 int run_firewall_print(struct invocation *in);

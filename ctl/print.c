@@ -534,6 +534,21 @@ void print_event(const json_t *event)
 	puts(buf_cstr(&line));
 }
 
+/* "2026-11-26T12:00:01.123Z  notice   broker  ..." */
+void print_log_line(const json_t *line)
+{
+	AUTO_BUF text = {0};
+	const json_int_t left_out = json_integer_value(json_object_get(line, "left_out"));
+	if (left_out)
+		buf_printf(&text, "(%lld lines of %s were left out: too many at once)\n",
+			   (long long)left_out, field(line, "process"));
+	const size_t at = text.n;
+	buf_printf(&text, "%s  %-8s %-6s  %s", field(line, "time"), field(line, "level"),
+		   field(line, "process"), field(line, "text"));
+	str_mask_controls(text.p + at, text.n - at);
+	puts(buf_cstr(&text));
+}
+
 enum { WIDEST_ID = 48 };
 
 /* "12:00:01.123 in   pump-1       PUBLISH     id 7, QoS 1, ..." */

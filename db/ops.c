@@ -91,6 +91,7 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_CLIENT_SHOW] = op_client_show,
 	[OP_CLIENT_REMOVE] = op_client_remove,
 	[OP_EVENT_LIST] = op_event_list,
+	[OP_LOG_LIST] = op_log_list,
 	[OP_TRACE_START] = op_trace_start,
 	[OP_TRACE_SHOW] = op_trace_show,
 	[OP_TRACE_STOP] = op_trace_stop,
@@ -149,6 +150,7 @@ static void free_call(struct op_call *c)
 	link_call_cancel(&c->ask);
 	events_unwait(&c->waiter);
 	trace_unwait(&c->trace);
+	logs_unwait(&c->log_waiter);
 	loop_timer_stop(c->s->loop, &c->timer);
 	logins_cancel(c->s->logins, c);
 	change_fini(&c->change);

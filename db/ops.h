@@ -48,6 +48,7 @@ struct op_call {
 	void (*issued)(struct op_call *c, const struct body_issue_done *done); /* issue.c */
 	struct events_waiter waiter;
 	struct trace_waiter trace;
+	struct logs_waiter log_waiter;
 	struct loop_timer timer;
 	void *state; /* of a handler that waits */
 	void (*state_free)(void *state);
@@ -125,6 +126,7 @@ op_handler op_status_, op_device_list, op_device_show, op_device_add, op_device_
 	op_config_reload, op_setup_code_add, op_trace_start, op_trace_show, op_trace_stop;
 /* The security check. */
 op_handler op_security_check, op_security_mute, op_security_unmute;
+op_handler op_log_list;
 /* The test client. */
 op_handler op_watch_start, op_message_publish, op_retained_list, op_retained_remove;
 /* People and programs. */

@@ -201,12 +201,44 @@ static int on_gateway(struct store *s, struct record *r)
 	return 0;
 }
 
+static void log_misbehaved(void *arg, enum process process)
+{
+	const struct store *s = arg;
+	if (s->child && process != PROCESS_PARENT)
+		child_misbehaved(s->child, process, "sent what is no log line");
+}
+
+static int on_log_source(struct store *s, struct record *r)
+{
+	struct body_log_source b;
+	if (body_log_source_get(r->body, &b) || b.process >= PROCESS_COUNT || r->fd < 0)
+		return ERR_MALFORMED;
+	if (s->logs) {
+		logs_source(s->logs, (enum process)b.process, TAKE_FD(r->fd));
+		return 0;
+	}
+	if (s->early_log[b.process])
+		close(s->early_log[b.process] - 1);
+	s->early_log[b.process] = TAKE_FD(r->fd) + 1;
+	return 0;
+}
+
+static void begin_logs(struct store *s)
+{
+	s->logs = logs_new(s->loop, log_misbehaved, s);
+	for (enum process p = 0; p < PROCESS_COUNT; p++)
+		if (s->early_log[p])
+			logs_source(s->logs, p, s->early_log[p] - 1);
+}
+
 int store_parent_message(struct store *s, struct record *r)
 {
 	struct body_events events;
 	switch (r->type) {
 	case MSG_PROCESS_STATE:
 		return on_process_state(s, r);
+	case MSG_LOG_SOURCE:
+		return on_log_source(s, r);
 	case MSG_GATEWAY:
 		return on_gateway(s, r);
 	case MSG_SETTING_UNDONE:
@@ -416,6 +448,7 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 	list_init(&s->calls);
 	list_init(&s->login_asks);
 	traces_init(&s->traces, loop);
+	begin_logs(s);
 	s->guard = guard_new();
 	ocsp_init(s);
 	s->logins = logins_new(loop, settings->password_threads, settings->scram_iterations);
@@ -454,6 +487,7 @@ void store_close(struct store *s)
 	expiry_stop(s);
 	ocsp_stop(s);
 	traces_fini(&s->traces);
+	logs_free(s->logs);
 	for (enum process p = 0; p < PROCESS_COUNT; p++) {
 		struct link *l = s->peer[p].link;
 		drop_link(s, p);

@@ -19,6 +19,7 @@
 #include "db/guard.h"
 #include "db/lists.h"
 #include "db/logins.h"
+#include "db/logs.h"
 #include "db/ocsp.h"
 #include "db/presence.h"
 #include "db/rate.h"
@@ -76,6 +77,8 @@ struct store {
 	struct timefloor floor;
 	struct presence presence;
 	struct traces traces;
+	struct logs *logs;
+	int early_log[PROCESS_COUNT]; /* what came before there was one: descriptor + 1, 0: none */
 	struct logins *logins;
 	struct peer peer[PROCESS_COUNT];
 	bool broker_synced; /* the broker has a snapshot over this link: deltas mean something */

@@ -19,6 +19,7 @@ static const char *process_name = "gatehouse";
 static atomic_int max_level = LOG_LEVEL_INFO;
 static bool for_journal;
 static int journal = -1;
+static void (*line_tap)(enum log_level level, struct str text);
 
 void log_init(const char *name, enum log_level level)
 {
@@ -32,6 +33,11 @@ void log_set_journal(int fd)
 	journal = fd;
 }
 
+void log_set_tap(void (*tap)(enum log_level level, struct str text))
+{
+	line_tap = tap;
+}
+
 void log_set_level(enum log_level level)
 {
 	atomic_store_explicit(&max_level, (int)level, memory_order_relaxed);
@@ -42,7 +48,7 @@ bool log_enabled(enum log_level level)
 	return (int)level <= atomic_load_explicit(&max_level, memory_order_relaxed);
 }
 
-static const char *level_name(enum log_level level)
+const char *log_level_name(enum log_level level)
 {
 	switch (level) {
 	case LOG_LEVEL_ERROR:
@@ -118,7 +124,7 @@ static PRINTF_LIKE(2, 0) void tell_stderr(enum log_level level, const char *fmt,
 				  ? snprintf(l.p, sizeof(l.p), "<%d>%s: ", (int)level, process_name)
 				  : snprintf(l.p, sizeof(l.p),
 					     "%s %-7s %s: ", clock_format_ms(clock_wall_ms(), when),
-					     level_name(level), process_name));
+					     log_level_name(level), process_name));
 	if (!format(&l, fmt, ap))
 		return;
 	l.p[l.n++] = '\n';
@@ -126,14 +132,26 @@ static PRINTF_LIKE(2, 0) void tell_stderr(enum log_level level, const char *fmt,
 		return; /* nobody reads the log: nothing to be done about it here */
 }
 
+static PRINTF_LIKE(2, 0) void tell_tap(enum log_level level, const char *fmt, va_list ap)
+{
+	struct line l;
+	l.head = 0;
+	if (format(&l, fmt, ap))
+		line_tap(level, str_make(l.p, l.n));
+}
+
 static PRINTF_LIKE(4, 0) void tell(enum log_level level, const struct log_field *field, size_t n,
 				   const char *fmt, va_list ap)
 {
-	va_list again;
+	va_list again, tapped;
 	va_copy(again, ap);
+	va_copy(tapped, ap);
 	/* What the journal does not take its other way may still be open. */
 	if (journal < 0 || !tell_journal(level, field, n, fmt, ap))
 		tell_stderr(level, fmt, again);
+	if (line_tap)
+		tell_tap(level, fmt, tapped);
+	va_end(tapped);
 	va_end(again);
 }
 

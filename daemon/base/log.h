@@ -18,6 +18,7 @@ enum log_level {
 	LOG_LEVEL_DEBUG = 7
 };
 
+const char *log_level_name(enum log_level level); /* "error", "warning" ... */
 /* Call once at the start of a process; name must outlive it ("broker"). */
 void log_init(const char *name, enum log_level level);
 void log_set_level(enum log_level level); /* any thread, at any time */
@@ -32,6 +33,9 @@ struct log_field {
 /* The same; in the journal the fields stand beside the line. One without room is left out. */
 void log_write_fields(enum log_level level, const struct log_field *field, size_t n,
 		      const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* Also gets every line that is written: its text without process and time, control characters
+ * escaped. Called in the thread that logs, and it must not log. NULL: nobody, as at the start. */
+void log_set_tap(void (*tap)(enum log_level level, struct str text));
 /* A connected datagram socket of the journal, which must stay open; -1: none, as at the start. */
 void log_set_journal(int fd);
 

@@ -141,6 +141,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_LISTENER_FILES] = on_other,
 	[MSG_TICKET_MASTER] = on_other,
 	[MSG_PROCESS_STATE] = on_other,
+	[MSG_LOG_SOURCE] = on_other,
 	[MSG_GATEWAY] = on_other,
 	[MSG_SETTING_UNDONE] = on_other,
 	[MSG_EVENTS] = on_other,

@@ -9,6 +9,7 @@
 #include "daemon/broker/process.h"
 #include "daemon/conf/config.h"
 #include "daemon/ipc/child.h"
+#include "daemon/ipc/logline.h"
 #include "daemon/proc/parent.h"
 #include "daemon/proc/sandbox.h"
 #include "daemon/web/process.h"
@@ -57,6 +58,8 @@ int child_main(const char *name, int fd)
 	}
 	log_init(process_name(self), LOG_LEVEL_NOTICE);
 	log_set_journal(fcntl(JOURNAL_FD, F_GETFD) < 0 ? -1 : JOURNAL_FD);
+	if (fcntl(LOG_FD, F_GETFD) >= 0)
+		logline_begin(LOG_FD);
 	if (sandbox_available()) /* LeakSanitizer looks into its own memory as others would */
 		priv_hide_memory();
 	const int status = child_run(children[self].hooks, fd, confine);

@@ -10,6 +10,8 @@
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/ipc/logline.h"
+#include "daemon/proc/logpipe.h"
 #include "daemon/proc/sandbox.h"
 #include "daemon/proc/sd.h"
 
@@ -24,7 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { EXIT_CONFIG = 2, EXE_FD_MIN = 10, TICKET_CHECK_MS = 10 * 60 * 1000 };
+enum { EXIT_CONFIG = 2, TICKET_CHECK_MS = 10 * 60 * 1000 };
 
 static bool stage_is(const struct parent *p, int stage, enum process_state state)
 {
@@ -216,6 +218,7 @@ static void check_clock(void)
 
 static int run(struct parent *p)
 {
+	logline_begin(logpipe_make(p, PROCESS_PARENT));
 	p->loop = loop_new();
 	p->started_ms = clock_wall_ms();
 	report_init(&p->report, p->loop);
@@ -246,7 +249,7 @@ static int prepare(struct parent *p)
 		log_warning("the processes run without their sandbox");
 	/* Above the numbers that a child finds its links on. */
 	AUTO_FD exe = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-	p->exe = fcntl(exe, F_DUPFD_CLOEXEC, EXE_FD_MIN);
+	p->exe = fcntl(exe, F_DUPFD_CLOEXEC, CHILD_FD_MIN);
 	if (exe < 0 || p->exe < 0) {
 		log_error("cannot open this program again: %s", strerror(errno));
 		return ERR_IO;

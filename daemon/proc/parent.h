@@ -16,8 +16,10 @@
 
 enum {
 	STAGE_LAST = 2,
-	LINK_FD = 3,    /* where a child finds its parent */
-	JOURNAL_FD = 4, /* where it finds the journal, if it is open */
+	LINK_FD = 3,       /* where a child finds its parent */
+	JOURNAL_FD = 4,    /* where it finds the journal, if it is open */
+	LOG_FD = 5,        /* where its log lines go for the store, if it is open */
+	CHILD_FD_MIN = 10, /* what the parent keeps for a child on its way there */
 };
 
 struct parent;
@@ -68,10 +70,11 @@ struct parent {
 	struct priv_user user[PROCESS_COUNT];
 	struct unit unit[PROCESS_COUNT];
 	struct report report;
-	struct list mends; /* links that are made anew soon (unit.c) */
-	int journal;       /* socket, -1 = none */
-	int exe;           /* of this very program, to start children from */
-	int stage;         /* that is starting; > STAGE_LAST: the gateway serves */
+	struct list mends;             /* links that are made anew soon (unit.c) */
+	int journal;                   /* socket, -1 = none */
+	int log_source[PROCESS_COUNT]; /* logpipe.h: descriptor + 1, 0 = none */
+	int exe;                       /* of this very program, to start children from */
+	int stage;                     /* that is starting; > STAGE_LAST: the gateway serves */
 	bool stopping;
 	int status;
 	uint64_t started_ms;

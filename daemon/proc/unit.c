@@ -7,6 +7,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/proc/logpipe.h"
 #include "daemon/proc/parent.h"
 
 #include <errno.h>
@@ -148,7 +149,7 @@ static void link_broken(struct link *l, const char *why, bool misbehaved)
 }
 
 /* In the forked child: nothing but system calls until exec. */
-static void become_child(const struct unit *u, int link_fd)
+static void become_child(const struct unit *u, int link_fd, int log_fd)
 {
 	sigset_t none;
 	char *argv[] = {(char *)(uintptr_t) "gatehoused", (char *)(uintptr_t) "--process",
@@ -164,9 +165,12 @@ static void become_child(const struct unit *u, int link_fd)
 		_exit(1);
 	/* dup2 onto itself keeps the flag that closes it at exec. */
 	fcntl(LINK_FD, F_SETFD, 0);
-	const int journal = dup2(u->parent->journal, JOURNAL_FD);
 	/* Whatever else was open here, passed by a service manager perhaps, is not for a child. */
-	close_range(journal < 0 ? JOURNAL_FD : JOURNAL_FD + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	if (dup2(u->parent->journal, JOURNAL_FD) < 0)
+		close_range(JOURNAL_FD, JOURNAL_FD, CLOSE_RANGE_CLOEXEC);
+	if (dup2(log_fd, LOG_FD) < 0)
+		close_range(LOG_FD, LOG_FD, CLOSE_RANGE_CLOEXEC);
+	close_range(LOG_FD + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	umask(CHILD_UMASK);
 	if (priv_drop_to(&u->parent->user[u->self]))
 		_exit(1);
@@ -181,11 +185,12 @@ static int spawn(struct unit *u)
 		return ERR_IO;
 	AUTO_FD ours = pair[0];
 	AUTO_FD theirs = pair[1];
+	AUTO_FD log = logpipe_make(u->parent, u->self);
 	const pid_t pid = fork();
 	if (pid < 0)
 		return ERR_IO;
 	if (pid == 0)
-		become_child(u, theirs);
+		become_child(u, theirs, log);
 	const struct link_config config = {
 		.self = PROCESS_PARENT,
 		.peer = u->self,
@@ -339,6 +344,7 @@ void unit_start(struct unit *u)
 	set_state(u, PROCESS_STARTING);
 	loop_timer_start(u->parent->loop, &u->timer, "start", START_LIMIT_MS, kill_hung);
 	make_pairs(u);
+	logpipe_give(u);
 	give_start(u);
 }
 

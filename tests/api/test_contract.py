@@ -391,6 +391,7 @@ def test_devices_and_certificates(does):
     assert does("learn.list")["items"]
     assert does("event.acknowledge", name="learn.started", note="seen")["events"] == 1
     assert does("event.list", state="acknowledged")["items"][0]["acknowledged"]["note"] == "seen"
+    assert does("log.list", last=5, level="notice")["items"]
     does("learn.show", device="one")
     does("learn.propose", device="one")
     assert does("learn.stop", device="one", forget=True)["ended"]

@@ -1026,6 +1026,18 @@ export interface Answers {
     broker?: "done" | "away";
     sessions_closed?: number;
   };
+  /** The newest log lines of every process, the oldest first; with since and wait the answer waits for one */
+  "log.list": {
+    items: {
+      seq: number;
+      time: string;
+      process: string;
+      level: "error" | "warning" | "notice" | "info" | "debug";
+      text: string;
+      left_out: number;
+    }[];
+    next: number;
+  };
   /** Publishes a message */
   "message.publish": {
     topic: string;
@@ -1999,6 +2011,21 @@ export interface Takes {
     role?: string;
     /** true: what was learnt is forgotten (false) */
     forget?: boolean;
+  };
+  /** The newest log lines of every process, the oldest first; with since and wait the answer waits for one */
+  "log.list": {
+    /** only lines with a greater number, oldest first */
+    since?: number;
+    /** the newest so many (100), oldest first */
+    last?: number;
+    /** with since: wait up to so many milliseconds for the first one */
+    wait?: number;
+    /** only lines at least this severe: error, warning, notice, info, debug (all that are written, see log.level) */
+    level?: string;
+    /** only lines of this process: parent, broker, admin, enrol, ctl, store, vault */
+    process?: string;
+    /** only lines with this text in them, in any case */
+    match?: string;
   };
   /** Publishes a message */
   "message.publish": {
