@@ -262,6 +262,15 @@ static void add_retry(struct http_request *r, const struct body_op_done *done)
 	http_add_header(r, "Retry-After", seconds);
 }
 
+void api_refuse(struct http_request *r, const struct body_op_done *done)
+{
+	AUTO_CHAR field = str_dup(done->field);
+	AUTO_CHAR why = str_dup(done->why);
+	const bool changed = done->status == OP_CONFLICT && str_is(done->field, "version");
+	add_retry(r, done);
+	api_problem(r, changed ? 412 : api_status(done->status), field, why, NULL);
+}
+
 static void store_answered(struct link_call *call, int err, struct record *reply)
 {
 	struct api_call *a = container_of(call, struct api_call, call);
@@ -283,11 +292,7 @@ static void store_answered(struct link_call *call, int err, struct record *reply
 		return;
 	}
 	if (done.status != OP_OK) {
-		AUTO_CHAR field = str_dup(done.field);
-		AUTO_CHAR why = str_dup(done.why);
-		const bool changed = done.status == OP_CONFLICT && str_is(done.field, "version");
-		add_retry(a->request, &done);
-		api_problem(finish(a), changed ? 412 : api_status(done.status), field, why, NULL);
+		api_refuse(finish(a), &done);
 		return;
 	}
 	send_result(a, large.n ? buf_view(&large) : done.result);
@@ -352,6 +357,19 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 	LINK_ASK(w->store, &a->call, OP, op, fd, &b,
 		 (takes_document(m->op) ? ASK_DOCUMENT_MS : ASK_TIMEOUT_MS) + (uint32_t)wait_ms,
 		 store_answered);
+}
+
+bool api_ask(struct web *w, struct http_request *r, enum op op, struct str args,
+	     struct link_call *call, void (*done)(struct link_call *, int, struct record *))
+{
+	AUTO_SECRET credential = {0};
+	struct body_op b = {.op = (uint16_t)op, .args = args, .source = str_of(http_source(r))};
+	b.credential_kind = caller_credential(r, is_local(w), &credential);
+	b.credential = buf_view(&credential);
+	if (!w->store || args.n > ARGS_MAX)
+		return false;
+	LINK_ASK(w->store, call, OP, op, -1, &b, ASK_TIMEOUT_MS, done);
+	return true;
 }
 
 struct query {
@@ -563,38 +581,47 @@ static void answer_known(struct web *w, struct http_request *r, enum repeat_stat
 			    "the store gave no answer to the first request, so it may have been "
 			    "done: look, and ask again with a new key if it was not",
 			    NULL);
+	else if (state == REPEAT_ONCE)
+		api_problem(
+			r, 409, "Idempotency-Key",
+			"this was done, and its answer, which had a private key, was given once: "
+			"if it did not arrive, revoke that certificate and ask with a new key",
+			NULL);
 	else
 		api_problem(r, 409, "Idempotency-Key",
 			    "this was done; the answer was too large to be kept", NULL);
+}
+
+bool api_begin(struct web *w, struct http_request *r, enum op op, struct str args, uint64_t *repeat)
+{
+	const struct str key = str_trim(http_header(r, "Idempotency-Key"));
+	AUTO_SECRET caller = {0};
+	AUTO_SECRET request = {0};
+	*repeat = 0;
+	if (key.n == 0 || !takes_key(r, op))
+		return true;
+	if (!repeat_key_valid(key)) {
+		api_problem(r, 400, "Idempotency-Key",
+			    "Idempotency-Key must be 1 to 128 printable ASCII characters", NULL);
+		return false;
+	}
+	buf_putc(&caller, (char)('0' + caller_credential(r, is_local(w), &caller)));
+	buf_printf(&request, "%u ", (unsigned)op);
+	buf_str(&request, args);
+	const enum repeat_state state = repeat_begin(&w->repeats, buf_view(&caller), key,
+						     buf_view(&request), clock_mono_ms(), repeat);
+	if (state != REPEAT_NEW)
+		answer_known(w, r, state, *repeat);
+	return state == REPEAT_NEW;
 }
 
 /* Asks the store, unless the same request was answered before. */
 static void begin(struct web *w, struct http_request *r, const struct router_match *m,
 		  const struct buf *args)
 {
-	const struct str key = str_trim(http_header(r, "Idempotency-Key"));
-	AUTO_SECRET caller = {0};
-	AUTO_SECRET request = {0};
 	struct repeated new = {0};
-	if (key.n == 0 || !takes_key(r, m->op)) {
+	if (api_begin(w, r, m->op, buf_view(args), &new.repeat))
 		ask_store(w, r, m, args, NULL, new);
-		return;
-	}
-	if (!repeat_key_valid(key)) {
-		api_problem(r, 400, "Idempotency-Key",
-			    "Idempotency-Key must be 1 to 128 printable ASCII characters", NULL);
-		return;
-	}
-	buf_putc(&caller, (char)('0' + caller_credential(r, is_local(w), &caller)));
-	buf_printf(&request, "%u ", (unsigned)m->op);
-	buf_str(&request, buf_view(args));
-	const enum repeat_state state =
-		repeat_begin(&w->repeats, buf_view(&caller), key, buf_view(&request),
-			     clock_mono_ms(), &new.repeat);
-	if (state == REPEAT_NEW)
-		ask_store(w, r, m, args, NULL, new);
-	else
-		answer_known(w, r, state, new.repeat);
 }
 
 static void handle(struct web *w, struct http_request *r, const struct router_match *m)

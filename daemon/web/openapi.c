@@ -7,6 +7,7 @@
 #include "config.h"
 #include "daemon/base/check.h"
 #include "daemon/base/mem.h"
+#include "daemon/web/bundle.h"
 #include "daemon/web/json.h"
 #include "daemon/web/router.h"
 #include "daemon/web/schema.h"
@@ -97,15 +98,13 @@ static json_t *parameters(const char *method, const char *path, const struct op_
 	return list;
 }
 
-/* NULL: there is nothing to say in a body. */
-static json_t *body(const char *path, const struct op_spec *spec)
+static void put_fields(json_t *object, const char *path, const struct op_spec *spec,
+		       const char *but)
 {
-	json_t *object = json_pack("{s:s, s:{}, s:[], s:b}", "type", "object", "properties",
-				   "required", "additionalProperties", 0);
 	json_t *properties = json_object_get(object, "properties");
 	json_t *required = json_object_get(object, "required");
 	for (const struct op_arg *a = spec->args; a->name; a++) {
-		if (!is_given(a) || in_path(path, a->name))
+		if (!is_given(a) || in_path(path, a->name) || strcmp(a->name, but) == 0)
 			continue;
 		json_t *schema = argument(a);
 		json_object_set_new(schema, "description", json_string(a->text));
@@ -113,8 +112,21 @@ static json_t *body(const char *path, const struct op_spec *spec)
 		if (a->need == REQUIRED)
 			json_array_append_new(required, json_string(a->name));
 	}
-	const bool must = json_array_size(required) > 0;
-	if (json_object_size(properties) == 0) {
+}
+
+static json_t *empty_object(void)
+{
+	return json_pack("{s:s, s:{}, s:[], s:b}", "type", "object", "properties", "required",
+			 "additionalProperties", 0);
+}
+
+/* NULL: there is nothing to say in a body. */
+static json_t *body(const char *path, const struct op_spec *spec)
+{
+	json_t *object = empty_object();
+	put_fields(object, path, spec, "");
+	const bool must = json_array_size(json_object_get(object, "required")) > 0;
+	if (json_object_size(json_object_get(object, "properties")) == 0) {
 		json_decref(object);
 		return NULL;
 	}
@@ -191,6 +203,29 @@ static json_t *stream_operation(const char *id, const char *summary, json_t *par
 	return o;
 }
 
+/* A file with a private key, made of an operation of the tables (bundle.h). */
+static json_t *bundle_operation(const char *id, const char *summary, const char *path, enum op op)
+{
+	json_t *object = empty_object();
+	put_fields(object, path, op_spec(op), "csr");
+	put_fields(object, path, bundle_own_spec(), "");
+	const bool must = json_array_size(json_object_get(object, "required")) > 0;
+	json_t *file = json_pack("{s:{s:{s:s}}, s:{s:{s:s}}}", "application/zip", "schema",
+				 "contentMediaType", "application/zip", "application/pkcs12",
+				 "schema", "contentMediaType", "application/pkcs12");
+	json_t *all =
+		json_pack("{s:{s:s, s:o}, s:o, s:o, s:o, s:o}", "201", "description",
+			  "The file, given once: nothing of it is kept", "content", file, "400",
+			  ref("responses/", "Wrong"), "401", ref("responses/", "NoLogin"), "403",
+			  ref("responses/", "Forbidden"), "default", ref("responses/", "Problem"));
+	return json_pack("{s:s, s:s, s:[s], s:s, s:s, s:o, s:o, s:{s:b, s:o}, s:o}", "operationId",
+			 id, "summary", summary, "tags", "bundle", "x-level",
+			 op_level_name(op_spec(op)->level), "x-effect", "changes", "security",
+			 security(op_spec(op)->level, true), "parameters",
+			 parameters("POST", path, op_spec(op)), "requestBody", "required", must,
+			 "content", content("application/json", object), "responses", all);
+}
+
 /* What is no operation of the tables: pages.def. */
 static void put_pages(json_t *paths)
 {
@@ -199,6 +234,14 @@ static void put_pages(json_t *paths)
 				"openapi.show", "summary", "This description", "x-level", "nobody",
 				"security", "responses", "200", "description", "OpenAPI 3.1",
 				"content", content("application/json", json_object())));
+	put_operation(paths, "POST", BUNDLES_PATH,
+		      bundle_operation("device.bundle",
+				       "Adds a device whose key the gateway makes: its bundle",
+				       BUNDLES_PATH, OP_DEVICE_ADD));
+	put_operation(paths, "POST", DEVICE_BUNDLE_PATH,
+		      bundle_operation("cert.bundle",
+				       "A further key and certificate for a device: its bundle",
+				       DEVICE_BUNDLE_PATH, OP_CERT_ADD));
 	put_operation(paths, "GET", "/api/v1/stream",
 		      stream_operation("stream.show",
 				       "Events and status as they come (Server-Sent Events)",
@@ -254,7 +297,8 @@ static json_t *components(void)
 		"the caller who has most. 422: the key was used for another request. 409: the "
 		"first one is not answered yet, or the store gave no answer to it, and nobody "
 		"knows "
-		"whether it was done. What was refused is not kept",
+		"whether it was done, or its answer had a private key, which is given once. What "
+		"was refused is not kept",
 		"schema", "type", "string", "minLength", 1, "maxLength", REPEAT_KEY_MAX);
 	return json_pack("{s:o, s:o, s:o, s:{s:o}}", "schemas", schemas, "responses", answers,
 			 "securitySchemes", schemes, "parameters", "IdempotencyKey", key);

@@ -34,6 +34,11 @@ static bool est_page(struct web *w, struct http_request *r)
 	return est_handle(&w->est, r);
 }
 
+static bool bundle_page(struct web *w, struct http_request *r)
+{
+	return bundle_handle(w, r);
+}
+
 static bool stream_page(struct web *w, struct http_request *r)
 {
 	return feed_handle(&w->feed, r);
@@ -136,6 +141,8 @@ static struct web *context(struct child *child)
 	w->loop = child_loop(child);
 	list_init(&w->pending);
 	repeats_init(&w->repeats);
+	list_init(&w->bundles);
+	aside_init(&w->aside, w->loop);
 	list_init(&w->enrolling);
 	status_pages_init(&w->status);
 	feed_init(&w->feed, w);
@@ -427,6 +434,7 @@ static void on_stop(struct child *child)
 	struct web *w = context(child);
 	w->stopping = true;
 	api_stop(w);
+	bundle_stop(w);
 	status_pages_stop(w);
 	feed_stop(&w->feed);
 	watches_stop(&w->watches);

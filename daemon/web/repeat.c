@@ -134,6 +134,8 @@ static enum repeat_state state_of(const struct repeat *e, const unsigned char re
 		return REPEAT_RUNNING;
 	if (e->unknown)
 		return REPEAT_UNKNOWN;
+	if (e->once)
+		return REPEAT_ONCE;
 	return e->too_large ? REPEAT_TOO_LARGE : REPEAT_DONE;
 }
 
@@ -183,6 +185,15 @@ void repeat_keep(struct repeats *r, uint64_t id, unsigned status, struct str ans
 		buf_str(&e->answer, answer);
 	r->bytes += e->answer.n;
 	e->caller->bytes += e->answer.n;
+}
+
+void repeat_once(struct repeats *r, uint64_t id)
+{
+	struct repeat *e = by_id(r, id);
+	if (!e)
+		return;
+	e->running = false;
+	e->once = true;
 }
 
 void repeat_doubt(struct repeats *r, uint64_t id)

@@ -27,7 +27,8 @@ enum repeat_state {
 	REPEAT_DONE,    /* its answer is there */
 	REPEAT_OTHER,   /* the key was for another request */
 	REPEAT_UNKNOWN, /* nobody knows whether it was done: the store gave no answer */
-	REPEAT_TOO_LARGE
+	REPEAT_TOO_LARGE,
+	REPEAT_ONCE /* it was done, and its answer was for the first time alone */
 };
 
 struct repeats {
@@ -50,6 +51,7 @@ struct repeat {
 	bool running;
 	bool too_large;
 	bool unknown;
+	bool once;
 	unsigned status;
 	struct buf answer; /* JSON; there may be a secret in it */
 };
@@ -64,6 +66,8 @@ enum repeat_state repeat_begin(struct repeats *r, struct str caller, struct str 
 			       struct str request, uint64_t now_ms, uint64_t *id);
 /* It was answered so. Nothing when it is forgotten. */
 void repeat_keep(struct repeats *r, uint64_t id, unsigned status, struct str answer);
+/* It was answered with what is given once: a private key. Nothing of that is kept. */
+void repeat_once(struct repeats *r, uint64_t id);
 /* It was sent to the store, and no answer came: perhaps it was done. */
 void repeat_doubt(struct repeats *r, uint64_t id);
 void repeat_forget(struct repeats *r, uint64_t id);

@@ -7,6 +7,8 @@
 #include "daemon/conf/config.h"
 #include "daemon/ipc/child.h"
 #include "daemon/ipc/report.h"
+#include "daemon/web/aside.h"
+#include "daemon/web/bundle.h"
 #include "daemon/web/enrol_rest.h"
 #include "daemon/web/est.h"
 #include "daemon/web/fold.h"
@@ -39,6 +41,8 @@ struct web {
 	size_t sockets;
 	struct list pending; /* struct api_call */
 	struct repeats repeats;
+	struct list bundles; /* struct bundle_call */
+	struct aside aside;
 	struct list enrolling; /* struct rest_call */
 	struct status_pages status;
 	struct feed feed;
@@ -56,6 +60,16 @@ void api_handle(struct web *w, struct http_request *r);
 bool api_metrics(struct web *w, struct http_request *r);
 /* Answers every open request with 503. */
 void api_stop(struct web *w);
+/* The same request of the same caller (Idempotency-Key): false, and it has been answered; else it
+ * is to be done, and *repeat names it for repeat.h (0: it has no key). args: all that it asks for.
+ */
+bool api_begin(struct web *w, struct http_request *r, enum op op, struct str args,
+	       uint64_t *repeat);
+/* Asks the store for an operation as the caller of r. False: it is away. */
+bool api_ask(struct web *w, struct http_request *r, enum op op, struct str args,
+	     struct link_call *call, void (*done)(struct link_call *, int, struct record *));
+/* What the store refused, as a problem document. */
+void api_refuse(struct http_request *r, const struct body_op_done *done);
 /* A valid rec as JSON. */
 void api_reply(struct http_request *r, unsigned status, struct str rec);
 /* The status of HTTP for enum op_status. */

@@ -27,7 +27,7 @@ from mqtt import V5, Client
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 LEVELS = ["nobody", "viewer", "operator", "admin"]
-PAGES = {"openapi.show", "stream.show", "watch.stream"}  # no operations of the store
+PAGES = {"openapi.show", "stream.show", "watch.stream", "device.bundle", "cert.bundle"}  # no operations of the store
 DAY = datetime.timedelta(days=1)
 
 

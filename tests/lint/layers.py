@@ -16,7 +16,8 @@ ROOMS = [
     ("conf", 1, r"daemon/conf/"),
     ("acl", 1, r"daemon/acl/"),
     ("watch", 1, r"daemon/watch/"),
-    ("der", 1, r"certs/(backup|chain|crl|csr|csr_\w+|der|examples|key|kit|leaf|ocsp|p12|pem|pkcs7|profile|request|san|seal)[._]"),
+    ("der", 1, r"certs/(backup|chain|crl|csr|csr_\w+|der|examples|key|kit|leaf|ocsp|p12|pem|pkcs7|profile|request|san|"
+               r"seal)[._]"),
     ("broker", 2, r"daemon/broker/"),
     ("web", 2, r"daemon/web/"),
     ("outbound", 2, r"daemon/outbound/"),
