@@ -29,17 +29,16 @@ static int check_empty(const char *dir)
 	if (!d && errno == ENOENT)
 		return EXIT_OK;
 	if (!d) {
-		fprintf(stderr, "gatehouse: --bundle %s: %s\n", dir, strerror(errno));
+		print_error("--bundle %s: %s", dir, strerror(errno));
 		return EXIT_USAGE;
 	}
 	while ((e = readdir(d)) && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0))
 		;
 	closedir(d);
 	if (e) {
-		fprintf(stderr,
-			"gatehouse: --bundle %s: there are files in it already; name a new "
-			"directory\n",
-			dir);
+		print_error("--bundle %s: there are files in it already; name a new "
+			    "directory",
+			    dir);
 		return EXIT_CONFLICT;
 	}
 	return EXIT_OK;
@@ -50,7 +49,7 @@ static int write_file(const char *dir, const char *name, mode_t mode, struct str
 	AUTO_CHAR path = mem_printf("%s/%s", dir, name);
 	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0 || fd_write(fd, bytes) || fsync(fd) < 0) {
-		fprintf(stderr, "gatehouse: cannot write %s: %s\n", path, strerror(errno));
+		print_error("cannot write %s: %s", path, strerror(errno));
 		return EXIT_FAILED;
 	}
 	return EXIT_OK;
@@ -64,7 +63,7 @@ int bundle_begin(const char *dir, struct str key_pem, bool *made)
 		return status;
 	*made = mkdir(dir, 0700) == 0;
 	if (!*made && errno != EEXIST) {
-		fprintf(stderr, "gatehouse: cannot make %s: %s\n", dir, strerror(errno));
+		print_error("cannot make %s: %s", dir, strerror(errno));
 		return EXIT_FAILED;
 	}
 	status = write_file(dir, "device.key", 0600, key_pem);
@@ -102,7 +101,7 @@ static int write_p12(const struct bundle *b)
 	if (!b->p12)
 		return EXIT_OK;
 	if (file_read(path, KEY_FILE_MAX, &key, &cause)) {
-		fprintf(stderr, "gatehouse: %s: %s\n", path, cause);
+		print_error("%s: %s", path, cause);
 		return EXIT_FAILED;
 	}
 	const struct p12_parts parts = {
@@ -112,7 +111,7 @@ static int write_p12(const struct bundle *b)
 		.name = str_of(b->device),
 	};
 	if (p12_make(&parts, b->passphrase, b->legacy ? P12_LEGACY : P12_MODERN, &der, &why)) {
-		fprintf(stderr, "gatehouse: device.p12: %s\n", why.text);
+		print_error("device.p12: %s", why.text);
 		return EXIT_FAILED;
 	}
 	return write_file(b->dir, "device.p12", 0600, buf_view(&der));
@@ -134,8 +133,8 @@ static int write_zip(const struct bundle *b)
 	if (fd >= 0 && zip_directory(b->dir, b->device, &zip) == 0 &&
 	    fd_write(fd, buf_view(&zip)) == 0 && fsync(fd) == 0)
 		return EXIT_OK;
-	fprintf(stderr, "gatehouse: cannot write %s: %s; the bundle is whole in %s\n", b->zip,
-		strerror(errno), b->dir);
+	print_error("cannot write %s: %s; the bundle is whole in %s", b->zip, strerror(errno),
+		    b->dir);
 	return EXIT_FAILED;
 }
 
@@ -145,7 +144,7 @@ static int put_file(void *arg, const char *name, mode_t mode, struct str bytes)
 	if (strncmp(name, "examples/", 9) == 0) {
 		AUTO_CHAR dir = mem_printf("%s/examples", b->dir);
 		if (mkdir(dir, 0755) && errno != EEXIST) {
-			fprintf(stderr, "gatehouse: cannot make %s: %s\n", dir, strerror(errno));
+			print_error("cannot make %s: %s", dir, strerror(errno));
 			return EXIT_FAILED;
 		}
 	}

@@ -145,7 +145,7 @@ bool draft_take(struct invocation *in)
 	if (!path)
 		return true;
 	if (file_read(path, WITH_MAX, &text, &why)) {
-		fprintf(stderr, "gatehouse: %s: %s\n", path, why);
+		print_error("%s: %s", path, why);
 		return false;
 	}
 	json_t *lines = str_is_utf8(buf_view(&text)) ? lines_of(buf_view(&text)) : NULL;
@@ -154,9 +154,9 @@ bool draft_take(struct invocation *in)
 		return true;
 	}
 	if (lines)
-		fprintf(stderr, "gatehouse: %s: it has more than %d lines\n", path, WITH_LINES);
+		print_error("%s: it has more than %d lines", path, WITH_LINES);
 	else
-		fprintf(stderr, "gatehouse: %s: it is no UTF-8 text\n", path);
+		print_error("%s: it is no UTF-8 text", path);
 	json_decref(lines);
 	return false;
 }
@@ -165,7 +165,7 @@ int run_acl_check(struct invocation *in)
 {
 	json_t *answer = NULL;
 	if (!json_object_get(in->args, "device")) {
-		fprintf(stderr, "gatehouse: say who would do it: --as DEVICE\n");
+		print_error("say who would do it: --as DEVICE");
 		return EXIT_USAGE;
 	}
 	if (!draft_take(in))

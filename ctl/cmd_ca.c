@@ -151,8 +151,7 @@ static int write_text(const char *path, const char *text)
 			  : dup(STDOUT_FILENO);
 	if (fd >= 0 && fd_write(fd, str_of(text)) == 0)
 		return EXIT_OK;
-	fprintf(stderr, "gatehouse: cannot write %s: %s\n", path ? path : "the request",
-		strerror(errno));
+	print_error("cannot write %s: %s", path ? path : "the request", strerror(errno));
 	return EXIT_FAILED;
 }
 
@@ -188,7 +187,7 @@ int ca_read_certificates(const char *path, struct buf *out)
 	if (file_read(path, CERTIFICATES_FILE_MAX, out, &why) == 0 && str_is_utf8(buf_view(out)) &&
 	    str_find(buf_view(out), "-----BEGIN CERTIFICATE-----"))
 		return EXIT_OK;
-	fprintf(stderr, "gatehouse: %s: %s\n", path, why);
+	print_error("%s: %s", path, why);
 	return EXIT_USAGE;
 }
 
@@ -241,7 +240,7 @@ static int write_codes(struct invocation *in, const char *path, const json_t *de
 	int status = EXIT_OK;
 	FILE *f = fopen(path, "wx");
 	if (!f) {
-		fprintf(stderr, "gatehouse: %s: %s; name a new file\n", path, strerror(errno));
+		print_error("%s: %s; name a new file", path, strerror(errno));
 		return EXIT_USAGE;
 	}
 	fchmod(fileno(f), 0600);
@@ -262,7 +261,7 @@ static int write_codes(struct invocation *in, const char *path, const json_t *de
 			break;
 	}
 	if (fflush(f) || fsync(fileno(f)) || fclose(f)) {
-		fprintf(stderr, "gatehouse: cannot write %s: %s\n", path, strerror(errno));
+		print_error("cannot write %s: %s", path, strerror(errno));
 		return EXIT_FAILED;
 	}
 	return status;
@@ -350,11 +349,10 @@ int run_ca_compromise(struct invocation *in)
 	int status = ca_get(in, &show);
 	const json_t *root = status == EXIT_OK ? chosen_root(in, show) : NULL;
 	if (status == EXIT_OK && !root) {
-		fprintf(stderr,
-			"gatehouse: %s: no root, or more than one, has a fingerprint that begins "
-			"so; "
-			"give 8 digits or more, as ca show says them\n",
-			ca_text(in->args, "fingerprint"));
+		print_error("%s: no root, or more than one, has a fingerprint that begins "
+			    "so; "
+			    "give 8 digits or more, as ca show says them",
+			    ca_text(in->args, "fingerprint"));
 		status = EXIT_NOT_FOUND;
 	} else if (status == EXIT_OK) {
 		status = compromise(in, show, root);

@@ -47,7 +47,7 @@ struct saving {
 static bool put_bytes(struct saving *s, const char *name, struct str bytes)
 {
 	if (strlen(name) > BACKUP_NAME_MAX || backup_put(s->backup, name, bytes)) {
-		fprintf(stderr, "gatehouse: cannot write the backup: %s\n", strerror(errno));
+		print_error("cannot write the backup: %s", strerror(errno));
 		return false;
 	}
 	s->files++;
@@ -59,7 +59,7 @@ static bool put_file(struct saving *s, const char *path, const char *name)
 	AUTO_SECRET bytes = {0};
 	const char *why;
 	if (file_read(path, file_max, &bytes, &why)) {
-		fprintf(stderr, "gatehouse: %s: %s\n", path, why);
+		print_error("%s: %s", path, why);
 		return false;
 	}
 	return put_bytes(s, name, buf_view(&bytes));
@@ -82,8 +82,7 @@ static bool put_vault(struct saving *s)
 	DIR *d = opendir(path);
 	bool ok = d != NULL;
 	if (!d)
-		fprintf(stderr, "gatehouse: %s: %s (run this as root on the gateway)\n", path,
-			strerror(errno));
+		print_error("%s: %s (run this as root on the gateway)", path, strerror(errno));
 	for (const struct dirent *e; ok && (e = readdir(d));)
 		if (e->d_name[0] != '.' && !ends_with(e->d_name, ".tmp"))
 			ok = put_vault_file(s, e->d_name);
@@ -121,14 +120,14 @@ static int back_up(struct invocation *in, const char *path, const char *state_di
 {
 	struct saving s = {.state_dir = state_dir};
 	if (backup_create(fd, passphrase, &s.backup)) {
-		fprintf(stderr, "gatehouse: cannot write %s: %s\n", path, strerror(errno));
+		print_error("cannot write %s: %s", path, strerror(errno));
 		return EXIT_FAILED;
 	}
 	host_keys_read(state_dir, &s.keys);
 	bool ok = put_registry(in, &s) && put_vault(&s) && put_settings(&s);
 	secret_wipe(&s.keys, sizeof(s.keys));
 	if (ok && (backup_finish(s.backup) || fsync(fd))) {
-		fprintf(stderr, "gatehouse: cannot write %s: %s\n", path, strerror(errno));
+		print_error("cannot write %s: %s", path, strerror(errno));
 		ok = false;
 	}
 	backup_free(s.backup);
@@ -150,7 +149,7 @@ int run_ca_backup(struct invocation *in)
 		return EXIT_USAGE;
 	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0) {
-		fprintf(stderr, "gatehouse: %s: %s; name a new file\n", path, strerror(errno));
+		print_error("%s: %s; name a new file", path, strerror(errno));
 		return EXIT_USAGE;
 	}
 	const int status = back_up(in, path, state_dir, fd, buf_view(&passphrase));
@@ -209,7 +208,7 @@ static bool write_part(struct restoring *r, const char *name, struct str bytes)
 	if (fd >= 0 && fd_write(fd, bytes) == 0 && fchown(fd, owner, (gid_t)-1) == 0 &&
 	    fsync(fd) == 0)
 		return true;
-	fprintf(stderr, "gatehouse: cannot write %s: %s\n", path, strerror(errno));
+	print_error("cannot write %s: %s", path, strerror(errno));
 	return false;
 }
 
@@ -231,7 +230,7 @@ static int read_parts(struct restoring *r, const char *file, int fd, struct str 
 	}
 	if (err == ERR_EOF)
 		return EXIT_OK;
-	fprintf(stderr, "gatehouse: %s: %s; nothing was changed\n", file, why.text);
+	print_error("%s: %s; nothing was changed", file, why.text);
 	return err == ERR_DENIED ? EXIT_REFUSED : EXIT_FAILED;
 }
 
@@ -244,7 +243,7 @@ static bool put_in_place(const struct restoring *r, const char *name, const char
 	if (access(from, F_OK) != 0)
 		return true;
 	if ((access(to, F_OK) == 0 && rename(to, old)) || rename(from, to)) {
-		fprintf(stderr, "gatehouse: cannot put %s in place: %s\n", to, strerror(errno));
+		print_error("cannot put %s in place: %s", to, strerror(errno));
 		return false;
 	}
 	return true;
@@ -279,7 +278,7 @@ static int restore_parts(struct restoring *r, const char *file, int fd, struct s
 	clock_format(clock_wall(), stamp);
 	if (mkdir(r->parts, 0700) || !make_dir(r->parts, "vault", r->vault) ||
 	    !make_dir(r->parts, "store", r->store)) {
-		fprintf(stderr, "gatehouse: cannot make %s: %s\n", r->parts, strerror(errno));
+		print_error("cannot make %s: %s", r->parts, strerror(errno));
 		return EXIT_FAILED;
 	}
 	const int status = read_parts(r, file, fd, passphrase);
@@ -300,23 +299,22 @@ int run_ca_restore(struct invocation *in)
 	struct restoring r = {.state_dir = host_state_dir_stopped(in)};
 	AUTO_FD fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
-		fprintf(stderr, "gatehouse: %s: %s\n", file, strerror(errno));
+		print_error("%s: %s", file, strerror(errno));
 		return EXIT_USAGE;
 	}
 	if (!r.state_dir)
 		return EXIT_USAGE;
 	if (mkdir(r.state_dir, 0755) && errno != EEXIST) {
-		fprintf(stderr, "gatehouse: %s: %s\n", r.state_dir, strerror(errno));
+		print_error("%s: %s", r.state_dir, strerror(errno));
 		return EXIT_FAILED;
 	}
 	AUTO_FD lock = host_lock(r.state_dir);
 	if (lock < 0)
 		return EXIT_CONFLICT;
 	if (has_authority(r.state_dir) && !invocation_switch(in, "force")) {
-		fprintf(stderr,
-			"gatehouse: %s holds an authority or a registry already; --force moves "
-			"them away first\n",
-			r.state_dir);
+		print_error("%s holds an authority or a registry already; --force moves "
+			    "them away first",
+			    r.state_dir);
 		return EXIT_CONFLICT;
 	}
 	if (!passphrase_ask("Passphrase of the backup", false, 1, PASSPHRASE_MAX, &passphrase))

@@ -34,13 +34,13 @@ static int write_lists(const json_t *items, const char *path)
 	const json_t *list;
 	FILE *f = fopen(next, "w");
 	if (!f) {
-		fprintf(stderr, "gatehouse: %s: %s\n", path, strerror(errno));
+		print_error("%s: %s", path, strerror(errno));
 		return EXIT_FAILED;
 	}
 	json_array_foreach(items, i, list) fputs(text_of(list, "pem"), f);
 	const bool failed = ferror(f);
 	if (fclose(f) || failed || rename(next, path)) {
-		fprintf(stderr, "gatehouse: %s: %s\n", path, strerror(errno));
+		print_error("%s: %s", path, strerror(errno));
 		remove(next);
 		return EXIT_FAILED;
 	}

@@ -34,16 +34,15 @@ static bool is_new(const json_t *show)
 	const json_int_t issued = count_certificates(show);
 	const json_int_t unknown = json_integer_value(json_object_get(show, "devices_unknown"));
 	if (issued)
-		fprintf(stderr,
-			"gatehouse: %lld %s of this authority: gatehouse ca rollover changes it "
-			"while devices stay connected\n",
-			(long long)issued,
-			issued == 1 ? "certificate of a device is" : "certificates of devices are");
+		print_error("%lld %s of this authority: gatehouse ca rollover changes it "
+			    "while devices stay connected",
+			    (long long)issued,
+			    issued == 1 ? "certificate of a device is"
+					: "certificates of devices are");
 	else if (unknown)
-		fprintf(stderr,
-			"gatehouse: %lld %s with a password and may trust the root in use: "
-			"gatehouse ca rollover changes it while devices stay connected\n",
-			(long long)unknown, unknown == 1 ? "device logs in" : "devices log in");
+		print_error("%lld %s with a password and may trust the root in use: "
+			    "gatehouse ca rollover changes it while devices stay connected",
+			    (long long)unknown, unknown == 1 ? "device logs in" : "devices log in");
 	return !issued && !unknown;
 }
 
@@ -95,7 +94,7 @@ static int read_root(const char *path, const struct key *key, struct certificate
 			cause = "does not belong to the key of --root-key";
 		certificate_fini(out);
 	}
-	fprintf(stderr, "gatehouse: --root-cert %s: %s\n", path, cause);
+	print_error("--root-cert %s: %s", path, cause);
 	return EXIT_USAGE;
 }
 
@@ -116,7 +115,7 @@ static int certify(const char *request, const struct certificate *root, struct k
 	struct certificate issuing;
 	struct why why;
 	if (certificate_answer(str_of(request), root, key, clock_wall(), &issuing, &why)) {
-		fprintf(stderr, "gatehouse: %s\n", why.text);
+		print_error("%s", why.text);
 		return EXIT_REFUSED;
 	}
 	pem_put("CERTIFICATE", buf_view(&issuing.der), pem);
@@ -133,8 +132,8 @@ static int with_root_key(struct invocation *in, const char *path, json_t **answe
 	AUTO_BUF pem = {0};
 	const char *file = invocation_local(in, "root-cert");
 	if (!file) {
-		fprintf(stderr, "gatehouse: --root-key needs the certificate of that root: "
-				"--root-cert FILE\n");
+		print_error("--root-key needs the certificate of that root: "
+			    "--root-cert FILE");
 		return EXIT_USAGE;
 	}
 	int status = ca_read_root_key(path, &loaded);
@@ -180,8 +179,8 @@ static int begin(struct invocation *in, json_t **answer)
 	const char *root = invocation_local(in, "root");
 	const bool external = invocation_switch(in, "external-root");
 	if ((key != NULL) + (answered != NULL) + (root != NULL) + external > 1) {
-		fprintf(stderr, "gatehouse: give one of --root, --root-key, --external-root, "
-				"--signed\n");
+		print_error("give one of --root, --root-key, --external-root, "
+			    "--signed");
 		return EXIT_USAGE;
 	}
 	if (key)

@@ -62,13 +62,12 @@ static bool load_root(const char *state_dir, const json_t *root, struct key **ou
 	if (!read)
 		return false;
 	if (key_parse(buf_view(&pem), file, out, &why)) {
-		fprintf(stderr, "gatehouse: %s\n", why.text);
+		print_error("%s", why.text);
 		return false;
 	}
 	if (belongs(*out, root))
 		return true;
-	fprintf(stderr, "gatehouse: %s/vault/%s does not belong to the root certificate\n",
-		state_dir, file);
+	print_error("%s/vault/%s does not belong to the root certificate", state_dir, file);
 	key_unref(*out);
 	return false;
 }
@@ -95,16 +94,15 @@ static int write_root(const char *path, const struct key *key)
 			    &passphrase))
 		return EXIT_USAGE;
 	if (key_write_encrypted(key, buf_view(&passphrase), &pem)) {
-		fprintf(stderr, "gatehouse: the passphrase has characters that cannot be used: no "
-				"controls, please\n");
+		print_error("the passphrase has characters that cannot be used: no "
+			    "controls, please");
 		return EXIT_USAGE;
 	}
 	if (!host_write_secret(path, buf_view(&pem)))
 		return EXIT_FAILED;
 	if (opens(path, buf_view(&passphrase), key))
 		return EXIT_OK;
-	fprintf(stderr, "gatehouse: %s was written but does not open; the key stays where it is\n",
-		path);
+	print_error("%s was written but does not open; the key stays where it is", path);
 	return EXIT_FAILED;
 }
 
@@ -144,7 +142,7 @@ static int export_root(struct invocation *in, const char *path, const json_t *sh
 	struct key *loaded = NULL;
 	const bool keep = invocation_switch(in, "keep");
 	if (!root) {
-		fprintf(stderr, "gatehouse: no root key is on this machine\n");
+		print_error("no root key is on this machine");
 		return EXIT_NOT_FOUND;
 	}
 	AUTO_CHAR state_dir = host_state_dir(in);
@@ -208,7 +206,7 @@ static int open_token(const char *url, struct key **out)
 	struct why why;
 	const int err = key_open_token(url, ask_pin, out, &why);
 	if (err)
-		fprintf(stderr, "gatehouse: --root-key: %s\n", why.text);
+		print_error("--root-key: %s", why.text);
 	return err == 0 ? EXIT_OK : err == ERR_DENIED ? EXIT_REFUSED : EXIT_USAGE;
 }
 
@@ -222,7 +220,7 @@ int ca_read_root_key(const char *path, struct key **out)
 	if (key_is_url(path))
 		return open_token(path, out);
 	if (file_read(path, KEY_FILE_MAX, &bytes, &cause)) {
-		fprintf(stderr, "gatehouse: --root-key %s: %s\n", path, cause);
+		print_error("--root-key %s: %s", path, cause);
 		return EXIT_USAGE;
 	}
 	int err;
@@ -235,7 +233,7 @@ int ca_read_root_key(const char *path, struct key **out)
 	else
 		return EXIT_USAGE;
 	if (err) {
-		fprintf(stderr, "gatehouse: %s\n", why.text);
+		print_error("%s", why.text);
 		return err == ERR_DENIED ? EXIT_REFUSED : EXIT_USAGE;
 	}
 	*out = found;
@@ -250,9 +248,8 @@ static int read_root_key(const char *path, const json_t *root, struct key **out)
 		return status;
 	AUTO(key) key = found;
 	if (!belongs(key, root)) {
-		fprintf(stderr,
-			"gatehouse: --root-key %s: not the key of the root in use, \"%s\"\n", path,
-			ca_text(root, "subject"));
+		print_error("--root-key %s: not the key of the root in use, \"%s\"", path,
+			    ca_text(root, "subject"));
 		return EXIT_REFUSED;
 	}
 	*out = TAKE(key);
@@ -273,7 +270,7 @@ static int cross_sign(struct invocation *in, const json_t *show, struct key *key
 	}
 	certificate_fini(&old);
 	if (err) {
-		fprintf(stderr, "gatehouse: %s\n", why.text);
+		print_error("%s", why.text);
 		return EXIT_FAILED;
 	}
 	pem_put("CERTIFICATE", buf_view(&cross.der), &pem);
@@ -349,11 +346,10 @@ static bool is_step(const char *word)
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++)
 		if (strcmp(word, steps[i]) == 0)
 			return true;
-	fprintf(stderr,
-		"gatehouse: \"%s\" is no step of a rollover; they are start, status, switch, "
-		"finish "
-		"and abort\n",
-		word);
+	print_error("\"%s\" is no step of a rollover; they are start, status, switch, "
+		    "finish "
+		    "and abort",
+		    word);
 	return false;
 }
 

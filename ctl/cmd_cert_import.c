@@ -18,7 +18,7 @@ int run_with_certificate(struct invocation *in, const char *arg)
 	AUTO_BUF bytes = {0};
 	AUTO_BUF pem = {0};
 	if (file_read(path, LEAF_MAX, &bytes, &why)) {
-		fprintf(stderr, "gatehouse: %s: %s\n", path, why);
+		print_error("%s: %s", path, why);
 		return EXIT_USAGE;
 	}
 	if (bytes.n && (uint8_t)bytes.p[0] == DER_SEQUENCE)
@@ -27,7 +27,7 @@ int run_with_certificate(struct invocation *in, const char *arg)
 		buf_str(&pem, buf_view(&bytes));
 	json_t *text = json_stringn(pem.p, pem.n);
 	if (!text) {
-		fprintf(stderr, "gatehouse: %s: no certificate in PEM or DER\n", path);
+		print_error("%s: no certificate in PEM or DER", path);
 		return EXIT_USAGE;
 	}
 	json_object_set_new(in->args, arg, text);

@@ -15,7 +15,7 @@ static int read_file(const char *path, size_t max, struct buf *out)
 	const char *why = "";
 	if (file_read(path, max, out, &why) == 0)
 		return EXIT_OK;
-	fprintf(stderr, "gatehouse: %s: %s\n", path, why);
+	print_error("%s: %s", path, why);
 	return EXIT_USAGE;
 }
 
@@ -61,7 +61,7 @@ int run_claim_allow(struct invocation *in)
 				      : print_problem(http, answer);
 	}
 	if (status == EXIT_OK && !answer) {
-		fprintf(stderr, "gatehouse: %s: there is no name in it\n", path);
+		print_error("%s: there is no name in it", path);
 		status = EXIT_USAGE;
 	} else if (status == EXIT_OK && in->json) {
 		print_json_line(answer);

@@ -180,7 +180,7 @@ int run_code_add(struct invocation *in)
 	json_t *code = NULL;
 	const char *host = invocation_local(in, "host");
 	if (host && !bundle_is_host(host)) {
-		fprintf(stderr, "gatehouse: --host %s: not a host name or an address\n", host);
+		print_error("--host %s: not a host name or an address", host);
 		return EXIT_USAGE;
 	}
 	int status = request_command(in, &code);

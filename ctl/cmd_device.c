@@ -26,7 +26,7 @@ static int read_csr(struct invocation *in, const char *path)
 	AUTO_BUF text = {0};
 	const char *why;
 	if (file_read(path, CSR_FILE_MAX, &bytes, &why)) {
-		fprintf(stderr, "gatehouse: --csr %s: %s\n", path, why);
+		print_error("--csr %s: %s", path, why);
 		return EXIT_USAGE;
 	}
 	if (str_find(buf_view(&bytes), "-----BEGIN"))
@@ -35,7 +35,7 @@ static int read_csr(struct invocation *in, const char *path)
 		pem_put("CERTIFICATE REQUEST", buf_view(&bytes), &text);
 	json_t *csr = json_stringn(text.p, text.n);
 	if (!csr) {
-		fprintf(stderr, "gatehouse: --csr %s: neither PEM nor DER\n", path);
+		print_error("--csr %s: neither PEM nor DER", path);
 		return EXIT_USAGE;
 	}
 	json_object_set_new(in->args, "csr", csr);
@@ -46,8 +46,7 @@ static int make_request(struct invocation *in, const char *name, struct buf *key
 {
 	AUTO_BUF csr = {0};
 	if (request_make(name, key, &csr)) {
-		fprintf(stderr, "gatehouse: cannot make a key and a signing request for \"%s\"\n",
-			name);
+		print_error("cannot make a key and a signing request for \"%s\"", name);
 		return EXIT_FAILED;
 	}
 	json_object_set_new(in->args, "csr", json_stringn(csr.p, csr.n));
@@ -90,8 +89,8 @@ static int write_chain(const char *path, const char *chain)
 {
 	FILE *f = path ? fopen(path, "w") : stdout;
 	if (!f || fputs(chain, f) < 0 || (path && fclose(f))) {
-		fprintf(stderr, "gatehouse: cannot write %s: %s\n", path ? path : "the certificate",
-			strerror(errno));
+		print_error("cannot write %s: %s", path ? path : "the certificate",
+			    strerror(errno));
 		return EXIT_FAILED;
 	}
 	return EXIT_OK;
@@ -168,7 +167,7 @@ static bool check_company(const struct invocation *in)
 		if (!given(in, rules[i].option) || given(in, rules[i].needs[0]) ||
 		    given(in, rules[i].needs[1]))
 			continue;
-		fprintf(stderr, "gatehouse: %s\n", rules[i].why);
+		print_error("%s", rules[i].why);
 		return false;
 	}
 	return true;
@@ -178,17 +177,17 @@ static int check_options(const struct invocation *in)
 {
 	const char *host = invocation_local(in, "host");
 	if (given(in, "bundle") && given(in, "csr")) {
-		fprintf(stderr, "gatehouse: give either --bundle or --csr\n");
+		print_error("give either --bundle or --csr");
 		return EXIT_USAGE;
 	}
 	if (given(in, "code") && (given(in, "bundle") || given(in, "csr"))) {
-		fprintf(stderr, "gatehouse: give either --code, or --bundle or --csr\n");
+		print_error("give either --code, or --bundle or --csr");
 		return EXIT_USAGE;
 	}
 	if (!check_company(in))
 		return EXIT_USAGE;
 	if (host && !bundle_is_host(host)) {
-		fprintf(stderr, "gatehouse: --host %s: not a host name or an address\n", host);
+		print_error("--host %s: not a host name or an address", host);
 		return EXIT_USAGE;
 	}
 	return EXIT_OK;
@@ -243,7 +242,7 @@ int run_device_add(struct invocation *in)
 int run_cert_add(struct invocation *in)
 {
 	if (!invocation_local(in, "bundle") && !invocation_local(in, "csr")) {
-		fprintf(stderr, "gatehouse: give --bundle DIR or --csr FILE\n");
+		print_error("give --bundle DIR or --csr FILE");
 		return EXIT_USAGE;
 	}
 	return add(in, text_of(in->args, "device"));
@@ -257,7 +256,7 @@ int run_device_set(struct invocation *in)
 	else if (invocation_switch(in, "password"))
 		status = password_take(in, NULL, PASSWORD_MIN);
 	if (status == EXIT_OK && json_object_size(in->args) < 2) {
-		fprintf(stderr, "gatehouse: nothing to change; see gatehouse device set --help\n");
+		print_error("nothing to change; see gatehouse device set --help");
 		return EXIT_USAGE;
 	}
 	return status == EXIT_OK ? run_plain(in) : status;

@@ -51,7 +51,7 @@ struct job {
 
 static int complain(size_t line, const char *what)
 {
-	fprintf(stderr, "gatehouse: line %zu: %s\n", line, what);
+	print_error("line %zu: %s", line, what);
 	return EXIT_USAGE;
 }
 
@@ -130,8 +130,8 @@ static int take_row(struct job *j, const json_t *titles, const json_t *row, json
 		return complain(line, "the name is missing");
 	const json_t *before = json_object_get(seen, name);
 	if (before) {
-		fprintf(stderr, "gatehouse: line %zu: \"%s\" is in line %lld already\n", line, name,
-			(long long)json_integer_value(before));
+		print_error("line %zu: \"%s\" is in line %lld already", line, name,
+			    (long long)json_integer_value(before));
 		return EXIT_USAGE;
 	}
 	json_object_set_new(seen, name, json_integer((json_int_t)line));
@@ -165,7 +165,7 @@ static int read_table(struct job *j, const char *path)
 	const char *problem = "";
 	AUTO_BUF text = {0};
 	if (file_read(path, FILE_MAX, &text, &problem)) {
-		fprintf(stderr, "gatehouse: %s: %s\n", path, problem);
+		print_error("%s: %s", path, problem);
 		return EXIT_USAGE;
 	}
 	csv_begin(&csv, buf_view(&text));
@@ -300,12 +300,14 @@ static int work(struct job *j)
 		if (status == EXIT_UNREACHABLE)
 			break;
 	}
-	fprintf(stderr, "%s%zu of %zu lines done%s\n", shows_progress(j) ? "\r" : "", j->done,
-		json_array_size(j->lines), j->failed ? "; the others changed nothing" : "");
+	if (shows_progress(j))
+		fprintf(stderr, "\r");
+	print_note("%zu of %zu lines done%s", j->done, json_array_size(j->lines),
+		   j->failed ? "; the others changed nothing" : "");
 	if (j->replaced)
-		fprintf(stderr, "%lld older code%s for these names no longer count%s\n",
-			(long long)j->replaced, j->replaced == 1 ? "" : "s",
-			j->replaced == 1 ? "s" : "");
+		print_note("%lld older code%s for these names no longer count%s",
+			   (long long)j->replaced, j->replaced == 1 ? "" : "s",
+			   j->replaced == 1 ? "s" : "");
 	return j->worst;
 }
 
@@ -314,7 +316,7 @@ static int open_output(struct job *j)
 	const char *path = invocation_local(j->in, "out");
 	j->out = stdout;
 	if (j->bundles && mkdir(j->bundles, 0700) && errno != EEXIST) {
-		fprintf(stderr, "gatehouse: cannot make %s: %s\n", j->bundles, strerror(errno));
+		print_error("cannot make %s: %s", j->bundles, strerror(errno));
 		return EXIT_FAILED;
 	}
 	if (j->bundles || !path)
@@ -322,7 +324,7 @@ static int open_output(struct job *j)
 	/* It holds secrets, and must not take the place of others. */
 	const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0) {
-		fprintf(stderr, "gatehouse: cannot make %s: %s\n", path, strerror(errno));
+		print_error("cannot make %s: %s", path, strerror(errno));
 		return errno == EEXIST ? EXIT_CONFLICT : EXIT_FAILED;
 	}
 	j->out = fdopen(fd, "w");
@@ -343,8 +345,7 @@ static int run(struct job *j)
 		fprintf(j->out, "name,code,expires,profile\n");
 	status = work(j);
 	if (j->out != stdout && fclose(j->out)) {
-		fprintf(stderr, "gatehouse: cannot write %s: %s\n", invocation_local(j->in, "out"),
-			strerror(errno));
+		print_error("cannot write %s: %s", invocation_local(j->in, "out"), strerror(errno));
 		return EXIT_FAILED;
 	}
 	return status;
@@ -397,7 +398,7 @@ static int read_devices(struct job *j)
 	json_decref(answer);
 	if (json_array_size(j->lines))
 		return EXIT_OK;
-	fprintf(stderr, "none\n");
+	print_empty();
 	return EXIT_NOT_FOUND;
 }
 
@@ -431,13 +432,13 @@ int run_enrol_csv(struct invocation *in)
 	const char *host = invocation_local(in, "host");
 	int status = EXIT_OK;
 	if (host && !bundle_is_host(host)) {
-		fprintf(stderr, "gatehouse: --host %s: not a host name or an address\n", host);
+		print_error("--host %s: not a host name or an address", host);
 		status = EXIT_USAGE;
 	} else if (j.bundles &&
 		   (invocation_local(in, "out") || json_object_get(in->args, "ttl") ||
 		    json_object_get(in->args, "network") || json_object_get(in->args, "keep"))) {
-		fprintf(stderr, "gatehouse: --ttl, --network, --keep and --out are for codes, not "
-				"for --bundles\n");
+		print_error("--ttl, --network, --keep and --out are for codes, not "
+			    "for --bundles");
 		status = EXIT_USAGE;
 	}
 	if (status == EXIT_OK)

@@ -54,8 +54,8 @@ static int list(struct invocation *in, print_fn *print, json_int_t last)
 	if (!json_object_get(in->args, "last"))
 		json_object_set_new(in->args, "last", json_integer(follow ? 0 : last));
 	int status = exchange(in, print, &since, &n);
-	if (status == EXIT_OK && n == 0 && !follow && !in->json)
-		fprintf(stderr, "none\n");
+	if (status == EXIT_OK && n == 0 && !follow)
+		print_empty();
 	json_object_del(in->args, "last");
 	while (follow && status == EXIT_OK) {
 		json_object_set_new(in->args, "since", json_integer(since));
@@ -80,10 +80,9 @@ int run_event_list(struct invocation *in)
 {
 	const char *name = json_string_value(json_object_get(in->args, "name"));
 	if (name && !names_events(name)) {
-		fprintf(stderr,
-			"gatehouse: no event is named %s, or %s.something; man gatehouse "
-			"lists them\n",
-			name, name);
+		print_error("no event is named %s, or %s.something; man gatehouse "
+			    "lists them",
+			    name, name);
 		return EXIT_USAGE;
 	}
 	return list(in, print_event, LAST_EVENTS);
@@ -102,9 +101,8 @@ static bool take_seq(struct invocation *in)
 	if (!json_is_string(given))
 		return true;
 	if (str_u64(str_of(json_string_value(given)), INT64_MAX, &seq)) {
-		fprintf(stderr,
-			"gatehouse: %s is no number of an event; event list shows it as seq\n",
-			json_string_value(given));
+		print_error("%s is no number of an event; event list shows it as seq",
+			    json_string_value(given));
 		return false;
 	}
 	json_object_set_new(in->args, "seq", json_integer((json_int_t)seq));

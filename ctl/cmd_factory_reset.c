@@ -51,7 +51,7 @@ static bool is_state_dir(const char *dir)
 		if (access(path, F_OK) == 0)
 			return true;
 	}
-	fprintf(stderr, "gatehouse: there is nothing of a gateway in %s\n", dir);
+	print_error("there is nothing of a gateway in %s", dir);
 	return false;
 }
 
@@ -68,7 +68,8 @@ static bool confirmed(const char *dir)
 		dir, host);
 	if (fgets(line, sizeof(line), stdin) && str_is(str_trim(str_of(line)), host) && host[0])
 		return true;
-	fprintf(stderr, "\ngatehouse: that is not its name; nothing was changed\n");
+	fputc('\n', stderr);
+	print_error("that is not its name; nothing was changed");
 	return false;
 }
 
@@ -91,7 +92,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 	(void)at;
 	const int err = kind == FTW_DP ? rmdir(path) : unlink(path);
 	if (err && errno != ENOENT)
-		fprintf(stderr, "gatehouse: cannot remove %s: %s\n", path, strerror(errno));
+		print_error("cannot remove %s: %s", path, strerror(errno));
 	return err && errno != ENOENT;
 }
 
@@ -105,7 +106,7 @@ static bool remove_state(const char *dir)
 	bool ok = true;
 	DIR *d = opendir(dir);
 	if (!d) {
-		fprintf(stderr, "gatehouse: %s: %s\n", dir, strerror(errno));
+		print_error("%s: %s", dir, strerror(errno));
 		return false;
 	}
 	for (const struct dirent *e; (e = readdir(d));) {
@@ -126,7 +127,7 @@ static bool reset_config(void)
 	AUTO_BUF bytes = {0};
 	const char *why;
 	if (file_read(CONFIG_SHIPPED, CONFIG_MAX, &bytes, &why)) {
-		fprintf(stderr, "gatehouse: %s: %s; %s stays\n", CONFIG_SHIPPED, why, CONFIG);
+		print_error("%s: %s; %s stays", CONFIG_SHIPPED, why, CONFIG);
 		return false;
 	}
 	AUTO_FD fd =
@@ -136,7 +137,7 @@ static bool reset_config(void)
 		printf("%s is as it was shipped.\n", CONFIG);
 		return true;
 	}
-	fprintf(stderr, "gatehouse: cannot write %s: %s\n", CONFIG, strerror(errno));
+	print_error("cannot write %s: %s", CONFIG, strerror(errno));
 	return false;
 }
 
@@ -150,7 +151,7 @@ static int reset(const struct invocation *in, const char *dir)
 	if (invocation_switch(in, "config"))
 		ok = reset_config() && ok;
 	if (!ok) {
-		fprintf(stderr, "gatehouse: not everything is gone; run it again\n");
+		print_error("not everything is gone; run it again");
 		return EXIT_FAILED;
 	}
 	unlink(lock_path);
@@ -166,7 +167,7 @@ int run_factory_reset(struct invocation *in)
 	if (!dir)
 		return EXIT_USAGE;
 	if (geteuid() != 0) {
-		fprintf(stderr, "gatehouse: only root may do this, on the gateway itself\n");
+		print_error("only root may do this, on the gateway itself");
 		return EXIT_REFUSED;
 	}
 	if (!is_state_dir(dir))

@@ -29,10 +29,9 @@ static bool check_networks(const struct invocation *in)
 			const char *text = json_string_value(network);
 			if (cidr_parse(str_of(text), &c) == 0)
 				continue;
-			fprintf(stderr,
-				"gatehouse: --%s %s: give a network such as 192.168.7.0/24, with "
-				"no bits set behind its prefix, or an address\n",
-				network_fields[i], text);
+			print_error("--%s %s: give a network such as 192.168.7.0/24, with "
+				    "no bits set behind its prefix, or an address",
+				    network_fields[i], text);
 			return false;
 		}
 	}
@@ -75,19 +74,18 @@ static int run_nft(struct str script)
 	char *argv[] = {"nft", "-f", "-", NULL};
 	AUTO_FD fd = memfd_create("script", MFD_CLOEXEC);
 	if (fd < 0 || fd_write(fd, script) || lseek(fd, 0, SEEK_SET) != 0) {
-		fprintf(stderr, "gatehouse: cannot hand the script over: %s\n", strerror(errno));
+		print_error("cannot hand the script over: %s", strerror(errno));
 		return EXIT_FAILED;
 	}
 	const int status = program_run(argv, fd);
 	if (status < 0) {
-		fprintf(stderr, "gatehouse: nft cannot be run: %s; install the package nftables\n",
-			strerror(errno));
+		print_error("nft cannot be run: %s; install the package nftables", strerror(errno));
 		return EXIT_FAILED;
 	}
 	if (status == 0)
 		return EXIT_OK;
-	fprintf(stderr, "gatehouse: nft refused it and nothing was changed%s\n",
-		geteuid() ? "; run this as root" : "");
+	print_error("nft refused it and nothing was changed%s",
+		    geteuid() ? "; run this as root" : "");
 	return geteuid() ? EXIT_REFUSED : EXIT_FAILED;
 }
 

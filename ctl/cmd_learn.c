@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gatehouse device learn, role learn, learn ...: what devices did in learn mode and the rules for
+ * gatehouse learn ...: what devices did in learn mode and the rules for
  * it; and acl preview and acl apply, to which those rules go as a file.
  */
 #include "ctl/ctl.h"
@@ -35,16 +35,21 @@ static bool asked(struct invocation *in, json_t **answer, int *status)
 	return *status == EXIT_OK && !in->json;
 }
 
-/* Who is meant: "device pump-1". False after a message. */
+/* "device:pump-1" as the field of its kind, and as words: "device pump-1". False after a message.
+ */
 static bool subject_of(const struct invocation *in, char out[128])
 {
-	const char *device = text_of(in->args, "device");
-	const char *role = text_of(in->args, "role");
-	if (!device[0] == !role[0]) {
-		fprintf(stderr, "gatehouse: give either --device NAME or --role ROLE\n");
+	struct str name = str_of(text_of(in->args, "subject"));
+	const struct str kind = str_split(&name, ':');
+	if (!name.n || (!str_is(kind, "device") && !str_is(kind, "role"))) {
+		print_error("who learns, \"%s\": write device:NAME or role:NAME",
+			    text_of(in->args, "subject"));
 		return false;
 	}
-	snprintf(out, 128, "%s %s", device[0] ? "device" : "role", device[0] ? device : role);
+	snprintf(out, 128, "%.*s %.*s", STR_ARG(kind), STR_ARG(name));
+	AUTO_CHAR field = str_dup(kind);
+	json_object_set_new(in->args, field, json_stringn(name.p, name.n));
+	json_object_del(in->args, "subject");
 	return true;
 }
 
@@ -60,14 +65,16 @@ static void print_foot(const json_t *answer)
 int run_learn_start(struct invocation *in)
 {
 	json_t *answer;
+	char who[128];
 	int status;
+	if (!subject_of(in, who))
+		return EXIT_USAGE;
 	if (asked(in, &answer, &status)) {
-		struct str name = str_of(text_of(answer, "subject"));
-		const struct str kind = str_split(&name, ':');
-		printf("%s learns until %s: it may do what no rule denies, and nothing below $\n",
-		       text_of(answer, "subject"), text_of(answer, "until"));
-		printf("when it has done what it does: gatehouse learn propose --%.*s %.*s\n",
-		       STR_ARG(kind), STR_ARG(name));
+		print_done(
+			"%s learns until %s: it may do what no rule denies, and nothing below $\n",
+			text_of(answer, "subject"), text_of(answer, "until"));
+		print_done("when it has done what it does: gatehouse learn propose %s\n",
+			   text_of(answer, "subject"));
 	}
 	json_decref(answer);
 	return status;

@@ -216,10 +216,9 @@ static bool check_out(const char *path, bool force)
 {
 	if (force || access(path, F_OK) != 0)
 		return true;
-	fprintf(stderr,
-		"gatehouse: %s is there already; --force overwrites it, --out FILE writes "
-		"another\n",
-		path);
+	print_error("%s is there already; --force overwrites it, --out FILE writes "
+		    "another",
+		    path);
 	return false;
 }
 
@@ -229,7 +228,7 @@ static bool write_out(const char *path, struct str text)
 	AUTO_FD fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd >= 0 && fd_write(fd, text) == 0 && fsync(fd) == 0 && rename(part, path) == 0)
 		return true;
-	fprintf(stderr, "gatehouse: cannot write %s: %s\n", path, strerror(errno));
+	print_error("cannot write %s: %s", path, strerror(errno));
 	return false;
 }
 
@@ -283,10 +282,9 @@ static int carry_out(struct invocation *in, struct migration *m, const struct ol
 {
 	struct applying a = {.in = in, .m = m};
 	if (!apply(&a) || (old->key && !old_authority_vouch(in, m, old))) {
-		fprintf(stderr,
-			"gatehouse: %u changes were made; run it again when the gateway "
-			"answers, what is there is left as it is\n",
-			a.made);
+		print_error("%u changes were made; run it again when the gateway "
+			    "answers, what is there is left as it is",
+			    a.made);
 		return EXIT_UNREACHABLE;
 	}
 	if (!write_out(out, buf_view(conf)))
@@ -308,13 +306,13 @@ int run_migrate(struct invocation *in)
 	AUTO_BUF conf = {0};
 	int status = EXIT_USAGE;
 	if (!invocation_local(in, "mosquitto")) {
-		fprintf(stderr, "gatehouse: give --mosquitto FILE; see gatehouse migrate --help\n");
+		print_error("give --mosquitto FILE; see gatehouse migrate --help");
 		return EXIT_USAGE;
 	}
 	out = out ? out : OUT_DEFAULT;
 	migration_init(&m);
 	if (!plan(in, &m, &old, &conf)) {
-		fprintf(stderr, "gatehouse: nothing was changed\n");
+		print_error("nothing was changed");
 	} else if (dry) {
 		print_report(in, &m);
 		if (!in->json)

@@ -22,7 +22,7 @@ int run_setup(struct invocation *in)
 {
 	json_t *answer = NULL;
 	if (!json_object_get(in->args, "name")) {
-		fprintf(stderr, "gatehouse: give the name of the administrator: --admin NAME\n");
+		print_error("give the name of the administrator: --admin NAME");
 		return EXIT_USAGE;
 	}
 	int status = password_take(in, invocation_local(in, "password-file"), PASSWORD_MIN);
@@ -42,8 +42,7 @@ int run_setup(struct invocation *in)
 int run_admin_set(struct invocation *in)
 {
 	if (json_object_size(in->args) < 2) {
-		fprintf(stderr,
-			"gatehouse: nothing to change: give --level, --enabled or --disabled\n");
+		print_error("nothing to change: give --level, --enabled or --disabled");
 		return EXIT_USAGE;
 	}
 	return run_plain(in);

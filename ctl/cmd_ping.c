@@ -42,7 +42,7 @@ struct ping {
 
 static int complain(const struct ping *p, const char *what)
 {
-	fprintf(stderr, "gatehouse: %s\n", what);
+	print_error("%s", what);
 	(void)p;
 	return EXIT_FAILED;
 }
@@ -63,11 +63,10 @@ static int read_file(const struct ping *p, const char *name, struct buf *out)
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	const int err = file_read(path, FILE_MAX, out, &why);
 	if (err)
-		fprintf(stderr,
-			"gatehouse: %s: %s; --bundle names the directory that \"gatehouse device "
-			"add "
-			"NAME --bundle DIR\" made\n",
-			path, why);
+		print_error("%s: %s; --bundle names the directory that \"gatehouse device "
+			    "add "
+			    "NAME --bundle DIR\" made",
+			    path, why);
 	return err ? EXIT_USAGE : EXIT_OK;
 }
 
@@ -100,13 +99,12 @@ static int read_options(struct ping *p)
 	const char *count = invocation_local(p->in, "n");
 	p->count = COUNT_DEFAULT;
 	if (!invocation_local(p->in, "bundle")) {
-		fprintf(stderr, "gatehouse: say as which device: --bundle DIR, the directory that "
-				"\"gatehouse device add NAME --bundle DIR\" made\n");
+		print_error("say as which device: --bundle DIR, the directory that "
+			    "\"gatehouse device add NAME --bundle DIR\" made");
 		return EXIT_USAGE;
 	}
 	if (count && (str_u64(str_of(count), COUNT_MAX, &p->count) || p->count == 0)) {
-		fprintf(stderr, "gatehouse: -n %s: must be a number from 1 to %d\n", count,
-			COUNT_MAX);
+		print_error("-n %s: must be a number from 1 to %d", count, COUNT_MAX);
 		return EXIT_USAGE;
 	}
 	const int status = read_file(p, "client.env", &env);
@@ -174,13 +172,13 @@ static int await(struct ping *p, enum packet_type a, enum packet_type b, int tim
 
 static int refused(struct ping *p, enum reason reason)
 {
-	fprintf(stderr, "gatehouse: the gateway refused the connection: %s\n", reason_text(reason));
-	if (reason == REASON_CLIENT_IDENTIFIER_NOT_VALID)
-		fprintf(stderr,
-			"The client identifier was %s; where client-id = device, write --client-id "
-			"%s "
-			"while the device itself is away.\n",
-			p->client_id, p->device);
+	if (reason != REASON_CLIENT_IDENTIFIER_NOT_VALID)
+		print_error("the gateway refused the connection: %s", reason_text(reason));
+	else
+		print_error("the gateway refused the connection: %s\n"
+			    "The client identifier was %s; where client-id = device, write "
+			    "--client-id %s while the device itself is away.",
+			    reason_text(reason), p->client_id, p->device);
 	return EXIT_REFUSED;
 }
 
@@ -207,11 +205,10 @@ static int connect_mqtt(struct ping *p)
 
 static int missing_rule(const struct ping *p, const char *action)
 {
-	fprintf(stderr,
-		"gatehouse: no rule lets %s %s %s%s. This one would:\n"
-		"  gatehouse acl allow device:%s %s '%s'\n",
-		p->device, action, strcmp(action, "receive") == 0 ? "messages of " : "to ",
-		p->topic, p->device, action, p->topic);
+	print_error("no rule lets %s %s %s%s. This one would:\n"
+		    "  gatehouse acl allow device:%s %s '%s'",
+		    p->device, action, strcmp(action, "receive") == 0 ? "messages of " : "to ",
+		    p->topic, p->device, action, p->topic);
 	return EXIT_REFUSED;
 }
 
@@ -233,8 +230,8 @@ static int subscribe(struct ping *p)
 	if (code == REASON_NOT_AUTHORIZED)
 		return missing_rule(p, "subscribe");
 	if (code >= 0x80) {
-		fprintf(stderr, "gatehouse: the gateway refused to subscribe to %s: %s\n", p->topic,
-			reason_text((enum reason)code));
+		print_error("the gateway refused to subscribe to %s: %s", p->topic,
+			    reason_text((enum reason)code));
 		return EXIT_REFUSED;
 	}
 	return EXIT_OK;
@@ -253,8 +250,7 @@ static int publish_refused(const struct ping *p, enum reason reason)
 {
 	if (reason == REASON_NOT_AUTHORIZED)
 		return missing_rule(p, "publish");
-	fprintf(stderr, "gatehouse: the gateway refused a message to %s: %s\n", p->topic,
-		reason_text(reason));
+	print_error("the gateway refused a message to %s: %s", p->topic, reason_text(reason));
 	return EXIT_REFUSED;
 }
 

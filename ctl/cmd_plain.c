@@ -4,6 +4,7 @@
  * before it.
  */
 #include "ctl/ctl.h"
+#include "daemon/base/mem.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -20,28 +21,59 @@ static void show_list(const struct invocation *in, const json_t *items)
 	json_array_foreach(items, i, item) print_json_line(item);
 }
 
-/* All pages of a list. */
+enum { PAGE_MAX = 1000 }; /* rows; of what has pages */
+
+/* --limit N; 0: all. False after a message. */
+static bool take_limit(const struct invocation *in, uint64_t *limit)
+{
+	const char *text = invocation_local(in, "limit");
+	*limit = 0;
+	if (!text || (str_u64(str_of(text), UINT32_MAX, limit) == 0 && *limit > 0))
+		return true;
+	print_error("--limit %s: must be a whole number from 1 to %u", text, UINT32_MAX);
+	return false;
+}
+
+/* One page at the end of items; *next is where the next one begins, or NULL. The caller frees it.
+ */
+static int take_page(struct invocation *in, json_t *items, char **next)
+{
+	json_t *answer = NULL;
+	/* request_command takes path arguments out; lists have none. */
+	const int status = request_command(in, &answer);
+	const char *cursor = json_string_value(json_object_get(answer, "next"));
+	if (status == EXIT_OK)
+		json_array_extend(items, json_object_get(answer, "items"));
+	*next = status == EXIT_OK && cursor ? mem_strdup(cursor) : NULL;
+	json_decref(answer);
+	return status;
+}
+
+/* All pages of a list, or as many as hold what is wanted. */
 static int run_list(struct invocation *in)
 {
 	json_t *items = json_array();
-	const char *next;
-	int status;
-	do {
-		json_t *answer = NULL;
-		/* request_command takes path arguments out; lists have none. */
-		status = request_command(in, &answer);
-		next = json_string_value(json_object_get(answer, "next"));
-		if (status == EXIT_OK)
-			json_array_extend(items, json_object_get(answer, "items"));
-		if (status == EXIT_OK && next)
+	uint64_t limit;
+	int status = take_limit(in, &limit) ? EXIT_OK : EXIT_USAGE;
+	bool more = status == EXIT_OK;
+	while (more) {
+		AUTO_CHAR next = NULL;
+		status = take_page(in, items, &next);
+		more = next && (!limit || json_array_size(items) <= limit);
+		if (next) {
 			json_object_set_new(in->args, "after", json_string(next));
-		const bool more = next != NULL;
-		json_decref(answer);
-		if (!more)
-			break;
-	} while (status == EXIT_OK);
-	if (status == EXIT_OK)
+			json_object_set_new(in->args, "limit", json_integer(PAGE_MAX));
+		}
+	}
+	const size_t n = json_array_size(items);
+	if (status == EXIT_OK && limit && n > limit) {
+		while (json_array_size(items) > limit)
+			json_array_remove(items, json_array_size(items) - 1);
 		show_list(in, items);
+		print_note("there are more than these %zu", (size_t)limit);
+	} else if (status == EXIT_OK) {
+		show_list(in, items);
+	}
 	json_decref(items);
 	return status;
 }
@@ -162,8 +194,8 @@ int run_cert_revoke(struct invocation *in)
 	const bool id = json_object_get(in->args, "id"),
 		   device = json_object_get(in->args, "device");
 	if (id == device) {
-		fprintf(stderr, "gatehouse: give either a fingerprint or serial number, or "
-				"--device NAME\n");
+		print_error("give either a fingerprint or serial number, or "
+			    "--device NAME");
 		return EXIT_USAGE;
 	}
 	return run_plain(in);
@@ -174,7 +206,7 @@ static bool take_retain(struct invocation *in)
 {
 	const char *word = invocation_local(in, "retain");
 	if (word && strcmp(word, "yes") != 0 && strcmp(word, "no") != 0) {
-		fprintf(stderr, "gatehouse: --retain %s: allowed are yes and no\n", word);
+		print_error("--retain %s: allowed are yes and no", word);
 		return false;
 	}
 	if (word)
@@ -192,9 +224,8 @@ int run_acl(struct invocation *in)
 		char *end;
 		const long n = strtol(priority, &end, 10);
 		if (*end || end == priority || n < -1000 || n > 1000) {
-			fprintf(stderr,
-				"gatehouse: --priority %s: a whole number between -1000 and 1000\n",
-				priority);
+			print_error("--priority %s: a whole number between -1000 and 1000",
+				    priority);
 			return EXIT_USAGE;
 		}
 		json_object_set_new(in->args, "priority", json_integer(1000 + n));

@@ -15,7 +15,7 @@ enum { PAYLOAD_MAX = 24576 };
 
 static int too_large(void)
 {
-	fprintf(stderr, "gatehouse: the message is longer than %d bytes\n", PAYLOAD_MAX);
+	print_error("the message is longer than %d bytes", PAYLOAD_MAX);
 	return EXIT_USAGE;
 }
 
@@ -32,7 +32,7 @@ static int read_input(struct buf *out)
 	}
 	if (out->n > PAYLOAD_MAX)
 		return too_large();
-	fprintf(stderr, "gatehouse: standard input: %s\n", strerror(errno));
+	print_error("standard input: %s", strerror(errno));
 	return EXIT_FAILED;
 }
 
@@ -41,7 +41,7 @@ static int read_file(const char *path, struct buf *out)
 	const char *why;
 	const int err = file_read(path, PAYLOAD_MAX, out, &why);
 	if (err)
-		fprintf(stderr, "gatehouse: %s: %s\n", path, why);
+		print_error("%s: %s", path, why);
 	return err ? EXIT_USAGE : EXIT_OK;
 }
 
@@ -63,7 +63,7 @@ static int take_payload(struct invocation *in, bool said)
 	const char *path = invocation_local(in, "file");
 	const bool empty = invocation_switch(in, "empty");
 	if (said + (path != NULL) + empty > 1) {
-		fprintf(stderr, "gatehouse: give one of MESSAGE, --file and --empty\n");
+		print_error("give one of MESSAGE, --file and --empty");
 		return EXIT_USAGE;
 	}
 	if (said || empty)

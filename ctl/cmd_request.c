@@ -62,7 +62,7 @@ static int run_all(struct invocation *in)
 		json_decref(answer);
 	}
 	if (n == 0 && worst == EXIT_OK)
-		fprintf(stderr, "none\n");
+		print_empty();
 	return worst;
 }
 
@@ -70,7 +70,7 @@ int run_request_decide(struct invocation *in)
 {
 	const bool all = invocation_switch(in, "all");
 	if (all == (json_object_get(in->args, "id") != NULL)) {
-		fprintf(stderr, "gatehouse: give the number of a request, or --all\n");
+		print_error("give the number of a request, or --all");
 		return EXIT_USAGE;
 	}
 	return all ? run_all(in) : run_plain(in);

@@ -91,9 +91,7 @@ int run_security_check(struct invocation *in)
 	const char *word = invocation_local(in, "fail-on");
 	const int least = word ? rank(word) : 0;
 	if (least < 0) {
-		fprintf(stderr,
-			"gatehouse: --fail-on %s: allowed are low, medium, high and critical\n",
-			word);
+		print_error("--fail-on %s: allowed are low, medium, high and critical", word);
 		return EXIT_USAGE;
 	}
 	int status = request_command(in, &answer);

@@ -22,8 +22,8 @@ static int save(const char *path, bool force, const char *text)
 {
 	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (force ? O_TRUNC : O_EXCL), 0644);
 	if (fd < 0 || fd_write(fd, str_of(text)) || fsync(fd)) {
-		fprintf(stderr, "gatehouse: %s: %s%s\n", path, strerror(errno),
-			errno == EEXIST ? "; name a new file, or add --force" : "");
+		print_error("%s: %s%s", path, strerror(errno),
+			    errno == EEXIST ? "; name a new file, or add --force" : "");
 		return EXIT_USAGE;
 	}
 	return EXIT_OK;
@@ -61,13 +61,13 @@ static int read_document(struct invocation *in, const char *path)
 	const char *why;
 	json_error_t error;
 	if (file_read(path, DOCUMENT_MAX, &text, &why)) {
-		fprintf(stderr, "gatehouse: %s: %s\n", path, why);
+		print_error("%s: %s", path, why);
 		return EXIT_USAGE;
 	}
 	json_t *document = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &error);
 	if (!json_is_object(document)) {
-		fprintf(stderr, "gatehouse: %s:%d: %s\n", path, error.line,
-			document ? "not a JSON object" : error.text);
+		print_error("%s:%d: %s", path, error.line,
+			    document ? "not a JSON object" : error.text);
 		json_decref(document);
 		return EXIT_USAGE;
 	}

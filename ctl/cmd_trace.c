@@ -50,8 +50,8 @@ static void show(const struct invocation *in, struct trace *t, const json_t *ans
 	fflush(stdout);
 	const json_int_t dropped = json_integer_value(json_object_get(answer, "dropped"));
 	if (dropped > t->dropped)
-		fprintf(stderr, "gatehouse: %lld %s were left out: more came than can be shown\n",
-			(long long)(dropped - t->dropped), t->unit);
+		print_note("%lld %s were left out: more came than can be shown",
+			   (long long)(dropped - t->dropped), t->unit);
 	t->dropped = dropped;
 	t->ended = json_string_value(json_object_get(answer, "ended"));
 }
@@ -71,7 +71,7 @@ static int read_on(const struct invocation *in, struct trace *t)
 	else
 		show(in, t, answer);
 	if (t->ended)
-		fprintf(stderr, "gatehouse: %s; %lld %s\n", t->ended, (long long)t->lines, t->unit);
+		print_note("%s; %lld %s", t->ended, (long long)t->lines, t->unit);
 	json_decref(answer);
 	return code;
 }
@@ -83,7 +83,7 @@ static void stop(const struct invocation *in, const struct trace *t)
 	snprintf(path, sizeof(path), "/api/v1/%s/%lld", t->resource, (long long)t->id);
 	request_send(in, "DELETE", path, NULL, &answer);
 	json_decref(answer);
-	fprintf(stderr, "gatehouse: stopped; %lld %s\n", (long long)t->lines, t->unit);
+	print_note("stopped; %lld %s", (long long)t->lines, t->unit);
 }
 
 static int look_on(struct invocation *in, struct trace *t, const char *doing)
@@ -97,7 +97,7 @@ static int look_on(struct invocation *in, struct trace *t, const char *doing)
 		return status;
 	sigaction(SIGINT, &once, NULL);
 	sigaction(SIGTERM, &once, NULL);
-	fprintf(stderr, "gatehouse: %s; Ctrl-C ends it\n", doing);
+	print_note("%s; Ctrl-C ends it", doing);
 	bool enough = false;
 	do {
 		status = read_on(in, t);
@@ -122,8 +122,7 @@ int run_watch(struct invocation *in)
 		char *end;
 		t.most = strtol(most, &end, 10);
 		if (*end || end == most || t.most < 1) {
-			fprintf(stderr, "gatehouse: -n %s: a whole number of messages, 1 or more\n",
-				most);
+			print_error("-n %s: a whole number of messages, 1 or more", most);
 			return EXIT_USAGE;
 		}
 	}

@@ -50,6 +50,13 @@ struct ctl_command {
 	int (*run)(struct invocation *in);
 	const char *summary;
 	const struct ctl_param *param; /* ends with a NULL name */
+	const char *example;
+};
+
+struct ctl_noun {
+	const char *noun;
+	const char *group; /* under which title the help shows it */
+	const char *text;  /* what it is about */
 };
 
 /* "--", "-" before a name of one letter, "" before a positional argument. */
@@ -60,11 +67,14 @@ static inline const char *option_dashes(const struct ctl_param *p)
 
 extern const struct ctl_command ctl_commands[];
 extern const size_t ctl_commands_n;
+extern const struct ctl_noun ctl_nouns[];
+extern const size_t ctl_nouns_n;
 
 struct invocation {
 	const struct ctl_command *command;
 	const char *socket_path;
 	bool json;
+	bool utc;      /* times as the API has them, not in the zone of this machine */
 	json_t *args;  /* fields of the request */
 	json_t *local; /* LOCAL and SWITCH options by name: text or true */
 };
@@ -87,6 +97,20 @@ char *request_path(const char *path, json_t *args);
 /* The same as one call for the command's own method and path: GET and DELETE put args into the
  * query. Prints the problem when the answer is one. Exit status. */
 int request_command(struct invocation *in, json_t **answer);
+
+/* say.c: beside the answer. With --json errors and notes are objects on standard error, of which
+ * "detail" is the error and "note" the note; with --quiet notes, "none" and what was done are left
+ * out. */
+void say_mode(bool json, bool quiet);
+bool says_json(void);
+void say_object(const json_t *object); /* a line on standard error */
+void print_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void print_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void print_empty(void); /* that a list has nothing in it */
+void print_done(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* times.c: the times of an answer of the API, in place, in the zone of this machine. */
+void times_localise(json_t *answer);
 
 /* print.c */
 void print_object(const json_t *object);

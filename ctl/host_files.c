@@ -33,8 +33,8 @@ char *host_state_dir(struct invocation *in)
 	const char *value = json_string_value(json_object_get(answer, "value"));
 	char *dir = status == 200 && value ? mem_strdup(value) : NULL;
 	if (!dir)
-		fprintf(stderr, "gatehouse: the gateway does not tell its state directory: give "
-				"--state-dir DIR\n");
+		print_error("the gateway does not tell its state directory: give "
+			    "--state-dir DIR");
 	json_decref(answer);
 	return dir;
 }
@@ -44,10 +44,9 @@ const char *host_state_dir_stopped(const struct invocation *in)
 	const char *given = invocation_local(in, "state-dir");
 	if (given || strcmp(in->socket_path, DEFAULT_SOCKET) == 0)
 		return given ? given : STATE_DIR_DEFAULT;
-	fprintf(stderr,
-		"gatehouse: %s is the socket of another gateway than the one in %s: "
-		"say where its state is, --state-dir DIR\n",
-		in->socket_path, STATE_DIR_DEFAULT);
+	print_error("%s is the socket of another gateway than the one in %s: "
+		    "say where its state is, --state-dir DIR",
+		    in->socket_path, STATE_DIR_DEFAULT);
 	return NULL;
 }
 
@@ -64,13 +63,11 @@ int host_lock(const char *state_dir)
 {
 	const int fd = host_lock_try(state_dir);
 	if (fd < 0 && errno == EWOULDBLOCK)
-		fprintf(stderr,
-			"gatehouse: the gateway runs with %s: stop it first (systemctl stop "
-			"gatehouse)\n",
-			state_dir);
+		print_error("the gateway runs with %s: stop it first (systemctl stop "
+			    "gatehouse)",
+			    state_dir);
 	else if (fd < 0)
-		fprintf(stderr, "gatehouse: %s/lock: %s (run this as root)\n", state_dir,
-			strerror(errno));
+		print_error("%s/lock: %s (run this as root)", state_dir, strerror(errno));
 	return fd;
 }
 
@@ -135,7 +132,7 @@ bool host_read_key(const char *state_dir, const struct host_keys *keys, const ch
 	const char *why;
 	buf_reserve(&bytes, 2 * KEY_FILE_MAX);
 	if (file_read(path, KEY_FILE_MAX, &bytes, &why)) {
-		fprintf(stderr, "gatehouse: %s: %s (run this as root on the gateway)\n", path, why);
+		print_error("%s: %s (run this as root on the gateway)", path, why);
 		return false;
 	}
 	if (!seal_is(buf_view(&bytes))) {
@@ -147,10 +144,9 @@ bool host_read_key(const char *state_dir, const struct host_keys *keys, const ch
 		if (seal_open(str_make(keys->key[i], HOST_KEY_BYTES), file, buf_view(&bytes),
 			      pem) == 0)
 			return true;
-	fprintf(stderr,
-		"gatehouse: %s cannot be opened with %s/host.key, nor with the credential "
-		"gatehouse-seal\n",
-		path, state_dir);
+	print_error("%s cannot be opened with %s/host.key, nor with the credential "
+		    "gatehouse-seal",
+		    path, state_dir);
 	return false;
 }
 
@@ -163,7 +159,7 @@ static bool same_bytes(const char *path, struct str bytes)
 	buf_reserve(&again, bytes.n + 32 * KiB);
 	if (file_read(path, bytes.n, &again, &why) == 0 && str_eq(buf_view(&again), bytes))
 		return true;
-	fprintf(stderr, "gatehouse: %s was written but reads otherwise: %s\n", path, why);
+	print_error("%s was written but reads otherwise: %s", path, why);
 	return false;
 }
 
@@ -171,11 +167,11 @@ bool host_write_secret(const char *path, struct str bytes)
 {
 	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0) {
-		fprintf(stderr, "gatehouse: %s: %s; name a new file\n", path, strerror(errno));
+		print_error("%s: %s; name a new file", path, strerror(errno));
 		return false;
 	}
 	if (fd_write(fd, bytes) || fsync(fd)) {
-		fprintf(stderr, "gatehouse: cannot write %s: %s\n", path, strerror(errno));
+		print_error("cannot write %s: %s", path, strerror(errno));
 		unlink(path);
 		return false;
 	}

@@ -114,10 +114,9 @@ void host_check(const struct invocation *in, const char *host)
 	if (!host || brings_its_own(in) || !own_certificate(in, &der) ||
 	    host_names(buf_view(&der), host, &names, &listed) || listed)
 		return;
-	fprintf(stderr,
-		"gatehouse: warning: \"%s\" is not in the gateway's certificate: devices that "
-		"connect to it will refuse the gateway\n"
-		"gatehouse: the certificate is for: %s; give one of these with --host, or add "
-		"\"%s\" to the setting gateway.names\n",
-		host, buf_cstr(&names), host);
+	print_note("warning: \"%s\" is not in the gateway's certificate: devices that "
+		   "connect to it will refuse the gateway\nThe certificate is for: %s; give one of "
+		   "these with --host, or add "
+		   "\"%s\" to the setting gateway.names",
+		   host, buf_cstr(&names), host);
 }

@@ -3,56 +3,13 @@
  * gatehouse: finds the command, reads its arguments, runs it.
  */
 #include "config.h"
+#include "ctl/complete.h"
 #include "ctl/ctl.h"
+#include "ctl/help.h"
 #include "daemon/base/err.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static void print_commands(const char *noun)
-{
-	for (size_t i = 0; i < ctl_commands_n; i++) {
-		const struct ctl_command *c = &ctl_commands[i];
-		char name[40];
-		if (noun && strcmp(c->noun, noun) != 0)
-			continue;
-		snprintf(name, sizeof(name), "%s%s%s", c->noun, c->verb[0] ? " " : "", c->verb);
-		printf("  %-18s %s\n", name, c->summary);
-	}
-}
-
-static int print_help(void)
-{
-	printf("Usage: gatehouse [--socket PATH] [--json] COMMAND [ARGUMENT]...\n\n"
-	       "Manages a running Gatehouse gateway.\n\n");
-	print_commands(NULL);
-	printf("\nOptions, anywhere before --:\n"
-	       "  --socket PATH    control socket (GATEHOUSE_SOCKET, %s)\n"
-	       "  --json           JSON instead of tables; lists: one object a line\n"
-	       "  --help           this text, or that of a command\n"
-	       "  --version        version\n\n"
-	       "Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 gateway does not "
-	       "answer,\n"
-	       "5 not found, 6 conflict. See gatehouse(1).\n",
-	       DEFAULT_SOCKET);
-	return EXIT_OK;
-}
-
-static int print_command_help(const struct ctl_command *c)
-{
-	printf("Usage: gatehouse %s%s%s", c->noun, c->verb[0] ? " " : "", c->verb);
-	for (const struct ctl_param *p = c->param; p->name; p++)
-		if (p->positional)
-			printf(p->need == REQUIRED ? " %s" : " [%s]", p->name);
-	printf("%s\n\n%s\n", c->param[0].name ? " [OPTION]..." : "", c->summary);
-	for (const struct ctl_param *p = c->param; p->name; p++) {
-		char name[48];
-		snprintf(name, sizeof(name), "%s%s%s%s", option_dashes(p), p->name,
-			 p->arg && p->arg[0] ? " " : "", p->arg ? p->arg : "");
-		printf("%s  %-20s %s\n", p == c->param ? "\n" : "", name, p->text);
-	}
-	return EXIT_OK;
-}
 
 static const struct ctl_command *find_command(const char *noun, const char *verb)
 {
@@ -76,21 +33,19 @@ static bool is_noun(const char *word)
 static int unknown_command(const char *noun, const char *verb, bool help)
 {
 	if (!is_noun(noun)) {
-		fprintf(stderr,
-			"gatehouse: there is no command \"%s\"; gatehouse --help lists them\n",
-			noun);
+		print_error("there is no command \"%s\"; gatehouse --help lists them", noun);
 		return EXIT_USAGE;
 	}
 	if (help && !verb) {
-		print_commands(noun);
+		help_print_commands(stdout, noun);
 		return EXIT_OK;
 	}
 	if (verb)
-		fprintf(stderr, "gatehouse: \"%s\" has no \"%s\"; it has:\n", noun, verb);
+		print_error("\"%s\" has no \"%s\"; it has:", noun, verb);
 	else
-		fprintf(stderr, "gatehouse: \"%s\" needs one of:\n", noun);
-	fflush(stderr);
-	print_commands(noun);
+		print_error("\"%s\" needs one of:", noun);
+	if (!says_json())
+		help_print_commands(stderr, noun);
 	return EXIT_USAGE;
 }
 
@@ -99,6 +54,8 @@ struct globals {
 	const char *socket_path;
 	bool no_path; /* --socket without one */
 	bool json;
+	bool quiet;
+	bool utc;
 	bool help;
 	bool version;
 };
@@ -107,12 +64,17 @@ struct globals {
 static bool take_global(int argc, char **argv, int *i, struct globals *g)
 {
 	const char *word = argv[*i];
-	if (strcmp(word, "--json") == 0)
-		return g->json = true;
-	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
-		return g->help = true;
-	if (strcmp(word, "--version") == 0)
-		return g->version = true;
+	const struct {
+		const char *word;
+		bool *flag;
+	} flags[] = {
+		{"--json", &g->json},       {"--quiet", &g->quiet}, {"-q", &g->quiet},
+		{"--utc", &g->utc},         {"--help", &g->help},   {"-h", &g->help},
+		{"--version", &g->version},
+	};
+	for (size_t f = 0; f < ARRAY_LEN(flags); f++)
+		if (strcmp(word, flags[f].word) == 0)
+			return *flags[f].flag = true;
 	if (strncmp(word, "--socket=", 9) == 0) {
 		g->socket_path = word + 9;
 		g->no_path = !word[9];
@@ -148,6 +110,7 @@ static int run_command(const struct ctl_command *c, const struct globals *g, int
 		.command = c,
 		.socket_path = g->socket_path,
 		.json = g->json,
+		.utc = g->utc,
 		.args = json_object(),
 		.local = json_object(),
 	};
@@ -155,42 +118,89 @@ static int run_command(const struct ctl_command *c, const struct globals *g, int
 	json_decref(in.args);
 	json_decref(in.local);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "gatehouse: cannot write the output\n");
+		print_error("cannot write the output");
 		return EXIT_FAILED;
 	}
 	return status;
 }
 
-int main(int argc, char **argv)
+static int print_version(void)
 {
-	struct globals g = {.socket_path = getenv("GATEHOUSE_SOCKET")};
-	const int n = take_globals(argc - 1, argv + 1, &g);
-	char **words = argv + 1;
-	if (!g.socket_path || !g.socket_path[0])
-		g.socket_path = DEFAULT_SOCKET;
-	if (g.version) {
-		printf("gatehouse %s\n", PACKAGE_VERSION);
+	printf("gatehouse %s\n", PACKAGE_VERSION);
+	return EXIT_OK;
+}
+
+/* "help", "help all", "help device", "help device add". */
+static int run_help(int n, char **words)
+{
+	if (n == 0) {
+		help_print();
 		return EXIT_OK;
 	}
-	if (g.no_path) {
-		fprintf(stderr,
-			"gatehouse: --socket needs the path of the control socket: "
-			"--socket PATH, such as %s\n",
-			DEFAULT_SOCKET);
-		return EXIT_USAGE;
-	}
-	if (n == 0) {
-		print_help();
-		if (!g.help && argc > 1)
-			fprintf(stderr, "gatehouse: the command is missing\n");
-		return g.help ? EXIT_OK : EXIT_USAGE;
+	if (n == 1 && strcmp(words[0], "all") == 0) {
+		help_print_commands(stdout, NULL);
+		return EXIT_OK;
 	}
 	const char *verb = n > 1 ? words[1] : NULL;
 	const struct ctl_command *c = find_command(words[0], verb);
 	if (!c)
-		return unknown_command(words[0], verb, g.help);
-	if (g.help)
-		return print_command_help(c);
+		return unknown_command(words[0], verb, true);
+	help_print_command(c);
+	return EXIT_OK;
+}
+
+/* Words that are no row of the table; false: it is none of them. */
+static bool run_word(const struct globals *g, int n, char **words, int *status)
+{
+	if (n > 0 && strcmp(words[0], "help") == 0)
+		*status = run_help(n - 1, words + 1);
+	else if (g->version || (n == 1 && !g->help && strcmp(words[0], "version") == 0))
+		*status = print_version();
+	else
+		return false;
+	return true;
+}
+
+static int run_words(const struct globals *g, int n, char **words)
+{
+	int status;
+	if (run_word(g, n, words, &status))
+		return status;
+	const char *verb = n > 1 ? words[1] : NULL;
+	const struct ctl_command *c = find_command(words[0], verb);
+	if (!c)
+		return unknown_command(words[0], verb, g->help);
+	if (g->help) {
+		help_print_command(c);
+		return EXIT_OK;
+	}
 	const int used = c->verb[0] ? 2 : 1;
-	return run_command(c, &g, n - used, words + used);
+	return run_command(c, g, n - used, words + used);
+}
+
+int main(int argc, char **argv)
+{
+	struct globals g = {.socket_path = getenv("GATEHOUSE_SOCKET")};
+	if (argc > 1 && strcmp(argv[1], "complete") == 0)
+		return complete_run(g.socket_path && g.socket_path[0] ? g.socket_path
+								      : DEFAULT_SOCKET,
+				    argc - 2, argv + 2);
+	const int n = take_globals(argc - 1, argv + 1, &g);
+	if (!g.socket_path || !g.socket_path[0])
+		g.socket_path = DEFAULT_SOCKET;
+	say_mode(g.json, g.quiet);
+	if (g.no_path) {
+		print_error("--socket needs the path of the control socket: "
+			    "--socket PATH, such as %s",
+			    DEFAULT_SOCKET);
+		return EXIT_USAGE;
+	}
+	if (n > 0 || g.version)
+		return run_words(&g, n, argv + 1);
+	if (!g.help && argc > 1) {
+		print_error("the command is missing; gatehouse --help lists them");
+		return EXIT_USAGE;
+	}
+	help_print();
+	return g.help ? EXIT_OK : EXIT_USAGE;
 }

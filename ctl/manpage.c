@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Writes what is made from the table of commands at build time: `manpage man VERSION` gatehouse(1),
- * `manpage completion` the completion for bash. The event reference comes from events.def. Not
+ * Writes what is made from the table of commands at build time: `manpage man VERSION`
+ * gatehouse(1). The event reference comes from events.def. Not
  * installed.
  */
 #include "ctl/ctl.h"
@@ -120,6 +120,27 @@ static void put_command(const struct ctl_command *c)
 		put(p->text);
 		printf("\n");
 	}
+	printf(".PP\nExample:\n.PP\n.RS 4\n.nf\n");
+	put(c->example);
+	printf("\n.fi\n.RE\n");
+}
+
+/* In the order of the help, a section for each group. */
+static void put_commands(void)
+{
+	const char *group = "";
+	for (size_t n = 0; n < ctl_nouns_n; n++) {
+		if (strcmp(group, ctl_nouns[n].group) != 0) {
+			group = ctl_nouns[n].group;
+			printf(".SH \"COMMANDS: ");
+			for (const char *c = group; *c; c++)
+				putchar(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+			printf("\"\n");
+		}
+		for (size_t i = 0; i < ctl_commands_n; i++)
+			if (strcmp(ctl_commands[i].noun, ctl_nouns[n].noun) == 0)
+				put_command(&ctl_commands[i]);
+	}
 }
 
 static void put_events(void)
@@ -236,7 +257,7 @@ static void put_man(const char *version)
 	       ".SH NAME\ngatehouse \\- manages a running Gatehouse gateway\n"
 	       ".SH SYNOPSIS\n.B gatehouse\n[\\fB\\-\\-socket\\fR \\fIPATH\\fR] "
 	       "[\\fB\\-\\-json\\fR] "
-	       "\\fICOMMAND\\fR [\\fIARGUMENT\\fR]...\n"
+	       "[\\fB\\-\\-quiet\\fR] [\\fB\\-\\-utc\\fR] \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...\n"
 	       ".SH DESCRIPTION\n"
 	       "Speaks the gateway's API over its control socket, so it works on the gateway "
 	       "itself, for root "
@@ -245,13 +266,25 @@ static void put_man(const char *version)
 	       "\\fB\\-\\-json\\fR they are JSON, lists one object a line.\n"
 	       ".SH OPTIONS\n"
 	       ".TP\n\\fB\\-\\-socket\\fR \\fIPATH\\fR\nThe control socket.\n"
-	       ".TP\n\\fB\\-\\-json\\fR\nJSON instead of tables.\n"
-	       ".TP\n\\fB\\-\\-help\\fR\nHelp, also for one command.\n"
-	       ".TP\n\\fB\\-\\-version\\fR\nThe version.\n"
-	       ".SH COMMANDS\n",
+	       ".TP\n\\fB\\-\\-json\\fR\nJSON in place of tables and texts: the answer of the API, "
+	       "its "
+	       "field names too, on standard output; lists one object a line. Errors are objects "
+	       "on "
+	       "standard error, with the text as \\fBdetail\\fR; those of the gateway have the "
+	       "fields "
+	       "of RFC 9457.\n"
+	       ".TP\n\\fB\\-\\-quiet\\fR, \\fB\\-q\\fR\nOnly what was asked for, and errors: no "
+	       "notes, no "
+	       "line that something was done.\n"
+	       ".TP\n\\fB\\-\\-utc\\fR\nTimes in UTC. Without it they are in the zone of this "
+	       "machine, "
+	       "with its offset; in JSON they are always in UTC.\n"
+	       ".TP\n\\fB\\-\\-help\\fR, \\fB\\-h\\fR\nHelp, also for one command; \\fBgatehouse "
+	       "help\\fR "
+	       "\\fICOMMAND\\fR is the same, \\fBgatehouse help all\\fR lists every command.\n"
+	       ".TP\n\\fB\\-\\-version\\fR\nThe version.\n",
 	       version);
-	for (size_t i = 0; i < ctl_commands_n; i++)
-		put_command(&ctl_commands[i]);
+	put_commands();
 	put_guides();
 	put_backups();
 	put_firewall();
@@ -282,59 +315,10 @@ static void put_man(const char *version)
 	       ".SH SEE ALSO\n.BR gatehoused (8),\n.BR gatehouse.conf (5)\n");
 }
 
-static bool first_of_noun(size_t i)
-{
-	return i == 0 || strcmp(ctl_commands[i].noun, ctl_commands[i - 1].noun) != 0;
-}
-
-static void put_completion(void)
-{
-	printf("# bash completion for gatehouse; made from the table of commands\n"
-	       "_gatehouse()\n{\n"
-	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=() i w\n"
-	       "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-	       "\t\tcase ${COMP_WORDS[i]} in\n"
-	       "\t\t--socket) i=$((i + 1)) ;;\n"
-	       "\t\t--json | --socket=*) ;;\n"
-	       "\t\t*) words+=(\"${COMP_WORDS[i]}\") ;;\n"
-	       "\t\tesac\n"
-	       "\tdone\n"
-	       "\tcase \"${words[0]-} ${words[1]-}\" in\n");
-	for (size_t i = 0; i < ctl_commands_n; i++) {
-		const struct ctl_command *c = &ctl_commands[i];
-		printf("\t\"%s %s\"*) w='--json --help", c->noun, c->verb);
-		for (const struct ctl_param *p = c->param; p->name; p++)
-			if (!p->positional)
-				printf(" %s%s", option_dashes(p), p->name);
-		printf("' ;;\n");
-	}
-	for (size_t i = 0; i < ctl_commands_n; i++) {
-		if (!first_of_noun(i) || !ctl_commands[i].verb[0])
-			continue;
-		printf("\t\"%s \"*) w='", ctl_commands[i].noun);
-		for (size_t k = i;
-		     k < ctl_commands_n && strcmp(ctl_commands[k].noun, ctl_commands[i].noun) == 0;
-		     k++)
-			printf("%s%s", k > i ? " " : "", ctl_commands[k].verb);
-		printf("' ;;\n");
-	}
-	printf("\t*) w='");
-	for (size_t i = 0; i < ctl_commands_n; i++)
-		if (first_of_noun(i))
-			printf("%s ", ctl_commands[i].noun);
-	printf("--socket --json --help --version' ;;\n\tesac\n"
-	       "\tmapfile -t COMPREPLY < <(compgen -W \"$w\" -- \"$cur\")\n"
-	       "\t[[ $cur != [./~]* ]] || mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
-	       "}\n"
-	       "complete -o filenames -F _gatehouse gatehouse\n");
-}
-
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "man") == 0)
 		put_man(argv[2]);
-	else if (argc == 2 && strcmp(argv[1], "completion") == 0)
-		put_completion();
 	else
 		return 2;
 	return fflush(stdout) != 0;

@@ -3,14 +3,15 @@
  * Arguments of one command, by its row of commands.def.
  */
 #include "ctl/ctl.h"
+#include "ctl/help.h"
 #include "daemon/base/err.h"
 
 #include <stdio.h>
 
 static int wrong(const struct invocation *in, const char *what, const char *value)
 {
-	fprintf(stderr, "gatehouse: %s%s; see gatehouse %s%s%s --help\n", what, value,
-		in->command->noun, in->command->verb[0] ? " " : "", in->command->verb);
+	print_error("%s%s; see gatehouse %s%s%s --help", what, value, in->command->noun,
+		    in->command->verb[0] ? " " : "", in->command->verb);
 	return ERR_INVALID;
 }
 
@@ -121,23 +122,13 @@ static bool is_short(const struct ctl_command *c, const char *word)
 	       find_option(c, str_make(word + 1, 1));
 }
 
-static void print_form(const struct ctl_command *c)
-{
-	bool options = false;
-	fprintf(stderr, "Usage: gatehouse %s%s%s", c->noun, c->verb[0] ? " " : "", c->verb);
-	for (const struct ctl_param *p = c->param; p->name; p++) {
-		options |= !p->positional;
-		if (p->positional)
-			fprintf(stderr, p->need == REQUIRED ? " %s" : " [%s]", p->name);
-	}
-	fprintf(stderr, "%s\n", options ? " [OPTION]..." : "");
-}
-
 /* The options themselves: who guessed one sees what it is called. */
 static int unknown(const struct invocation *in, const char *what, const char *word)
 {
 	const char *before = "Its options: ";
 	const int err = wrong(in, what, word);
+	if (says_json())
+		return err;
 	for (const struct ctl_param *p = in->command->param; p->name; p++) {
 		if (p->positional)
 			continue;
@@ -151,7 +142,8 @@ static int unknown(const struct invocation *in, const char *what, const char *wo
 static int unexpected(const struct invocation *in, const char *word)
 {
 	const int err = unknown(in, "unexpected argument ", word);
-	print_form(in->command);
+	if (!says_json())
+		help_print_usage(stderr, in->command);
 	return err;
 }
 
@@ -179,7 +171,8 @@ static int check_required(const struct invocation *in)
 		if (p->need != REQUIRED || json_object_get(in->args, p->field))
 			continue;
 		wrong(in, "missing argument ", p->name);
-		print_form(in->command);
+		if (!says_json())
+			help_print_usage(stderr, in->command);
 		return ERR_INVALID;
 	}
 	return 0;

@@ -3,6 +3,7 @@
  * Secrets that a person types: see passphrase.h.
  */
 #include "ctl/passphrase.h"
+#include "ctl/ctl.h"
 
 #include <stdio.h>
 #include <termios.h>
@@ -41,23 +42,23 @@ static bool repeated(struct str first, size_t max)
 		return false;
 	if (str_eq(first, buf_view(&second)))
 		return true;
-	fprintf(stderr, "gatehouse: the two are not the same; nothing was changed\n");
+	print_error("the two are not the same; nothing was changed");
 	return false;
 }
 
 bool passphrase_ask(const char *prompt, bool twice, size_t min, size_t max, struct buf *out)
 {
 	if (!type(prompt, max, out)) {
-		fprintf(stderr, "gatehouse: %s: it cannot be read\n", prompt);
+		print_error("%s: it cannot be read", prompt);
 		return false;
 	}
 	if (out->n < min || out->n > max) {
-		fprintf(stderr, "gatehouse: %s: %s%zu bytes; %zu to %zu are allowed\n", prompt,
-			out->n > max ? "more than " : "", MIN(out->n, max), min, max);
+		print_error("%s: %s%zu bytes; %zu to %zu are allowed", prompt,
+			    out->n > max ? "more than " : "", MIN(out->n, max), min, max);
 		return false;
 	}
 	if (!str_is_utf8(buf_view(out))) {
-		fprintf(stderr, "gatehouse: %s: it must be UTF-8 text\n", prompt);
+		print_error("%s: it must be UTF-8 text", prompt);
 		return false;
 	}
 	return !twice || !isatty(STDIN_FILENO) || repeated(buf_view(out), max);

@@ -18,7 +18,7 @@ static int from_file(const char *path, struct buf *line)
 	AUTO_SECRET bytes = {0};
 	const char *why;
 	if (file_read(path, FILE_MAX, &bytes, &why)) {
-		fprintf(stderr, "gatehouse: --password-file %s: %s\n", path, why);
+		print_error("--password-file %s: %s", path, why);
 		return EXIT_USAGE;
 	}
 	struct str rest = buf_view(&bytes);
@@ -31,12 +31,11 @@ static int judge(struct str password, size_t min)
 	if (password.n >= min && password.n <= PASSWORD_MAX)
 		return EXIT_OK;
 	if (password.n > PASSWORD_MAX)
-		fprintf(stderr,
-			"gatehouse: the password has more than %d bytes; %zu to %d are allowed\n",
-			PASSWORD_MAX, min, PASSWORD_MAX);
+		print_error("the password has more than %d bytes; %zu to %d are allowed",
+			    PASSWORD_MAX, min, PASSWORD_MAX);
 	else
-		fprintf(stderr, "gatehouse: the password has %zu bytes; %zu to %d are allowed\n",
-			password.n, min, PASSWORD_MAX);
+		print_error("the password has %zu bytes; %zu to %d are allowed", password.n, min,
+			    PASSWORD_MAX);
 	return EXIT_USAGE;
 }
 
@@ -52,7 +51,7 @@ int password_take(struct invocation *in, const char *file, size_t min)
 		return status;
 	json_t *text = json_stringn(first.p, first.n);
 	if (!text) {
-		fprintf(stderr, "gatehouse: the password must be UTF-8 text\n");
+		print_error("the password must be UTF-8 text");
 		return EXIT_USAGE;
 	}
 	json_object_set_new(in->args, "password", text);

@@ -316,7 +316,7 @@ void print_list(const struct ctl_command *command, const json_t *items)
 {
 	const struct table *t = find_table(command->noun, NULL);
 	if (json_array_size(items) == 0)
-		fprintf(stderr, "none\n");
+		print_empty();
 	else if (t)
 		print_table(t, items, 0);
 }
@@ -609,6 +609,19 @@ int print_problem(unsigned status, const json_t *problem)
 	return print_problem_of_line(0, status, problem);
 }
 
+/* All that the gateway said: a program reads the fields. */
+static void say_problem(size_t line, const json_t *problem, const char *detail)
+{
+	json_t *object =
+		json_is_object(problem) ? json_copy((json_t *)(uintptr_t)problem) : json_object();
+	if (!field(problem, "detail")[0])
+		json_object_set_new(object, "detail", json_string(detail));
+	if (line)
+		json_object_set_new(object, "line", json_integer((json_int_t)line));
+	say_object(object);
+	json_decref(object);
+}
+
 int print_problem_of_line(size_t line, unsigned status, const json_t *problem)
 {
 	AUTO_BUF detail = {0};
@@ -618,7 +631,10 @@ int print_problem_of_line(size_t line, unsigned status, const json_t *problem)
 	make_printable(&detail);
 	if (!field(problem, "detail")[0])
 		buf_puts(&detail, "the gateway could not do it");
-	fprintf(stderr, "gatehouse: %s\n", buf_cstr(&detail));
+	if (says_json())
+		say_problem(line, problem, buf_cstr(&detail));
+	else
+		print_error("%s", buf_cstr(&detail));
 	switch (status) {
 	case 400:
 		return EXIT_USAGE;

@@ -15,14 +15,22 @@
 
 enum { ANSWER_MAX = 128 * MiB, FORBIDDEN = 403 };
 
+/* What helps depends on whose socket it is: the package's, or one that somebody named. */
 static unsigned unreachable(const char *path)
 {
-	fprintf(stderr,
-		"gatehouse: the gateway does not answer at %s: %s\n"
-		"Does it run? \"systemctl status gatehouse\" tells. A gateway that "
-		"packaging/quickstart runs\nin the foreground has another socket: use the "
-		"export line that it printed, or --socket PATH.\n",
-		path, strerror(errno));
+	const char *const why = strerror(errno);
+	if (strcmp(path, DEFAULT_SOCKET) == 0)
+		print_error("the gateway does not answer at %s: %s\n"
+			    "Does it run? \"systemctl status gatehouse\" tells, \"journalctl -u "
+			    "gatehouse\" says why not.\n"
+			    "Another gateway than the one of the package: --socket PATH, or "
+			    "GATEHOUSE_SOCKET=PATH.",
+			    path, why);
+	else
+		print_error("the gateway does not answer at %s: %s\n"
+			    "Does it run, and with this socket? It is the setting gateway.run-dir "
+			    "with /control.sock;\nthe one of the package is %s.",
+			    path, why, DEFAULT_SOCKET);
 	return 0;
 }
 
@@ -123,8 +131,7 @@ unsigned request_send(const struct invocation *in, const char *method, const cha
 	const unsigned status = split_answer(&reply, &text);
 	*answer = status ? json_loadb(text.p, text.n, 0, NULL) : NULL;
 	if (!*answer) {
-		fprintf(stderr,
-			"gatehouse: the gateway's answer cannot be read (is it stopping?)\n");
+		print_error("the gateway's answer cannot be read (is it stopping?)");
 		return 0;
 	}
 	return status;
@@ -192,5 +199,9 @@ int request_command(struct invocation *in, json_t **answer)
 		request_send(in, c->method, buf_cstr(&target), query ? NULL : in->args, answer);
 	if (status == 0)
 		return EXIT_UNREACHABLE;
-	return status < 300 ? EXIT_OK : print_problem(status, *answer);
+	if (status >= 300)
+		return print_problem(status, *answer);
+	if (!in->json && !in->utc)
+		times_localise(*answer);
+	return EXIT_OK;
 }

@@ -459,7 +459,7 @@ def test_version():
     (("device", "add", "x", "--out", "f"), "that --csr asks for"),
     (("acl", "allow", "device:x", "publish"), "missing argument FILTER"),
     (("acl", "allow", "device:x", "publish"), "Usage: gatehouse acl allow SUBJECT ACTION FILTER [OPTION]...\n"),
-    (("learn", "show", "pump-1"), "Its options: --device, --role\nUsage: gatehouse learn show [OPTION]...\n"),
+    (("learn", "show", "pump-1"), "who learns, \"pump-1\": write device:NAME or role:NAME"),
     (("acl", "remove", "1", "--id", "2"), "It has no options."),
     (("event", "list", "--limit", "3"), "Its options: --follow, --last, --device"),
     (("acl", "allow", "publish", "device:x", "a/b"), '"publish" is no subject'),

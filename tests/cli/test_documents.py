@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Help, manual pages and completion: complete, the same, and without faults."""
 
-import pathlib
+import os
 import re
 import shlex
+import socket as sockets
 import subprocess
 
 import pytest
@@ -18,10 +19,9 @@ def gatehouse(*words):
 
 
 def commands():
-    """(noun, verb) of every command, from the help of the whole."""
-    text = gatehouse("--help").stdout
-    body = text.split("\n\n")[2]
-    return [tuple((line[2:20].split() + [""])[:2]) for line in body.splitlines()]
+    """(noun, verb) of every command, from the list of all."""
+    lines = [line for line in gatehouse("help", "all").stdout.splitlines() if line[2] != " "]
+    return [tuple((line[2:21].split() + [""])[:2]) for line in lines]
 
 
 COMMANDS = commands()
@@ -37,23 +37,66 @@ def test_every_command_has_help(noun, verb):
     words = [noun, verb] if verb else [noun]
     done = gatehouse(*words, "--help")
     assert done.returncode == 0 and done.stderr == ""
+    assert gatehouse("help", *words).stdout == done.stdout
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"Usage: gatehouse {' '.join(words)}")
-    assert len(lines[2]) > 10
+    assert len(lines[2]) > 10 and max(map(len, lines)) <= 80
     for placeholder in re.findall(r" \[?([A-Z-]+)\]?(?= |$)", lines[0].replace("[OPTION]...", "")):
         assert any(line.startswith(f"  {placeholder} ") for line in lines[3:]), placeholder
 
 
+@pytest.mark.parametrize("noun, verb", COMMANDS)
+def test_the_example_of_a_command_is_taken_as_written(noun, verb, tmp_path):
+    text = gatehouse(*filter(None, (noun, verb)), "--help").stdout
+    line = text[text.index("\nExample:\n"):].splitlines()[2].strip()
+    words = shlex.split(line.partition(" >")[0])
+    words = words[1:] if words[0] == "sudo" else words
+    assert words[:3][:2 + bool(verb)] == ["gatehouse", noun, verb][:2 + bool(verb)]
+    # Without a gateway, and without a file: what is wrong then is not the command line.
+    done = subprocess.run([build() / "gatehouse", "--socket", tmp_path / "none", *words[1:]], cwd=tmp_path, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True)
+    assert "see gatehouse" not in done.stderr and "Usage:" not in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("noun", sorted({n for n, v in COMMANDS if v}))
 def test_every_noun_has_help(noun):
-    done = gatehouse(noun, "--help")
-    assert done.returncode == 0
-    assert [line.split()[:2] for line in done.stdout.splitlines()] == [[n, v] for n, v in COMMANDS if n == noun]
+    for done in (gatehouse(noun, "--help"), gatehouse("help", noun)):
+        assert done.returncode == 0
+        lines = [line.split()[:2] for line in done.stdout.splitlines() if line[2] != " "]
+        assert lines == [[n, v] for n, v in COMMANDS if n == noun]
+
+
+def test_the_help_is_grouped_names_all_and_fits_a_terminal():
+    lines = gatehouse("--help").stdout.splitlines()
+    assert max(map(len, lines)) <= 80 and gatehouse("help").stdout.splitlines() == lines
+    assert "Devices and certificates:" in lines
+    told = [line.split()[0] for line in lines[:lines.index("Help:")] if re.match(r"  \S", line)]
+    assert len(told) == len(set(told)) and set(told) == {noun for noun, _ in COMMANDS}
+
+
+def test_the_help_is_as_wide_as_is_asked_for_within_reason():
+    def widest(columns):
+        done = subprocess.run([build() / "gatehouse", "help", "all"], env={"COLUMNS": columns}, capture_output=True,
+                              text=True)
+        return max(len(line) for line in done.stdout.splitlines())
+    assert widest("60") <= 60 and 80 < widest("1000") <= 100 and widest("many") <= 80
 
 
 def test_no_command_is_a_question_for_help():
     done = gatehouse()
     assert done.returncode == 2 and done.stdout.startswith("Usage: gatehouse")
+
+
+def test_the_version_is_told_in_two_ways():
+    assert gatehouse("version").stdout == gatehouse("--version").stdout != ""
+
+
+def test_times_are_known_as_such():
+    """Every field that the API describes as a time is shown in the zone of the machine."""
+    shapes = (ROOT / "daemon" / "web" / "results.def").read_text()
+    fields = set(re.findall(r"(\w+)\??: time\b", shapes))
+    known = set(re.findall(r'"(\w+)"', (ROOT / "ctl" / "times.c").read_text()))
+    assert len(fields) > 20 and fields <= known, fields - known
 
 
 # -- manual pages
@@ -133,12 +176,14 @@ def test_the_page_of_the_daemon_has_every_option_and_process():
 
 # -- completion
 
-def complete(*words):
+def complete(*words, socket="/nonexistent"):
     """What bash offers behind these words, the last of which is being typed."""
-    script = build() / "packaging" / "completion" / "gatehouse"
-    code = ('source "$1"; shift; COMP_WORDS=(gatehouse "$@"); COMP_CWORD=$(($# )); _gatehouse; '
+    script = ROOT / "packaging" / "completion" / "gatehouse"
+    code = ('source "$1"; PATH=$2:$PATH; shift 2; COMP_WORDS=(gatehouse "$@"); COMP_CWORD=$#; '
+            'COMP_LINE="gatehouse $*"; COMP_POINT=${#COMP_LINE}; _gatehouse; '
             'printf "%s\\n" "${COMPREPLY[@]}"')
-    done = subprocess.run(["bash", "-uc", code, "bash", script, *words], capture_output=True, text=True)
+    done = subprocess.run(["bash", "-uc", code, "bash", script, build(), *words], capture_output=True, text=True,
+                          env={**os.environ, "GATEHOUSE_SOCKET": str(socket)})
     assert done.returncode == 0 and done.stderr == "", done
     return done.stdout.split()
 
@@ -146,7 +191,8 @@ def complete(*words):
 def test_completion_of_nouns_and_verbs():
     assert set(complete("")) >= {noun for noun, _ in COMMANDS} | {"--json", "--socket"}
     assert complete("dev") == ["device"]
-    assert complete("device", "") == [v for n, v in COMMANDS if n == "device"]
+    assert sorted(complete("device", "")) == sorted(v for n, v in COMMANDS if n == "device")
+    assert complete("help", "device", "sh") == ["show"]
     assert complete("acl", "al") == ["allow"]
 
 
@@ -158,6 +204,38 @@ def test_completion_of_options(noun, verb):
     assert options | {"--json", "--help"} <= offered
 
 
+def test_completion_of_what_the_gateway_knows(make_gateway):
+    gw = make_gateway()
+    gw.cli("role", "add", "pump")
+    gw.cli("device", "add", "pump-1", "--group", "pumps", "--role", "pump")
+    gw.cli("device", "add", "panel")
+    rule = str(gw.json("acl", "allow", "any", "publish", "a")["id"])
+    def names(*words):
+        return complete(*words, socket=gw.socket)
+    assert names("device", "show", "p") == ["pump-1", "panel"] or names("device", "show", "p") == ["panel", "pump-1"]
+    assert names("device", "show", "pu") == names("code", "add", "--role", "x", "pu") == ["pump-1"]
+    assert names("device", "add", "pu") == []
+    assert names("device", "set", "panel", "--group", "") == ["pumps"]
+    assert names("device", "set", "panel", "--role", "") == ["pump"]
+    # Bash has what stands before the colon already.
+    assert names("acl", "list", "d") == ["device:"] and names("acl", "list", "device:pu") == ["pump-1"]
+    assert names("learn", "start", "role:") == ["pump"] and "any" not in names("learn", "start", "")
+    assert names("acl", "allow", "any", "rec") == ["receive"]
+    assert rule in names("acl", "remove", "")
+    assert names("config", "set", "broker.max-pack") == ["broker.max-packet"]
+    assert names("event", "list", "--severity", "e") == ["error"]
+    assert names("--json", "device", "show", "pa") == ["panel"]
+
+
+def test_completion_without_a_gateway_is_quiet_and_does_not_wait(tmp_path):
+    """complete() itself asserts that nothing is on standard error."""
+    assert complete("device", "show", "p") == []
+    with sockets.socket(sockets.AF_UNIX) as deaf:
+        deaf.bind(str(tmp_path / "deaf"))
+        deaf.listen(8)
+        assert complete("device", "show", "p", socket=tmp_path / "deaf") == []
+
+
 def test_completion_with_options_in_between(tmp_path):
     assert "add" in complete("--json", "device", "")
     assert "add" in complete("--socket", "/x", "device", "")
@@ -167,5 +245,5 @@ def test_completion_with_options_in_between(tmp_path):
 
 
 def test_completion_is_valid_bash():
-    script = pathlib.Path(build() / "packaging" / "completion" / "gatehouse")
+    script = ROOT / "packaging" / "completion" / "gatehouse"
     assert subprocess.run(["bash", "-n", script]).returncode == 0

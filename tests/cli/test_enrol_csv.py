@@ -32,7 +32,7 @@ def test_codes(gateway, tmp_path):
                             "\n"
                             "m-2,,,,,\n")
     done = gateway.cli("enrol", "csv", table, "--ttl", "7d")
-    assert done.stderr == "2 of 2 lines done\n"
+    assert done.stderr == "gatehouse: 2 of 2 lines done\n"
     made = rows(done.stdout)
     assert [(r["name"], r["profile"], len(r["code"])) for r in made] == [("m-1", "manual", 35), ("m-2", "device", 35)]
     listed = {c["name"]: c for c in gateway.json("code", "list")}
@@ -51,16 +51,16 @@ def test_codes_on_a_terminal_stay_whole_lines(gateway, tmp_path):
     seen = os.read(master, 4000).decode().split("\r\n")
     os.close(master)
     assert done.returncode == 0 and [x.split(",")[0] for x in seen] == ["name", "tty-1", "tty-2",
-                                                                       "2 of 2 lines done", ""]
+                                                                       "gatehouse: 2 of 2 lines done", ""]
 
 
 def test_a_table_again(gateway, tmp_path):
     table = write(tmp_path, "name\nagain-1\nagain-2\n")
     gateway.cli("enrol", "csv", table)
     done = gateway.cli("enrol", "csv", table, "--keep")
-    assert done.stderr == "2 of 2 lines done\n"
+    assert done.stderr == "gatehouse: 2 of 2 lines done\n"
     done = gateway.cli("enrol", "csv", table)
-    assert done.stderr == "2 of 2 lines done\n4 older codes for these names no longer count\n"
+    assert done.stderr == "gatehouse: 2 of 2 lines done\ngatehouse: 4 older codes for these names no longer count\n"
     valid = [c["name"] for c in gateway.json("code", "list") if c["state"] == "valid"]
     assert sorted(n for n in valid if n.startswith("again-")) == ["again-1", "again-2"]
 
@@ -85,7 +85,7 @@ def test_forms_of_spreadsheets(gateway, tmp_path):
 def test_bundles(gateway, tmp_path):
     table = write(tmp_path, "name,group\nb-1,north\nb-2,north\n")
     folder = tmp_path / "bundles"
-    assert gateway.cli("enrol", "csv", table, "--bundles", folder).stderr == "2 of 2 lines done\n"
+    assert gateway.cli("enrol", "csv", table, "--bundles", folder).stderr == "gatehouse: 2 of 2 lines done\n"
     assert {p.name for p in folder.iterdir()} == {"b-1", "b-2"}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     client = Client.tls(gateway.mqtts, V5, bundle=folder / "b-2")
@@ -103,7 +103,7 @@ def test_a_refused_line_changes_nothing_and_stops_nothing(gateway, tmp_path):
     assert 'gatehouse: line 3: there is a device "r-2" already' in done.stderr
     assert 'gatehouse: line 4: there is no role "nobody"' in done.stderr
     assert "line 5: " in done.stderr
-    assert done.stderr.endswith("2 of 5 lines done; the others changed nothing\n")
+    assert done.stderr.endswith("gatehouse: 2 of 5 lines done; the others changed nothing\n")
     assert {p.name for p in folder.iterdir()} == {"r-1", "r-5"}
     assert {d["name"] for d in gateway.json("device", "list", "--match", "r-")} == {"r-1", "r-2", "r-5"}
 
@@ -147,7 +147,7 @@ def test_codes_for_the_devices_that_are_there(gateway, tmp_path):
     gateway.cli("enrol", "csv", table, "--bundles", tmp_path / "bundles")
     out = tmp_path / "codes.csv"
     done = gateway.cli("enrol", "devices", "--group", "emergency", "--ttl", "30d", "--profile", "manual", "--out", out)
-    assert done.stdout == "" and done.stderr == "120 of 120 lines done\n"
+    assert done.stdout == "" and done.stderr == "gatehouse: 120 of 120 lines done\n"
     made = rows(out.read_text())
     assert {r["name"] for r in made} == {f"e-{i}" for i in range(120)}
     assert len({r["code"] for r in made}) == 120 and {r["profile"] for r in made} == {"manual"}

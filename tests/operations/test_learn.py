@@ -40,8 +40,8 @@ def test_it_allows_notes_proposes_and_ends(gw):
     gw.cli("acl", "deny", "any", "publish", "secret/#")
     c = client(gw, "pump-1")
     assert not may(c, "plant/pump-1/state")
-    said = gw.cli("device", "learn", "pump-1", "--days", "3").stdout
-    assert said.startswith("device:pump-1 learns until ") and "learn propose --device pump-1\n" in said
+    said = gw.cli("learn", "start", "device:pump-1", "--days", "3").stdout
+    assert said.startswith("device:pump-1 learns until ") and "learn propose device:pump-1\n" in said
     (wide,) = [f for f in gw.json("security", "check")["findings"] if f["id"] == "acl.publish-all"]
     assert "device:pump-1 (learn mode; " in wide["objects"][0]
     assert may(c, "plant/pump-1/state") and may(c, "plant/pump-1/state")
@@ -52,34 +52,34 @@ def test_it_allows_notes_proposes_and_ends(gw):
     assert not may(client(gw, "pump-2"), "plant/pump-2/state")
     want = {("pump-1", "publish", "plant/pump-1/state"): 2, ("pump-1", "publish", "line/1/x"): 1,
             ("pump-1", "publish", "line/2/x"): 1, ("pump-1", "subscribe", "orders/#"): 1}
-    wait_until(lambda: learnt(gw, "--device", "pump-1") == want, what="all that was done")
-    lines = [i["line"] for i in gw.json("learn", "propose", "--device", "pump-1")["items"]]
+    wait_until(lambda: learnt(gw, "device:pump-1") == want, what="all that was done")
+    lines = [i["line"] for i in gw.json("learn", "propose", "device:pump-1")["items"]]
     assert lines == ["allow device:pump-1 publish line/+/x", "allow device:pump-1 subscribe,receive orders/#",
                      "allow device:pump-1 publish plant/${device}/state"]
     assert [x["subject"] for x in gw.json("learn", "list")] == ["device:pump-1"]
     assert "learns until 20" in gw.cli("acl", "list").stdout
-    assert "3 rules added" in gw.cli("learn", "apply", "--device", "pump-1").stdout
+    assert "3 rules added" in gw.cli("learn", "apply", "device:pump-1").stdout
     assert gw.json("learn", "list") == []
     assert may(c, "plant/pump-1/state") and may(c, "line/77/x") and not may(c, "other")
-    again = gw.json("learn", "propose", "--device", "pump-1")
+    again = gw.json("learn", "propose", "device:pump-1")
     assert (again["items"], again["allowed"]) == ([], 4)
     names = [e["event"] for e in gw.json("event", "list", "--name", "learn")]
     assert names == ["learn.started", "learn.ended"]
 
 
 def test_a_role_learns_for_all_its_devices(gw):
-    gw.cli("role", "learn", "meter")
+    gw.cli("learn", "start", "role:meter")
     for name in ("pump-1", "pump-2"):
         assert may(client(gw, name), f"m/{name}/value")
-    wait_until(lambda: len(learnt(gw, "--role", "meter")) == 2, what="both")
-    proposal = gw.cli("learn", "propose", "--role", "meter").stdout
+    wait_until(lambda: len(learnt(gw, "role:meter")) == 2, what="both")
+    proposal = gw.cli("learn", "propose", "role:meter").stdout
     assert "allow role:meter publish m/${device}/value" in proposal
-    assert "forgotten" in gw.cli("learn", "stop", "--role", "meter", "--forget").stdout
-    assert learnt(gw, "--role", "meter") == {}
+    assert "forgotten" in gw.cli("learn", "stop", "role:meter", "--forget").stdout
+    assert learnt(gw, "role:meter") == {}
 
 
 def test_it_ends_by_itself(gw):
-    gw.cli("device", "learn", "pump-1", "--days", "1")
+    gw.cli("learn", "start", "device:pump-1", "--days", "1")
     assert may(client(gw, "pump-1"), "x")
     gw.stop()
     db = sqlite3.connect(next(gw.dir.rglob("registry.db")))
@@ -94,26 +94,26 @@ def test_it_ends_by_itself(gw):
 
 
 def test_the_table_of_a_device_is_bounded(gw):
-    gw.cli("device", "learn", "pump-1")
+    gw.cli("learn", "start", "device:pump-1")
     c = client(gw, "pump-1")
     for n in range(250):
         assert may(c, f"a/w{n}/x")
     for n in range(5):
         assert may(c, f"b/z{n}")
-    wait_until(lambda: sum(learnt(gw, "--device", "pump-1").values()) == 255, what="all of them")
-    found = learnt(gw, "--device", "pump-1")
+    wait_until(lambda: sum(learnt(gw, "device:pump-1").values()) == 255, what="all of them")
+    found = learnt(gw, "device:pump-1")
     assert len(found) <= 200 and found[("pump-1", "publish", "a/+/x")] == 250
-    assert gw.json("learn", "propose", "--device", "pump-1")["items"][0]["filter"] == "a/+/x"
+    assert gw.json("learn", "propose", "device:pump-1")["items"][0]["filter"] == "a/+/x"
 
 
 def test_what_would_change(gw, tmp_path):
     gw.cli("acl", "allow", "role:meter", "publish", "a/#")
     rule = gw.json("acl", "list")[0]["id"]
-    gw.cli("device", "learn", "pump-1")
+    gw.cli("learn", "start", "device:pump-1")
     c = client(gw, "pump-1")
     assert may(c, "a/1")
-    wait_until(lambda: learnt(gw, "--device", "pump-1"), what="it")
-    gw.cli("learn", "stop", "--device", "pump-1")
+    wait_until(lambda: learnt(gw, "device:pump-1"), what="it")
+    gw.cli("learn", "stop", "device:pump-1")
     def denied():
         return len(gw.json("event", "list", "--name", "acl.denied", "--last", 1000))
     before = denied()
@@ -145,8 +145,10 @@ def test_apply_is_all_or_nothing(gw, tmp_path):
 
 
 def test_who_is_meant_must_be_said(gw):
-    for words, says in ((("learn", "show"), "give either --device NAME or --role ROLE"),
-                        (("device", "learn", "nobody"), 'there is no device "nobody"'),
-                        (("role", "learn", "nothing"), 'there is no role "nothing"'),
-                        (("device", "learn", "pump-1", "--days", "0"), "allowed is 1 to 31")):
+    for words, says in ((("learn", "show"), "missing argument SUBJECT"),
+                        (("learn", "show", "pump-1"), 'who learns, "pump-1": write device:NAME or role:NAME'),
+                        (("learn", "stop", "group:x"), 'who learns, "group:x": write'),
+                        (("learn", "start", "device:nobody"), 'there is no device "nobody"'),
+                        (("learn", "start", "role:nothing"), 'there is no role "nothing"'),
+                        (("learn", "start", "device:pump-1", "--days", "0"), "allowed is 1 to 31")):
         assert says in gw.cli(*words, check=False).stderr

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Times for people: the API says them in UTC; whoever looks at a screen means the clock of that
+ * place. They keep their form (RFC 3339) with the offset of the zone, so that nobody takes one for
+ * the other. Only fields that are times are touched: a device's note may look like one.
+ */
+#include "ctl/ctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { SECONDS_END = 19 /* of 2026-11-26T12:00:01 */, TEXT_MAX = 40 };
+
+static bool is_time_field(const char *name)
+{
+	/* tests/cli/test_documents.py holds this list against the description of the API. */
+	static const char *const names[] = {
+		"at",        "certificate_end", "changed",     "checked",
+		"connected", "created",         "decided",     "expires",
+		"first",     "heard",           "issued_at",   "last",
+		"last_used", "learn_until",     "lists_until", "next_update",
+		"not_after", "not_before",      "revoked_at",  "seen",
+		"since",     "staples_until",   "started",     "this_update",
+		"time",      "until",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* The text in the zone of this machine; false: it is no time, or the zone is UTC. */
+static bool localise(const char *text, char out[TEXT_MAX])
+{
+	struct tm utc = {0};
+	struct tm local;
+	char digits[TEXT_MAX];
+	const size_t n = strlen(text);
+	const char *end = n > SECONDS_END && n < 30 && text[n - 1] == 'Z'
+				  ? strptime(text, "%Y-%m-%dT%H:%M:%S", &utc)
+				  : NULL;
+	if (!end || end != text + SECONDS_END)
+		return false;
+	const time_t t = timegm(&utc);
+	if (!localtime_r(&t, &local) || local.tm_gmtoff == 0)
+		return false;
+	const long offset = labs(local.tm_gmtoff) / 60;
+	strftime(digits, sizeof(digits), "%Y-%m-%dT%H:%M:%S", &local);
+	snprintf(out, TEXT_MAX, "%.19s%.*s%c%02u:%02u", digits, (int)(n - SECONDS_END - 1), end,
+		 local.tm_gmtoff < 0 ? '-' : '+', (unsigned)(offset / 60) % 100,
+		 (unsigned)(offset % 60));
+	return true;
+}
+
+void times_localise(json_t *answer)
+{
+	const char *key;
+	json_t *value;
+	size_t i;
+	char text[TEXT_MAX];
+	if (json_is_array(answer)) {
+		json_array_foreach(answer, i, value) times_localise(value);
+		return;
+	}
+	json_object_foreach(answer, key, value)
+	{
+		if (!json_is_string(value))
+			times_localise(value);
+		else if (is_time_field(key) && localise(json_string_value(value), text))
+			json_string_set(value, text);
+	}
+}
