@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device by each of the three ways: what the page gives is used as it is by a real client, the page sees it come,
+// A device in each of the ways: what the page gives is used as it is by a real client, the page sees it come,
 // explains a denial, allows it, and takes the device away.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
@@ -13,10 +13,11 @@ function folder(name) {
 
 const sh = (command, cwd) => execFileSync("bash", ["-c", command], { cwd, encoding: "utf8", timeout: 60000 });
 
-async function add(page, name, way) {
+async function add(page, name, way, more = async () => undefined) {
   await page.goto(`${base}/add-device`);
   await page.getByLabel("Name").fill(name);
   await page.getByText(way).click();
+  await more();
   await page.getByRole("button", { name: "Add the device" }).click();
   await page.getByRole("heading", { name: `${name}: connect it now` }).waitFor();
   await shot(page, `add-${name}`);
@@ -72,6 +73,44 @@ await walk({ expected: [400] }, async (page) => {
   const second = publish(pub2.replace("-m hello", "-l"), files);
   await seen(page);
   await second;
+
+  // The gateway makes the bundle: a ZIP with the files and a script that connects.
+  await add(page, "tank-4", "Certificate, the gateway makes the bundle");
+  const save = async (name) => {
+    const waits = page.waitForEvent("download");
+    await page.getByRole("button", { name: `Save ${name}` }).click();
+    await (await waits).saveAs(`${folder(name)}/${name}`);
+    return folder(name);
+  };
+  const zip = await save("tank-4.zip");
+  sh(await textOf(page, "A first try, with Debian's mosquitto-clients"), zip);
+  const fourth = publish("while read n; do tank-4/connect.sh pub devices/tank-4/state $n; done", zip);
+  await seen(page);
+  await fourth;
+  await page.getByText("Python (paho-mqtt)").click();
+  const paho = (await textOf(page, "Python (paho-mqtt)")).replaceAll("$", "\\$");
+  sh(`/usr/bin/python3 - <<'EOF'\n${paho}\nEOF`, `${zip}/tank-4`);
+
+  // And a PKCS#12 of an RSA key, under a passphrase that the page made, as old devices want it.
+  await add(page, "tank-5", "Certificate, the gateway makes the bundle", async () => {
+    await page.getByLabel("As", { exact: true }).selectOption("p12");
+    await page.getByLabel("Key", { exact: true }).selectOption("RSA");
+    await page.getByLabel("Passphrase").fill("short");
+    await page.getByRole("button", { name: "Add the device" }).click();
+    await page.getByText("passphrase must be 8 to 511 bytes").waitFor();
+    await page.getByRole("button", { name: "Make another one" }).click();
+  });
+  const p12 = await save("tank-5.p12");
+  const passphrase = await textOf(page, "Passphrase");
+  check("a passphrase that nobody guesses", /^\w{20}$/.test(passphrase));
+  const openssl = (await textOf(page, "As PEM files, with openssl")).replaceAll("-noenc", `-noenc -passin pass:${passphrase}`);
+  sh(openssl, p12);
+  check("RSA", sh("openssl pkey -in device.key -noout -text", p12).includes("2048 bit"));
+  await page.getByText("mosquitto_pub, mosquitto_sub").click();
+  const [pub5] = (await textOf(page, "mosquitto_pub, mosquitto_sub")).split("\n");
+  const fifth = publish(pub5.replace("-m hello", "-l"), p12);
+  await seen(page);
+  await fifth;
 
   // A password.
   await add(page, "tank-3", "Password over TLS");

@@ -45,7 +45,7 @@ def test_the_first_visit(make_gateway):
     walk("setup", gw, code=gw.json("setup-code")["code"])
 
 
-def test_a_device_in_three_ways_until_it_is_gone(gw):
+def test_a_device_in_each_way_until_it_is_gone(gw):
     walk("device", gw)
 
 

@@ -54,12 +54,7 @@ async function problemOf(r: Response): Promise<Problem> {
   return new Problem(r.status, detail, field);
 }
 
-export async function call<T>(
-  method: string,
-  path: string,
-  args: Arguments = {},
-  signal?: AbortSignal,
-): Promise<T> {
+async function send(method: string, path: string, args: Arguments, signal?: AbortSignal): Promise<Response> {
   const inQuery = method === "GET" || method === "DELETE";
   const headers: Record<string, string> = { Accept: "application/json" };
   if (!inQuery) headers["Content-Type"] = "application/json";
@@ -81,7 +76,30 @@ export async function call<T>(
       ended();
     throw problem;
   }
+  return r;
+}
+
+export async function call<T>(
+  method: string,
+  path: string,
+  args: Arguments = {},
+  signal?: AbortSignal,
+): Promise<T> {
+  const r = await send(method, path, args, signal);
   return (await r.json()) as T;
+}
+
+/** A file of the gateway's, with the name that it gave it. */
+export interface GivenFile {
+  name: string;
+  content: Blob;
+}
+
+/** As post, where the answer is a file. */
+export async function postForFile(path: string, args: Arguments): Promise<GivenFile> {
+  const r = await send("POST", path, args);
+  const name = /filename="([^"]+)"/.exec(r.headers.get("Content-Disposition") ?? "");
+  return { name: name?.[1] ?? "file", content: await r.blob() };
 }
 
 export const get = <T>(path: string, args?: Arguments, signal?: AbortSignal) =>

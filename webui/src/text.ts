@@ -209,11 +209,16 @@ export const text = {
     proof: "How does it prove itself?",
     code: "Certificate, the device makes the key",
     codeHint:
-      "It gets a code that works once. The key never leaves the device. The safest way, and it renews itself.",
+      "It gets a code that works once. The key never leaves the device: the safest way, and it renews itself. The device needs curl and openssl, or a client of EST.",
     browser: "Certificate, this browser makes the key",
-    browserHint: "Files to carry to the device by hand. The key never reaches the gateway.",
+    browserHint:
+      "Three files to carry to the device by hand. The key never reaches the gateway; it has been in this browser and wherever you save it.",
+    gateway: "Certificate, the gateway makes the bundle",
+    gatewayHint:
+      "One file with everything, ZIP or PKCS#12, given once. The least work; but the key has been on the gateway and in this browser for a moment, and is wherever you save the file.",
     password: "Password over TLS",
-    passwordHint: "For devices that cannot hold a certificate. Whoever learns the password is the device.",
+    passwordHint:
+      "For devices that cannot hold a certificate. It is sent with each connection, and whoever learns it is the device.",
     submit: "Add the device",
     done: (name: string) => `${name}: connect it now`,
     kit: "What the device needs",
@@ -244,6 +249,32 @@ export const text = {
     another: "Add another one",
     exists: (name: string) => `There is a device ${name} already. Choose another name.`,
     notAllowed: "Adding a device needs the level operator.",
+  },
+  bundle: {
+    title: "The bundle",
+    form: "As",
+    zip: "ZIP: PEM files and a script",
+    p12: "PKCS#12 (.p12, .pfx)",
+    legacy: "PKCS#12 for old programs",
+    formHint: {
+      zip: "Key, certificate and root as PEM, connect.sh for a first try, and examples for common programs. The key in it is not encrypted.",
+      p12: "One file under a passphrase, encrypted with AES-256: for Windows, Android, Java and browsers.",
+      "p12-legacy":
+        "The same with 3DES and SHA-1, which devices need that know no better. It protects the key little: carry it as if it were open.",
+    },
+    passphrase: "Passphrase",
+    passphraseHint: "Of 8 to 511 bytes. The device asks for it, or whoever sets the device up.",
+    another: "Make another one",
+    key: "Key",
+    keyHint: "RSA only for devices that cannot do P-256: it is larger and slower.",
+    p256: "P-256",
+    rsa: "RSA, 2048 bits",
+    once: "The gateway has not kept the file, and it is only in this page: save it before you leave. If it is lost, revoke the certificate and make another one.",
+    inside: "A folder with device.key, device.crt, ca.crt, client.env, connect.sh, README and examples.",
+    tryIt: "A first try, with Debian's mosquitto-clients",
+    passphraseOnce: "The passphrase of the file is shown only now:",
+    pemHint: "Programs that take PEM files, such as those below, get them out of it:",
+    asPem: "As PEM files, with openssl",
   },
   events: {
     title: "Anomaly log",

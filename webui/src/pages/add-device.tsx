@@ -4,7 +4,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { PageProps } from "../app";
-import { get, post, Problem, segment, type Page } from "../api";
+import { get, post, postForFile, Problem, segment, type GivenFile, type Page } from "../api";
 import { makeRequest } from "../csr";
 import {
   enrolCommands,
@@ -17,6 +17,7 @@ import {
   type Template,
 } from "../kit";
 import { useEvents } from "../live";
+import { randomWord } from "../random";
 import { may } from "../session";
 import { show, useLastOf } from "../watch";
 import { text } from "../text";
@@ -24,10 +25,11 @@ import type { Answers, Authorities, Device, GatewayEvent, Role, Status, Takes } 
 import { Alert, Badge, Copy, Input, Link, Trouble, useAction, useLoad, words, wrong } from "../ui/kit";
 import { download } from "../ui/pages";
 import { Qr } from "../ui/qr";
+import { bundleArguments, BundleKit, BundleOptions, newBundle, type BundleWish } from "./add-device-bundle";
 
 const t = text.add;
 
-type Proof = "code" | "browser" | "password";
+type Proof = "code" | "browser" | "gateway" | "password";
 
 interface Made {
   name: string;
@@ -37,6 +39,8 @@ interface Made {
   root?: string;
   files?: { name: string; content: string }[];
   password?: string;
+  bundle?: GivenFile;
+  passphrase?: string;
 }
 
 /** The role of a template, made with its rules when it is not there yet. */
@@ -53,12 +57,6 @@ async function ensureTemplate(template: Template): Promise<void> {
     } satisfies Takes["acl.add"]);
 }
 
-function randomPassword(): string {
-  const letters = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-  const random = crypto.getRandomValues(new Uint32Array(20));
-  return Array.from(random, (n) => letters[n % letters.length] ?? "").join("");
-}
-
 interface Wish {
   name: string;
   kind: string;
@@ -66,20 +64,25 @@ interface Wish {
   roles: string[];
 }
 
-async function make(wish: Wish, proof: Proof): Promise<Made> {
+async function make(wish: Wish, proof: Proof, bundle: BundleWish): Promise<Made> {
   const known = await get<Page<Device>>("/devices", { match: wish.name, limit: 1000 });
   if (known.items.some((d) => d.name === wish.name)) throw new Problem(409, t.exists(wish.name), "name");
   const status = await get<Status>("/status");
   const place = placeOf(status.listeners, location.hostname);
   const args = { name: wish.name, kind: wish.kind, groups: wish.groups, roles: wish.roles };
   if (proof === "password") {
-    const password = randomPassword();
+    const password = randomWord();
     await post("/devices", { ...args, password });
     return { name: wish.name, proof, place, password };
   }
   if (proof === "code") {
     const made = await post<Answers["code.add"]>("/codes", args);
     return { name: wish.name, proof, place, code: made.code, root: made.root_fingerprint };
+  }
+  if (proof === "gateway") {
+    const file = await postForFile("/bundles", { ...args, host: place.host, ...bundleArguments(bundle) });
+    const passphrase = bundle.form === "zip" ? {} : { passphrase: bundle.passphrase };
+    return { name: wish.name, proof, place, bundle: file, ...passphrase };
   }
   const own = await makeRequest(wish.name);
   const made = await post<Answers["device.add"]>("/devices", {
@@ -163,6 +166,9 @@ function ProofChoice({ chosen, set }: { chosen: Proof; set: (v: Proof) => void }
       <Choice group="proof" value="browser" chosen={chosen} set={pick} title={t.browser}>
         {t.browserHint}
       </Choice>
+      <Choice group="proof" value="gateway" chosen={chosen} set={pick} title={t.gateway}>
+        {t.gatewayHint}
+      </Choice>
       <Choice group="proof" value="password" chosen={chosen} set={pick} title={t.password}>
         {t.passwordHint}
       </Choice>
@@ -176,6 +182,7 @@ function Form({ done }: { done: (m: Made) => void }) {
   const [groups, setGroups] = useState("");
   const [role, setRole] = useState(KIT + (templates[0]?.role ?? ""));
   const [proof, setProof] = useState<Proof>("code");
+  const [bundle, setBundle] = useState(newBundle);
   const action = useAction();
   const submit = (e: Event) => {
     e.preventDefault();
@@ -183,10 +190,10 @@ function Form({ done }: { done: (m: Made) => void }) {
       const template = templates.find((x) => KIT + x.role === role);
       if (template) await ensureTemplate(template);
       const roles = template ? [template.role] : role ? [role] : [];
-      done(await make({ name, kind: kind || "device", groups: words(groups), roles }, proof));
+      done(await make({ name, kind: kind || "device", groups: words(groups), roles }, proof, bundle));
     });
   };
-  const known = ["name", "kind", "groups"].some((f) => wrong(action.error, f) !== "");
+  const known = ["name", "kind", "groups", "passphrase"].some((f) => wrong(action.error, f) !== "");
   return (
     <form class="stack" onSubmit={submit}>
       <section class="card form" aria-label={t.what}>
@@ -222,6 +229,9 @@ function Form({ done }: { done: (m: Made) => void }) {
       <section class="card">
         <ProofChoice chosen={proof} set={setProof} />
       </section>
+      {proof === "gateway" && (
+        <BundleOptions wish={bundle} set={setBundle} error={wrong(action.error, "passphrase")} />
+      )}
       {!known && <Trouble error={action.error} />}
       <div class="row">
         <button class="primary" disabled={action.busy}>
@@ -417,6 +427,7 @@ export default function AddDevice({ session }: PageProps) {
       <h1>{t.done(made.name)}</h1>
       {made.proof === "code" && <CodeKit made={made} />}
       {made.files && <FilesKit files={made.files} />}
+      {made.bundle && <BundleKit file={made.bundle} passphrase={made.passphrase} />}
       {made.proof === "password" && <PasswordKit made={made} />}
       <Watch name={made.name} />
       {made.proof !== "password" && <Snippets list={snippets(made.place, made.name)} />}

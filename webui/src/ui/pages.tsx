@@ -172,9 +172,9 @@ export function Confirm(props: {
   );
 }
 
-/** Saves a text as a file. */
-export function download(name: string, content: string, type = "text/plain"): void {
-  const url = URL.createObjectURL(new Blob([content], { type }));
+/** Saves a text, or what came as a file, as a file. */
+export function download(name: string, content: string | Blob, type = "text/plain"): void {
+  const url = URL.createObjectURL(typeof content === "string" ? new Blob([content], { type }) : content);
   const a = document.createElement("a");
   a.href = url;
   a.download = name;
