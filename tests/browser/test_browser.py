@@ -61,6 +61,10 @@ def test_every_page_is_for_everybody(gw):
     walk("pages", gw, device="pump-1")
 
 
+def test_the_keyboard_is_enough(gw):
+    walk("keyboard", gw, device="pump-1")
+
+
 def test_devices_are_sorted(make_gateway):
     gw = make_gateway()
     gw.cli("setup", "--admin", NAME, input=PASSWORD + "\n")

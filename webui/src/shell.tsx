@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The frame of every page: menu, colours, who is logged in.
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import icon from "./icon.svg";
 import { type Place } from "./router";
 import type { Session } from "./session";
 import { text } from "./text";
 import { setTheme, theme, type Theme } from "./theme";
-import { Link } from "./ui/kit";
+import { arrows, Link } from "./ui/kit";
 
 export interface MenuEntry {
   href: string;
@@ -49,21 +49,37 @@ export function Shell(props: {
   children: ComponentChildren;
 }) {
   const [open, setOpen] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
+  const { path } = props.place;
+  const here = props.menu.find((m) => isHere(props.place, m.href))?.title ?? "";
+  const before = useRef(path);
+  useEffect(() => {
+    if (before.current === path) return;
+    before.current = path;
+    // The link that was followed may be gone with its page: the keyboard then begins with the new one.
+    if (document.activeElement === null || document.activeElement === document.body)
+      document.getElementById("content")?.focus({ preventScroll: true });
+  }, [path]);
+  const escape = (e: KeyboardEvent) => {
+    if (e.key !== "Escape" || !open) return;
+    setOpen(false);
+    button.current?.focus();
+  };
   return (
     <div class="frame">
       <a class="skip" href="#content">
         {text.skip}
       </a>
-      <header class={open ? "side open" : "side"}>
+      <header class={open ? "side open" : "side"} onKeyDown={escape}>
         <div class="row">
           <Link class="brand" href="/">
             <img src={icon} alt="" /> {text.product}
           </Link>
-          <button class="menu-button" aria-expanded={open} onClick={() => setOpen(!open)}>
+          <button ref={button} class="menu-button" aria-expanded={open} onClick={() => setOpen(!open)}>
             {text.menu.open}
           </button>
         </div>
-        <nav aria-label={text.menu.label} onClick={() => setOpen(false)}>
+        <nav aria-label={text.menu.label} onClick={() => setOpen(false)} onKeyDown={arrows}>
           {props.menu.map((m) => (
             <Link key={m.href} href={m.href} aria-current={isHere(props.place, m.href) ? "page" : undefined}>
               {m.title}
@@ -79,6 +95,9 @@ export function Shell(props: {
           <button onClick={props.leave}>{text.menu.logout}</button>
         </div>
       </header>
+      <span class="visually-hidden" role="status">
+        {here}
+      </span>
       <main class="content" id="content" tabIndex={-1}>
         {props.children}
       </main>

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pieces that every page is made of.
-import type { AnchorHTMLAttributes, ComponentChildren, TargetedMouseEvent } from "preact";
+import type {
+  AnchorHTMLAttributes,
+  ComponentChildren,
+  TargetedKeyboardEvent,
+  TargetedMouseEvent,
+} from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { Problem } from "../api";
 import { ago, time } from "../format";
@@ -79,6 +84,24 @@ export function Link(props: AnchorHTMLAttributes & { href: string }) {
     navigate(props.href);
   };
   return <a {...props} onClick={go} />;
+}
+
+/** The arrow keys go from link to link of a menu, Home and End to its ends. Tab does as well. */
+export function arrows(e: TargetedKeyboardEvent<HTMLElement>): void {
+  const links = [...e.currentTarget.querySelectorAll<HTMLElement>("a[href]")];
+  const at = links.findIndex((l) => l === document.activeElement);
+  const to: Record<string, number> = {
+    ArrowRight: at + 1,
+    ArrowDown: at + 1,
+    ArrowLeft: at - 1,
+    ArrowUp: at - 1,
+    Home: 0,
+    End: links.length - 1,
+  };
+  const next = to[e.key];
+  if (next === undefined || at < 0 || e.altKey || e.ctrlKey || e.metaKey) return;
+  e.preventDefault();
+  links[Math.min(Math.max(next, 0), links.length - 1)]?.focus();
 }
 
 export type Tone = "good" | "warn" | "bad" | "accent" | "";
@@ -261,15 +284,31 @@ export function Copy({ value, label }: { value: string; label?: string }) {
   );
 }
 
-/** A dialog that keeps the keyboard inside, and closes with Escape. */
-export function Dialog(props: { title: string; close: () => void; children: ComponentChildren }) {
+/** A dialog that keeps the keyboard inside, and closes with Escape. The keyboard begins in its first field, and goes
+ * back to where it was. */
+export function Dialog(props: {
+  title: string;
+  close: () => void;
+  wide?: boolean;
+  children: ComponentChildren;
+}) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
+    const before = document.activeElement;
     ref.current?.showModal();
+    ref.current?.querySelector<HTMLElement>(":is(input, select, textarea):not([disabled])")?.focus();
+    return () => {
+      // Only when the dialog is gone, which keeps the rest inert. What opened it may be gone as well: then the page
+      // itself, so that the next Tab is not the first of all.
+      queueMicrotask(() => {
+        const opener = before instanceof HTMLElement && before.isConnected ? before : undefined;
+        (opener ?? document.getElementById("content"))?.focus({ preventScroll: true });
+      });
+    };
   }, []);
   return (
-    <dialog ref={ref} aria-labelledby={id} onClose={props.close}>
+    <dialog ref={ref} class={props.wide ? "wide" : undefined} aria-labelledby={id} onClose={props.close}>
       <div class="stack">
         <div class="row apart">
           <h2 id={id}>{props.title}</h2>
@@ -302,15 +341,17 @@ export function Table<T>(props: {
 }) {
   return (
     <div class="table" tabIndex={0} role="group" aria-label={props.label}>
-      <table>
-        <thead>
-          <tr>
+      {/* The roles are said: on a phone the rows are laid out as cards, and browsers then forget them. */}
+      <table role="table">
+        <thead role="rowgroup">
+          <tr role="row">
             {props.columns.map((c) => {
               const up = c.sort !== undefined && props.sort === c.sort;
               const down = c.sort !== undefined && props.sort === `-${c.sort}`;
               return (
                 <th
                   key={c.title}
+                  role="columnheader"
                   scope="col"
                   class={c.number ? "number" : undefined}
                   aria-sort={up ? "ascending" : down ? "descending" : undefined}
@@ -327,11 +368,11 @@ export function Table<T>(props: {
             })}
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           {props.rows.map((row) => (
-            <tr key={props.name(row)}>
+            <tr role="row" key={props.name(row)}>
               {props.columns.map((c) => (
-                <td key={c.title} class={c.number ? "number" : undefined}>
+                <td role="cell" key={c.title} data-label={c.title} class={c.number ? "number" : undefined}>
                   {c.cell(row)}
                 </td>
               ))}

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { get, type Arguments, type Page } from "../api";
 import { setQuery, type Place } from "../router";
 import { text } from "../text";
-import { Dialog, Empty, Link, Spinner, Table, Trouble, useAction, useLoad, type Column } from "./kit";
+import { arrows, Dialog, Empty, Link, Spinner, Table, Trouble, useAction, useLoad, type Column } from "./kit";
 
 export interface Tab {
   id: string;
@@ -20,8 +20,13 @@ export function tabOf(place: Place, tabs: Tab[]): string {
 
 export function Tabs({ place, tabs, label }: { place: Place; tabs: Tab[]; label: string }) {
   const now = tabOf(place, tabs);
+  const ref = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // on a phone they do not all fit
+    ref.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [now]);
   return (
-    <nav class="tabs" aria-label={label}>
+    <nav ref={ref} class="tabs" aria-label={label} onKeyDown={arrows}>
       {tabs.map((x, i) => (
         <Link
           key={x.id}
