@@ -161,6 +161,12 @@ int64_t expiry_forgotten(const struct store *s)
 	return now - MIN(MAX(s->expiry.grace, (int64_t)LATE), now);
 }
 
+int64_t expiry_cutoff(const struct store *s)
+{
+	const int64_t now = timefloor_now(&s->floor);
+	return now - MIN(s->expiry.grace, now);
+}
+
 void expiry_set(struct store *s, int64_t grace)
 {
 	const bool more = grace > s->expiry.grace;

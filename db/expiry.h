@@ -27,6 +27,8 @@ void expiry_stop(struct store *s);
 /* Certificates that ended before this time are of no interest to the broker any more: it knows
  * revoked and ended ones for a month, that they are no strangers to it, and those that count. */
 int64_t expiry_forgotten(const struct store *s);
+/* Certificates that ended at this time or before do not count. */
+int64_t expiry_cutoff(const struct store *s);
 /* The setting is another one: the broker has to know more, or need not. */
 void expiry_set(struct store *s, int64_t grace);
 /* One look. */

@@ -57,8 +57,6 @@ static const char *newest_is(int64_t status)
 /* NULL: it can connect. */
 static const char *barred(struct store *s, int64_t id)
 {
-	const int64_t grace = s->expiry.grace;
-	const int64_t now = timefloor_now(&s->floor);
 	int64_t enabled = 0;
 	int64_t proven = 0;
 	int64_t status = -1;
@@ -68,7 +66,7 @@ static const char *barred(struct store *s, int64_t id)
 	SQL_GET_INT(s->registry, &proven,
 		    "SELECT EXISTS(SELECT 1 FROM device WHERE id = ?1 AND verifier IS NOT NULL) OR "
 		    "EXISTS(SELECT 1 FROM cert WHERE device_id = ?1 AND " CERT_COUNTS ")",
-		    sql_int(id), sql_int(grace > now ? 0 : now - grace));
+		    sql_int(id), sql_int(expiry_cutoff(s)));
 	if (proven)
 		return NULL;
 	SQL_GET_INT(s->registry, &status,
@@ -77,13 +75,17 @@ static const char *barred(struct store *s, int64_t id)
 	return newest_is(status);
 }
 
-void device_put_barred(struct store *s, int64_t id, struct buf *out)
+static void put_barred(const char *why, struct buf *out)
 {
-	const char *why = barred(s, id);
 	if (why)
 		rec_text(out, "barred", why);
 	else
 		rec_null(out, "barred");
+}
+
+void device_put_barred(struct store *s, int64_t id, struct buf *out)
+{
+	put_barred(barred(s, id), out);
 }
 
 static void put_end(int64_t end, struct buf *out)
@@ -91,10 +93,24 @@ static void put_end(int64_t end, struct buf *out)
 	op_put_time(out, "certificate_end", end == DEVICE_NO_END ? 0 : end);
 }
 
+static void put_live(struct store *s, const struct sql_query *q, struct buf *out)
+{
+	const int64_t id = sql_at_int(q, 0);
+	const char *why = barred(s, id);
+	int64_t certificates = 0;
+	SQL_GET_INT(s->registry, &certificates,
+		    "SELECT count(*) FROM cert WHERE device_id = ? AND status = 0", sql_int(id));
+	rec_int(out, "certificate_count", certificates);
+	put_end(sql_at_int(q, 10), out);
+	seen_put(s, id, sql_at_int(q, 4) != 0, why != NULL, q, 11, out);
+	rec_int(out, "connection_count", (int64_t)presence_of_device(&s->presence, (uint64_t)id));
+	put_barred(why, out);
+	change_put_version(s, "device", sql_at_str(q, 1), out);
+}
+
 static void put_row(struct store *s, const struct sql_query *q, bool live, struct buf *out)
 {
 	const int64_t id = sql_at_int(q, 0);
-	int64_t certificates = 0;
 	rec_str(out, "name", sql_at_str(q, 1));
 	rec_str(out, "uuid", sql_at_str(q, 2));
 	rec_str(out, "kind", sql_at_str(q, 3));
@@ -102,17 +118,8 @@ static void put_row(struct store *s, const struct sql_query *q, bool live, struc
 	rec_str(out, "note", sql_at_str(q, 5));
 	put_memberships(s->registry, id, out);
 	rec_bool(out, "password", sql_at_int(q, 6) != 0);
-	if (live) {
-		SQL_GET_INT(s->registry, &certificates,
-			    "SELECT count(*) FROM cert WHERE device_id = ? AND status = 0",
-			    sql_int(id));
-		rec_int(out, "certificate_count", certificates);
-		put_end(sql_at_int(q, 10), out);
-		rec_int(out, "connection_count",
-			(int64_t)presence_of_device(&s->presence, (uint64_t)id));
-		device_put_barred(s, id, out);
-		change_put_version(s, "device", sql_at_str(q, 1), out);
-	}
+	if (live)
+		put_live(s, q, out);
 	op_put_time(out, "created", sql_at_int(q, 7));
 	rec_str(out, "created_by", sql_at_str(q, 8));
 	op_put_time(out, "changed", sql_at_int(q, 9));
@@ -120,7 +127,7 @@ static void put_row(struct store *s, const struct sql_query *q, bool live, struc
 
 #define DEVICE_COLUMNS                                                                            \
 	"SELECT id, name, uuid, kind, enabled, note, verifier IS NOT NULL, created, created_by, " \
-	"changed, certificate_end FROM device "
+	"changed, certificate_end, " SEEN_COLUMNS " FROM device "
 
 void device_put(struct store *s, int64_t id, bool live, struct buf *out)
 {

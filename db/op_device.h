@@ -9,6 +9,9 @@
  *   password                      bool: it has one
  *   certificate_count             int, good ones
  *   certificate_end               time or null: when its good certificate that ends last ends
+ *   state                         str, at this moment: connected, away, never, barred, disabled
+ *   last_seen                     time or null; of a connected device the time of the answer
+ *   last_address, last_listener, last_protocol, last_tls   str or null: of its newest connection
  *   connection_count              int, now
  *   barred                        str or null: why it cannot connect, if it cannot
  *   version                       int, another one after every change (change.h)

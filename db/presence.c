@@ -3,6 +3,7 @@
  * Live connections: see presence.h.
  */
 #include "db/presence.h"
+#include "daemon/base/check.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
@@ -19,6 +20,21 @@ static void count(struct presence *p, uint64_t device_id, int by)
 		map_set(&p->devices, MAP_KEY(device_id), (void *)n);
 	else
 		map_remove(&p->devices, MAP_KEY(device_id));
+	if (n == 0 && p->went)
+		p->went(p, device_id);
+}
+
+static void tell_all_went(struct presence *p)
+{
+	size_t at = 0;
+	struct str key;
+	void *value;
+	while (p->went && map_next(&p->devices, &at, &key, &value)) {
+		uint64_t device_id;
+		CHECK(key.n == sizeof(device_id));
+		memcpy(&device_id, key.p, sizeof(device_id));
+		p->went(p, device_id);
+	}
 }
 
 static void forget(struct presence *p, struct presence_client *c)
@@ -94,6 +110,7 @@ void presence_reset(struct presence *p)
 	while (map_next(&p->clients, &at, &key, &value))
 		free(value);
 	map_fini(&p->clients);
+	tell_all_went(p);
 	map_fini(&p->devices);
 	buf_fini(&p->counters);
 }

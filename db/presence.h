@@ -28,7 +28,9 @@ struct presence {
 	struct map clients;  /* handle -> struct presence_client */
 	struct map devices;  /* device id -> number of its connections, as a pointer */
 	struct buf counters; /* a rec of name -> int */
-	void (*appeared)(struct presence *p, const struct body_client *client); /* or NULL */
+	/* A connection began; the last one of a device ended. Both or none. */
+	void (*appeared)(struct presence *p, const struct body_client *client);
+	void (*went)(struct presence *p, uint64_t device_id);
 };
 
 void presence_reset(struct presence *p);

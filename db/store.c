@@ -121,8 +121,15 @@ static int on_presence(struct link *l, struct record *r)
 
 static void on_appeared(struct presence *p, const struct body_client *client)
 {
+	struct store *s = container_of(p, struct store, presence);
 	if (client->fingerprint.n)
-		renewal_seen(container_of(p, struct store, presence), client->fingerprint);
+		renewal_seen(s, client->fingerprint);
+	seen_came(s, client);
+}
+
+static void on_went(struct presence *p, uint64_t device_id)
+{
+	seen_went(container_of(p, struct store, presence), device_id);
 }
 
 static int on_counters(struct link *l, struct record *r)
@@ -472,7 +479,9 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 	buf_fini(&s->early);
 	check_clock(&s->clock_timer);
 	s->approval = settings->approval;
+	seen_start(s);
 	s->presence.appeared = on_appeared;
+	s->presence.went = on_went;
 	renewal_start(s);
 	audit_set(s, &settings->audit);
 	learn_start(s);
@@ -507,6 +516,7 @@ void store_close(struct store *s)
 		renewal_stop(s);
 		audit_stop(s);
 		learn_stop(s);
+		seen_stop(s);
 		timefloor_fini(&s->floor);
 		events_close(s->events);
 	}

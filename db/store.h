@@ -5,7 +5,8 @@
  *
  * store.c owns the life of it all and the links; registry.h reads the tables, change.h makes one
  * audited change out of several statements, ops.h runs operations, op_*.c are the operations by
- * noun, logins.h judges passwords, presence.h knows who is connected, events.h keeps what happened.
+ * noun, logins.h judges passwords, presence.h knows who is connected and
+ * seen.h who was, events.h keeps what happened.
  */
 #pragma once
 
@@ -24,6 +25,7 @@
 #include "db/presence.h"
 #include "db/rate.h"
 #include "db/security.h"
+#include "db/seen.h"
 #include "db/spool.h"
 #include "db/sql.h"
 #include "db/timefloor.h"
@@ -76,6 +78,7 @@ struct store {
 	struct spool *spool; /* a thread of its own */
 	struct timefloor floor;
 	struct presence presence;
+	struct seen seen;
 	struct traces traces;
 	struct logs *logs;
 	int early_log[PROCESS_COUNT]; /* what came before there was one: descriptor + 1, 0: none */

@@ -663,15 +663,15 @@ void conn_close(struct conn *c, enum reason reason, const char *why)
 		return;
 	AUTO_BUF detail = {0};
 	describe_way(c, &detail);
+	if (c->state == CONN_OPEN)
+		presence_gone(c);
 	say_goodbye(c, reason, why);
 	if (c->state == CONN_OPEN || !c->explained)
 		tell_end(c, reason, why, &detail);
 	if (trace_on(c))
 		trace_closed(c, why);
-	if (c->state == CONN_OPEN) {
-		presence_gone(c);
+	if (c->state == CONN_OPEN)
 		c->worker->stats.clients--;
-	}
 	struct session *s = TAKE(c->session);
 	leave_worker(c);
 	if (s)

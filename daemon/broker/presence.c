@@ -42,6 +42,17 @@ static void put_client(const struct conn *c, struct buf *clients)
 	ENTRIES_PUT(clients, client, &b);
 }
 
+/* It came and went since the last time: a device that wakes up for a moment. */
+static void put_passed(struct conn *c)
+{
+	struct worker *w = c->worker;
+	if (c->device_id == 0 || !c->session || w->passed == PRESENCE_COMINGS)
+		return;
+	put_client(c, &w->gone);
+	c->announced = true;
+	w->passed++;
+}
+
 static void put(struct conn *c, struct buf *clients)
 {
 	put_client(c, clients);
@@ -54,7 +65,6 @@ static void forget_told(struct worker *w)
 	uint32_t at = 0;
 	for (struct conn *c; (c = slab_next(&w->conns, &at));)
 		c->announced = false;
-	buf_fini(&w->gone);
 }
 
 static void put_new(struct worker *w, struct buf *clients)
@@ -87,14 +97,18 @@ void presence_collect(struct worker *w, bool anew, struct buf *clients)
 {
 	if (anew)
 		forget_told(w);
+	/* Anew, too: that one went of whom the store knows nothing is nothing to it. */
 	buf_put(clients, w->gone.p, w->gone.n);
 	buf_fini(&w->gone);
+	w->passed = 0;
 	put_new(w, clients);
 	put_changed(w, clients);
 }
 
 void presence_gone(struct conn *c)
 {
+	if (!c->announced)
+		put_passed(c);
 	if (!c->announced)
 		return;
 	const struct body_client b = {.handle = c->handle, .gone = 1};

@@ -127,6 +127,7 @@ struct worker {
 	uint32_t trace_generation;
 	struct map learned; /* topics of devices in learn mode (learn.h) */
 	struct buf gone;    /* presence: connections that ended since the last time */
+	unsigned passed;    /* presence: of these, connections that the store was never told of */
 	uint32_t presence_at;
 	struct stats stats;
 	bool stopping;

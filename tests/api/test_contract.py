@@ -365,6 +365,9 @@ def test_devices_and_certificates(does):
     assert (page["items"][0]["name"], page["items"][0]["certificate_end"]) == ("one", None)
     (last,) = does("device.list", sort="certificate", order="desc", after=page["next"])["items"]
     assert last["name"] == "two" and last["certificate_end"] == made["certificate"]["not_after"]
+    assert does("device.list", state="never", kind="device", sort="seen", count=True)["total"] == 2
+    assert does("device.list", state="connected", sort="state", count=True)["items"] == []
+    assert (last["state"], last["last_seen"], last["last_address"]) == ("never", None, None)
     second = does("cert.add", device="one", csr=make_csr("one"))["certificate"]["fingerprint"]
     does("cert.hold", id=second)
     assert does("cert.show", id=second)["status"] == "hold"

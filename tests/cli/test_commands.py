@@ -52,7 +52,7 @@ def table(gw, *words):
 # -- lists: a table, and one JSON object a line
 
 @pytest.mark.parametrize("noun, titles, row", [
-    ("device", {"NAME", "ENABLED", "KIND", "GROUPS"}, {"NAME": "pump-1", "KIND": "pump", "GROUPS": "pumps"}),
+    ("device", {"NAME", "STATE", "LAST SEEN", "KIND"}, {"NAME": "pump-1", "KIND": "pump", "GROUPS": "pumps"}),
     ("cert", {"FINGERPRINT", "DEVICE", "STATUS"}, {"DEVICE": "pump-1", "STATUS": "good"}),
     ("role", {"NAME", "NOTE"}, {"NAME": "reader", "NOTE": "reads everything"}),
     ("acl", {"ID", "PRIORITY", "EFFECT", "SUBJECT", "FILTER"}, {"SUBJECT": "role:reader", "PRIORITY": "5"}),
@@ -106,6 +106,29 @@ def test_lists_are_sorted(gw):
     assert names("certificate") == ["sorted-b", "sorted-a", "sorted-c"]
     ends = {r["NAME"]: r["ENDS"] for r in table(gw, "device", "list", "--sort", "created", "--match", "sorted-")}
     assert ends["sorted-a"] == "-" and ends["sorted-b"].startswith("20"), ends
+    assert names("seen") == ["sorted-a", "sorted-b", "sorted-c"]  # none ever was
+    assert names("state") == ["sorted-b", "sorted-a", "sorted-c"]  # never connected, cannot connect
+    assert names("state", "--order", "desc") == ["sorted-c", "sorted-a", "sorted-b"]
+
+
+def test_lists_are_narrowed(gw):
+    def names(*words):
+        return [r["NAME"] for r in table(gw, "device", "list", "--match", "narrow-", *words)]
+
+    gw.bundle("narrow-a", "--kind", "pump")
+    gw.bundle("narrow-b", "--kind", "fan")
+    gw.cli("device", "add", "narrow-c", "--kind", "fan")
+    gw.cli("device", "add", "narrow-d")
+    gw.cli("device", "set", "narrow-d", "--disabled")
+    assert names("--kind", "fan") == ["narrow-b", "narrow-c"]
+    assert names("--state", "never") == ["narrow-a", "narrow-b"]
+    assert names("--state", "never", "--kind", "fan", "--sort", "seen") == ["narrow-b"]
+    assert names("--state", "barred") == ["narrow-c"]
+    assert names("--state", "disabled") == ["narrow-d"]
+    first = gw.cli("device", "list", "--state", "never", "--match", "narrow-").stdout.splitlines()
+    assert first[0].split()[:4] == ["NAME", "STATE", "LAST", "SEEN"] and len(first[1].rstrip()) <= 80, first
+    shown = gw.cli("device", "show", "narrow-a").stdout
+    assert re.search(r"^state +never$", shown, re.M) and re.search(r"^last seen +-$", shown, re.M), shown
 
 
 # -- objects
@@ -217,8 +240,9 @@ def test_rules(gw):
     (("cert", "add", "meter"), "--bundle DIR or --csr FILE"),
     (("cert", "revoke"), "either"),
     (("cert", "revoke", "12", "--device", "meter"), "either"),
-    (("device", "list", "--sort", "colour"), "allowed are name, kind, created, certificate"),
+    (("device", "list", "--sort", "colour"), "allowed are name, kind, created, certificate, seen, state"),
     (("device", "list", "--order", "up"), "allowed are asc and desc"),
+    (("device", "list", "--state", "asleep"), "allowed are connected, away, never, barred, disabled"),
     (("cert", "list", "--expiring", "soon"), "not a time such as 90s, 12h or 30d"),
     (("event", "list", "--last", "many"), "not a whole number"),
     (("event", "list", "--severity", "loud"), "loud"),

@@ -216,11 +216,11 @@ static void a_registry_of_schema_1_keeps_its_devices(void **state)
 		   "VALUES('f', 's', 1, 'pump-1', 'k', 'd', 'device', 1, 77, 1, 'a', 'csr', 0)");
 	assert_int_equal(migrate_run(db, DATABASE_REGISTRY, backup, &why), 0);
 	assert_int_equal(count_files(r, "old.db.before-2"), 1);
-	assert_true(
-		SQL_GET_INT(db, &n,
-			    "SELECT COUNT(*) FROM device WHERE name = 'pump-1' "
-			    "AND verifier = '$y$x' AND scram IS NULL AND certificate_end = 77") &&
-		n == 1);
+	assert_true(SQL_GET_INT(db, &n,
+				"SELECT COUNT(*) FROM device WHERE name = 'pump-1' "
+				"AND verifier = '$y$x' AND scram IS NULL AND certificate_end = 77 "
+				"AND state = 2") &&
+		    n == 1);
 	assert_true(SQL_GET_INT(db, &n, "SELECT length(value) FROM secret") && n == 32);
 }
 

@@ -130,6 +130,12 @@ export interface Device {
   password: boolean;
   certificate_count: number;
   certificate_end: string | null;
+  state: "connected" | "away" | "never" | "barred" | "disabled";
+  last_seen: string | null;
+  last_address: string | null;
+  last_listener: string | null;
+  last_protocol: string | null;
+  last_tls: string | null;
   connection_count: number;
   barred: string | null;
   version: number;
@@ -897,6 +903,12 @@ export interface Answers {
     password: boolean;
     certificate_count: number;
     certificate_end: string | null;
+    state: "connected" | "away" | "never" | "barred" | "disabled";
+    last_seen: string | null;
+    last_address: string | null;
+    last_listener: string | null;
+    last_protocol: string | null;
+    last_tls: string | null;
     connection_count: number;
     barred: string | null;
     version: number;
@@ -911,6 +923,7 @@ export interface Answers {
   "device.list": {
     items: Device[];
     next: string | null;
+    total?: number | null;
   };
   /** Removes a device and revokes its certificates */
   "device.remove": {
@@ -931,6 +944,12 @@ export interface Answers {
     password: boolean;
     certificate_count: number;
     certificate_end: string | null;
+    state: "connected" | "away" | "never" | "barred" | "disabled";
+    last_seen: string | null;
+    last_address: string | null;
+    last_listener: string | null;
+    last_protocol: string | null;
+    last_tls: string | null;
     connection_count: number;
     barred: string | null;
     version: number;
@@ -952,6 +971,12 @@ export interface Answers {
     password: boolean;
     certificate_count: number;
     certificate_end: string | null;
+    state: "connected" | "away" | "never" | "barred" | "disabled";
+    last_seen: string | null;
+    last_address: string | null;
+    last_listener: string | null;
+    last_protocol: string | null;
+    last_tls: string | null;
     connection_count: number;
     barred: string | null;
     version: number;
@@ -1904,10 +1929,16 @@ export interface Takes {
     group?: string;
     /** only names that contain this */
     match?: string;
-    /** name, kind, created or certificate: when its certificate ends (name) */
+    /** only devices in this state: connected, away, never (connected), barred (from connecting) or disabled, as it was up to 4 seconds ago */
+    state?: string;
+    /** only devices of this kind */
+    kind?: string;
+    /** name, kind, created, certificate: when its certificate ends, seen: when it was last connected, or state: connected, away, never, barred, disabled (name); seen and state as they were up to 4 seconds ago, and later while thousands of devices come at once */
     sort?: string;
     /** asc or desc (asc) */
     order?: string;
+    /** true: the first page also says in total how many fit; null: more than 10000 fit several filters or a part of a name */
+    count?: boolean;
     /** cursor of the page before */
     after?: string;
     /** rows in the answer, 1 to 1000 (100) */
