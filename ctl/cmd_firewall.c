@@ -100,8 +100,8 @@ static void show_door(const json_t *door)
 		printf("%s%s", i ? ", " : "", json_string_value(network));
 	if (json_array_size(from) == 0)
 		printf("everywhere; %s or --from CIDR narrows it",
-		       strcmp(name, "admin") == 0   ? "--admin-from CIDR"
-		       : strcmp(name, "enrol") == 0 ? "enrol.bind"
+		       strcmp(name, "admin") == 0   ? "admin.allow-from, --admin-from CIDR"
+		       : strcmp(name, "enrol") == 0 ? "enrol.allow-from"
 						    : "allow-from of the listener");
 	printf("\n");
 }

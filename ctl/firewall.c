@@ -19,12 +19,13 @@ static const char *text_of(const json_t *object, const char *name)
 
 /* ---- what listens, and for whom ---- */
 
-static struct str setting(const struct firewall *f, const char *listener, const char *name)
+/* section: "admin", or "listener.NAME". */
+static struct str setting(const struct firewall *f, const char *section, const char *name)
 {
 	char key[128];
 	size_t i;
 	const json_t *item;
-	snprintf(key, sizeof(key), "listener.%s.%s", listener, name);
+	snprintf(key, sizeof(key), "%s.%s", section, name);
 	json_array_foreach(f->settings, i, item) if (strcmp(text_of(item, "key"), key) ==
 						     0) return str_of(text_of(item, "value"));
 	return STR("");
@@ -41,22 +42,33 @@ static json_t *networks_of(struct str list)
 	return networks;
 }
 
-static json_t *copy_or_none(const json_t *networks)
+/* A proxy before the interface may connect as well. */
+static json_t *networks_for_web(const struct firewall *f, const char *name)
 {
-	return networks ? json_deep_copy(networks) : json_array();
+	const bool admin = strcmp(name, "admin") == 0;
+	const json_t *given = admin && f->admin_from ? f->admin_from : f->from;
+	if (given)
+		return json_deep_copy(given);
+	json_t *networks = networks_of(setting(f, name, "allow-from"));
+	json_t *proxies = networks_of(admin ? setting(f, name, "proxy-from") : STR(""));
+	if (json_array_size(networks))
+		json_array_extend(networks, proxies);
+	json_decref(proxies);
+	return networks;
 }
 
 /* Behind a proxy every connection comes from the proxy; the listener judges the address that it
  * states. */
 static json_t *networks_for(const struct firewall *f, const char *name, const char *protocol)
 {
+	char section[64];
 	if (strcmp(protocol, "https") == 0)
-		return copy_or_none(strcmp(name, "admin") == 0 && f->admin_from ? f->admin_from
-										: f->from);
-	const struct str proxy = setting(f, name, "proxy-protocol");
+		return networks_for_web(f, name);
+	snprintf(section, sizeof(section), "listener.%s", name);
+	const struct str proxy = setting(f, section, "proxy-protocol");
 	if (proxy.n && !str_is(proxy, "off"))
-		return networks_of(setting(f, name, "proxy-from"));
-	return f->from ? json_deep_copy(f->from) : networks_of(setting(f, name, "allow-from"));
+		return networks_of(setting(f, section, "proxy-from"));
+	return f->from ? json_deep_copy(f->from) : networks_of(setting(f, section, "allow-from"));
 }
 
 json_t *firewall_doors(const struct firewall *f)

@@ -11,7 +11,8 @@
  *                 seconds, keys} of a change that waits to be confirmed, or null
  * config.show     a setting
  * config.set      the setting as it is now; key and an empty value when its section is gone with
- * it; with confirm-within also token and confirm_within
+ * it; with confirm-within also token and confirm_within; warning, where the caller may have cut
+ * himself off
  * config.reload   changed, needs_restart: lists of keys
  * config.confirm  kept: bool
  */
@@ -19,6 +20,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "db/authorise.h"
+#include "db/plan.h"
 #include "db/settings.h"
 
 #include <stdio.h>
@@ -176,15 +178,30 @@ static void put_change(struct op_call *c, struct str value)
 	events_add(c->s->events, &event, STR(""));
 }
 
-/* Beside the setting: how to keep it. */
-static void put_hold(struct op_call *c)
+/* What is answered beside the setting. */
+struct beside {
+	char *token; /* NULL: nothing is held */
+	char *warning;
+};
+
+static void beside_free(void *state)
 {
-	const char *token = c->state;
+	struct beside *b = state;
+	free(b->token);
+	free(b->warning);
+	free(b);
+}
+
+static void put_beside(struct op_call *c)
+{
+	const struct beside *b = c->state;
 	int64_t seconds = 0;
-	if (!token)
+	if (b->warning)
+		rec_text(&c->result, "warning", b->warning);
+	if (!b->token)
 		return;
 	op_int(c, "confirm-within", &seconds);
-	rec_text(&c->result, "token", token);
+	rec_text(&c->result, "token", b->token);
 	rec_int(&c->result, "confirm_within", seconds);
 }
 
@@ -194,7 +211,7 @@ static void shown_if_any(struct link_call *call, int err, struct record *reply)
 	struct op_call *c = container_of(call, struct op_call, ask);
 	struct body_setting_done done;
 	struct str key = STR("");
-	put_hold(c);
+	put_beside(c);
 	if (err || body_setting_done_get(reply->body, &done) || done.status != OP_NOT_FOUND) {
 		shown(call, err, reply);
 		return;
@@ -227,17 +244,25 @@ static void set(struct link_call *call, int err, struct record *reply)
 	AUTO_CHAR text = mem_printf("set to \"%.*s\"", STR_ARG(value));
 	record(c, buf_view(&rec), text);
 	put_change(c, value);
-	if (done.token.n) {
-		c->state = str_dup(done.token);
-		c->state_free = free;
-	}
+	struct beside *beside = mem_new(struct beside);
+	beside->token = done.token.n ? str_dup(done.token) : NULL;
+	beside->warning = done.why.n ? str_dup(done.why) : NULL;
+	c->state = beside;
+	c->state_free = beside_free;
 	get(c, shown_if_any);
 }
 
 void settings_ask(struct op_call *c, struct str changes, bool dry, bool lazy, uint32_t hold_s,
 		  void (*done)(struct link_call *, int, struct record *))
 {
-	const struct body_setting_set body = {changes, dry, lazy, hold_s * 1000};
+	const struct body_setting_set body = {
+		.changes = changes,
+		.dry = dry,
+		.lazy = lazy,
+		.hold_ms = hold_s * 1000,
+		.source = str_of(c->source),
+		.confirms = (c->plan ? (uint32_t)c->plan->confirm_s : hold_s) != 0,
+	};
 	LINK_ASK(c->s->parent, &c->ask, SETTING_SET, setting_set, -1, &body, OP_PARENT_MS, done);
 }
 

@@ -267,7 +267,7 @@ static void check_settings(struct look *k)
 	const struct str keep = setting(k, "events.keep");
 	if (str_is(setting(k, "gateway.sandbox"), "off"))
 		found(k, FINDING_SANDBOX, NULL, "The processes are not confined.");
-	if (is_everywhere(admin))
+	if (is_everywhere(admin) && setting(k, "admin.allow-from").n == 0)
 		found(k, FINDING_ADMIN_EXPOSED, NULL,
 		      "The interface listens on every address (%.*s).", STR_ARG(admin));
 	if (str_is(setting(k, "broker.on-expiry"), "keep"))

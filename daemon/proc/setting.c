@@ -10,6 +10,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
 #include "daemon/ipc/rec.h"
+#include "daemon/proc/lockout.h"
 #include "daemon/proc/parent.h"
 
 #include <errno.h>
@@ -251,6 +252,8 @@ struct request {
 	bool dry;
 	bool lazy;
 	uint32_t hold_ms;
+	struct str source;
+	bool confirms;
 };
 
 /* What cannot be while another change is held. */
@@ -283,6 +286,28 @@ static int use(struct parent *p, struct config **c, const struct request *q, str
 	return err;
 }
 
+/* The key that is to blame, for *wrong. */
+static size_t find_key(const struct request *q, const char *prefix)
+{
+	size_t i = 0;
+	while (i < q->n && !str_prefix(q->list[i].key, str_of(prefix)))
+		i++;
+	return i;
+}
+
+/* Nobody cuts himself off without having said that he will confirm from elsewhere. Of one who has,
+ * why is a warning. */
+static int check_lockout(const struct parent *p, const struct config *c, const struct request *q,
+			 size_t *wrong, struct buf *why)
+{
+	if (!lockout_threatens(p->config, c, q->source, why) || q->confirms || q->dry)
+		return 0;
+	*wrong = find_key(q, "admin.");
+	buf_puts(why, ": set it so that it is undone unless you confirm it (confirm-within = 1 to "
+		      "3600 seconds), and confirm it from where the interface is reached then");
+	return ERR_INVALID;
+}
+
 static int set(struct parent *p, const struct request *q, struct buf *rec, size_t *wrong,
 	       struct buf *why)
 {
@@ -298,7 +323,8 @@ static int set(struct parent *p, const struct request *q, struct buf *rec, size_
 	if (err)
 		return err;
 	const size_t changes = compare(p->config, c, q->list, q->n, rec, &hold);
-	if (changes || q->dry)
+	err = check_lockout(p, c, q, wrong, why);
+	if (!err && (changes || q->dry))
 		err = use(p, &c, q, why);
 	if (!err && changes && q->hold_ms && !q->dry)
 		begin_hold(p, &hold, q->hold_ms);
@@ -331,7 +357,8 @@ int setting_set(struct link *store, struct record *r)
 	if (body_setting_set_get(r->body, &b))
 		return ERR_MALFORMED;
 	AUTO_CHAR room = mem_alloc(CHANGES_MAX * sizeof(struct config_change));
-	struct request q = {(void *)room, 0, b.dry != 0, b.lazy != 0, b.hold_ms};
+	struct request q = {(void *)room, 0,        b.dry != 0,     b.lazy != 0,
+			    b.hold_ms,    b.source, b.confirms != 0};
 	const int parsed = parse_changes(b.changes, q.list, &q.n);
 	if (parsed == ERR_LIMIT)
 		return refuse(store, r->id, OP_INVALID, STR(""), STR(TOO_MANY));
@@ -349,6 +376,7 @@ int setting_set(struct link *store, struct record *r)
 	const bool holds = !held_before && p->hold.token[0];
 	answer(store, r->id,
 	       &(struct body_setting_done){.status = OP_OK,
+					   .why = buf_view(&why),
 					   .token = holds ? str_of(p->hold.token) : STR("")},
 	       &rec);
 	return 0;
@@ -371,7 +399,7 @@ static void tell_undone(struct parent *p, const struct buf *rec)
 static int undo(struct parent *p, struct buf *rec, struct buf *why)
 {
 	AUTO_CHAR room = mem_alloc(CHANGES_MAX * sizeof(struct config_change));
-	struct request q = {(void *)room, 0, false, false, 0};
+	struct request q = {.list = (void *)room};
 	AUTO_BUF undo = {0};
 	size_t wrong;
 	buf_str(&undo, buf_view(&p->hold.undo));

@@ -11,6 +11,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
 #include "daemon/net/limit.h"
+#include "daemon/web/forwarded.h"
 #include "daemon/web/http_tls.h"
 
 #include <malloc.h>
@@ -28,6 +29,8 @@ enum {
 	LARGE_ANSWER = 1 * MiB /* from here on its memory is given back to the system */
 };
 
+#define NOT_ALLOWED "the address is not in allow-from"
+
 struct http_server {
 	struct http_config config;
 	struct MHD_Daemon *daemon;
@@ -38,6 +41,7 @@ struct http_server {
 	void (*ended)(void *owner, struct http_server *s);
 	struct loop_note note;
 	pthread_mutex_t lock; /* of what is below */
+	struct http_access access;
 	bool refuses;
 	bool retired;
 	unsigned large;          /* requests with a body above body_max */
@@ -51,8 +55,10 @@ struct http_connection {
 	bool ours;         /* its request waits for the handler: the peer is not to blame */
 	bool busy;         /* a request has begun and its answer not ended */
 	bool endless;      /* with an answer without an end */
+	bool barred;       /* it may not be any more */
 	uint64_t since_ms; /* when the peer's turn began */
 	struct addr address;
+	struct addr from; /* of its last request: another one behind a proxy */
 	struct limit_hold hold;
 	struct http_tls_progress tls;
 	bool refused;
@@ -97,12 +103,70 @@ static struct addr address_of(struct MHD_Connection *connection)
 	return a;
 }
 
+/* ---- who may --------------------------------------------------------------------------------
+ * With the lock of the server. */
+
+static bool is_proxy(const struct http_server *s, const struct addr *a)
+{
+	return cidr_match_any(s->access.proxy, s->access.proxy_n, a);
+}
+
+static bool is_allowed(const struct http_server *s, const struct addr *a)
+{
+	return s->local || s->access.allow_n == 0 ||
+	       cidr_match_any(s->access.allow, s->access.allow_n, a);
+}
+
+static enum MHD_Result join_forwarded(void *cls, enum MHD_ValueKind kind, const char *name,
+				      const char *value)
+{
+	struct buf *list = cls;
+	(void)kind;
+	if (strcasecmp(name, "X-Forwarded-For") == 0 && value)
+		buf_printf(list, "%s%s", list->n ? "," : "", value);
+	return MHD_YES;
+}
+
 static void fill_source(struct http_request *r)
 {
+	const struct http_server *s = r->server;
+	AUTO_BUF list = {0};
+	r->peer->from = r->peer->address;
+	if (is_proxy(s, &r->peer->address)) {
+		MHD_get_connection_values(r->connection, MHD_HEADER_KIND, join_forwarded, &list);
+		forwarded_for(buf_view(&list), s->access.proxy, s->access.proxy_n, &r->peer->from);
+	}
 	strcpy(r->source, "control socket");
-	if (!r->server->local && r->peer->address.len)
-		addr_format_ip(&r->peer->address, r->source);
+	if (!s->local && r->peer->from.len)
+		addr_format_ip(&r->peer->from, r->source);
 }
+
+static const struct cidr *copy_networks(const struct cidr *list, size_t n)
+{
+	struct cidr *copy = n ? mem_alloc(n * sizeof(*copy)) : NULL;
+	if (n)
+		memcpy(copy, list, n * sizeof(*copy));
+	return copy;
+}
+
+static struct http_access copy_access(const struct http_access *a)
+{
+	return (struct http_access){
+		.allow = copy_networks(a->allow, a->allow_n),
+		.allow_n = a->allow_n,
+		.proxy = copy_networks(a->proxy, a->proxy_n),
+		.proxy_n = a->proxy_n,
+	};
+}
+
+static void access_fini(struct http_access *a)
+{
+	free((void *)(uintptr_t)a->allow);
+	free((void *)(uintptr_t)a->proxy);
+}
+
+/* ---- requests --------------------------------------------------------------------------------
+ */
 
 static void run_handler(struct loop_note *note)
 {
@@ -265,6 +329,37 @@ static enum MHD_Result refuse_size(struct http_request *r)
 	return refuse(s, r->connection, 413, "Content Too Large", detail);
 }
 
+/* Tells the main loop of a connection that was refused. */
+struct refusal_note {
+	struct loop_note note;
+	struct http_server *server;
+	enum event event;
+	const char *why;
+	char source[ADDR_TEXT];
+};
+
+static void tell_refusal(struct loop_note *note)
+{
+	struct refusal_note *n = container_of(note, struct refusal_note, note);
+	n->server->config.refused(n->server->config.owner, n->event, n->source, n->why);
+	free(n);
+}
+
+static void refused(struct http_server *s, const struct addr *from, enum event event,
+		    const char *why)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->config.refused && !s->refuses) {
+		struct refusal_note *n = mem_new(struct refusal_note);
+		n->server = s;
+		n->event = event;
+		n->why = why;
+		addr_format(from, n->source);
+		loop_post(s->config.loop, &n->note, tell_refusal);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* What TLS knows of the peer, while the library's thread still has the session to itself. */
 static void fill_peer(struct http_request *r)
 {
@@ -280,17 +375,22 @@ static enum MHD_Result hand_over(struct http_request *r)
 	struct http_server *s = r->server;
 	pthread_mutex_lock(&s->lock);
 	const bool refuses = s->refuses;
-	if (!refuses) {
+	fill_source(r);
+	const bool barred = !is_allowed(s, &r->peer->from);
+	if (!refuses && !barred) {
 		r->handed_over = true;
 		r->peer->ours = true;
-		fill_source(r);
 		fill_peer(r);
 		MHD_suspend_connection(r->connection);
 		loop_post(s->config.loop, &r->note, run_handler);
 	}
 	pthread_mutex_unlock(&s->lock);
-	return refuses ? refuse(s, r->connection, 503, "Service Unavailable", "the gateway stops")
-		       : MHD_YES;
+	if (refuses)
+		return refuse(s, r->connection, 503, "Service Unavailable", "the gateway stops");
+	if (!barred)
+		return MHD_YES;
+	refused(s, &r->peer->from, EVENT_LOGIN_REFUSED, NOT_ALLOWED);
+	return refuse(s, r->connection, 403, "Forbidden", NOT_ALLOWED);
 }
 
 /* A body that the client has announced and not yet begun to send, or that is not worth reading. */
@@ -346,48 +446,21 @@ static void PRINTF_LIKE(2, 0) log_library(void *cls, const char *fmt, va_list ap
 	log_debug("http: %s", line);
 }
 
-/* Tells the main loop of a connection that was refused. */
-struct refusal_note {
-	struct loop_note note;
-	struct http_server *server;
-	enum event event;
-	const char *why;
-	char source[ADDR_TEXT];
-};
-
-static void tell_refusal(struct loop_note *note)
-{
-	struct refusal_note *n = container_of(note, struct refusal_note, note);
-	n->server->config.refused(n->server->config.owner, n->event, n->source, n->why);
-	free(n);
-}
-
-static void refused(struct http_server *s, const struct http_connection *c, enum event event,
-		    const char *why)
-{
-	pthread_mutex_lock(&s->lock);
-	if (s->config.refused && !s->refuses) {
-		struct refusal_note *n = mem_new(struct refusal_note);
-		n->server = s;
-		n->event = event;
-		n->why = why;
-		addr_format(&c->address, n->source);
-		loop_post(s->config.loop, &n->note, tell_refusal);
-	}
-	pthread_mutex_unlock(&s->lock);
-}
-
 /* The library would count single addresses, and of IPv6 one peer has a whole network. */
 static void count_in(struct http_server *s, struct http_connection *c)
 {
-	const enum limit_refusal r = s->limit && c->address.len
+	pthread_mutex_lock(&s->lock);
+	const bool proxy = is_proxy(s, &c->address);
+	pthread_mutex_unlock(&s->lock);
+	/* One for many: the library bounds all connections together. */
+	const enum limit_refusal r = s->limit && c->address.len && !proxy
 					     ? limit_accept(s->limit, &c->address, &c->hold)
 					     : LIMIT_OK;
 	if (r == LIMIT_OK)
 		return;
 	c->refused = true;
 	shutdown(c->fd, SHUT_RDWR);
-	refused(s, c, EVENT_LIMIT_REACHED, "connections of one address");
+	refused(s, &c->address, EVENT_LIMIT_REACHED, "connections of one address");
 }
 
 static void begin_connection(struct http_server *s, struct MHD_Connection *connection,
@@ -412,7 +485,7 @@ static void begin_connection(struct http_server *s, struct MHD_Connection *conne
 static void end_connection(struct http_server *s, struct http_connection *c)
 {
 	if (s->config.tls && !c->tls.established && !c->refused)
-		refused(s, c, EVENT_HANDSHAKE_REFUSED,
+		refused(s, &c->address, EVENT_HANDSHAKE_REFUSED,
 			c->tls.hello
 				? "the client does not trust our certificate, or knows no TLS "
 				  "version or cipher that is offered"
@@ -437,7 +510,7 @@ static void connection_notice(void *cls, struct MHD_Connection *connection, void
 static bool is_over(const struct http_server *s, const struct http_connection *c, uint64_t now)
 {
 	return (!c->ours && now > c->since_ms + s->config.request_ms) ||
-	       (s->retired && (c->endless || !c->busy));
+	       ((s->retired || c->barred) && (c->endless || !c->busy));
 }
 
 static void tell_ended(struct loop_note *note)
@@ -469,6 +542,35 @@ static void sweep(struct loop_timer *t)
 				 sweep);
 }
 
+/* Before anything is spent on the connection; the library closes it. */
+static enum MHD_Result may_connect(void *cls, const struct sockaddr *sa, socklen_t len)
+{
+	struct http_server *s = cls;
+	struct addr from;
+	if (addr_from_sockaddr(sa, len, &from))
+		return MHD_YES; /* a local one */
+	pthread_mutex_lock(&s->lock);
+	const bool may = is_allowed(s, &from) || is_proxy(s, &from);
+	pthread_mutex_unlock(&s->lock);
+	if (!may)
+		refused(s, &from, EVENT_LOGIN_REFUSED, NOT_ALLOWED);
+	return may ? MHD_YES : MHD_NO;
+}
+
+void http_set_access(struct http_server *s, const struct http_access *access)
+{
+	pthread_mutex_lock(&s->lock);
+	access_fini(&s->access);
+	s->access = copy_access(access);
+	list_each (it, &s->connections) {
+		struct http_connection *c = list_entry(it, struct http_connection, node);
+		c->barred = !(is_allowed(s, &c->address) || is_proxy(s, &c->address)) ||
+			    (c->endless && !is_allowed(s, &c->from));
+	}
+	pthread_mutex_unlock(&s->lock);
+	loop_timer_start(s->config.loop, &s->sweep, "http", 0, sweep);
+}
+
 static bool is_local(int fd)
 {
 	struct sockaddr_storage ss = {0};
@@ -495,6 +597,7 @@ struct http_server *http_start(const struct http_config *config, int fd)
 	if (!s->config.request_ms)
 		s->config.request_ms = HTTP_REQUEST_MS;
 	s->local = is_local(fd);
+	s->access = copy_access(&config->access);
 	s->retired_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	list_init(&s->connections);
@@ -503,9 +606,9 @@ struct http_server *http_start(const struct http_config *config, int fd)
 			.connections_per_address = HTTP_PER_ADDRESS_MAX,
 		});
 	s->daemon = MHD_start_daemon(
-		flags, 0, NULL, NULL, access_handler, s, MHD_OPTION_EXTERNAL_LOGGER, log_library,
-		NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, begin, s,
-		MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+		flags, 0, may_connect, s, access_handler, s, MHD_OPTION_EXTERNAL_LOGGER,
+		log_library, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, begin,
+		s, MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_NOTIFY_CONNECTION,
 		connection_notice, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
@@ -513,6 +616,7 @@ struct http_server *http_start(const struct http_config *config, int fd)
 		config->tls ? tls : none, MHD_OPTION_END);
 	if (!s->daemon) {
 		log_error("the HTTP server could not start");
+		access_fini(&s->access);
 		if (s->limit)
 			limit_free(s->limit);
 		free(s);
@@ -552,6 +656,7 @@ void http_stop(struct http_server *s)
 	pthread_mutex_destroy(&s->lock);
 	if (s->limit)
 		limit_free(s->limit);
+	access_fini(&s->access);
 	free(s);
 }
 
@@ -653,12 +758,12 @@ static struct MHD_Response *response_of(struct str body)
 								      copy);
 }
 
-static bool is_retired(struct http_server *s)
+static bool is_last(const struct http_request *r)
 {
-	pthread_mutex_lock(&s->lock);
-	const bool retired = s->retired;
-	pthread_mutex_unlock(&s->lock);
-	return retired;
+	pthread_mutex_lock(&r->server->lock);
+	const bool last = r->server->retired || r->peer->barred;
+	pthread_mutex_unlock(&r->server->lock);
+	return last;
 }
 
 static void give_back(struct http_request *r, unsigned status, const char *content_type,
@@ -672,7 +777,7 @@ static void give_back(struct http_request *r, unsigned status, const char *conte
 		MHD_add_response_header(r->response, "Content-Type", content_type);
 	MHD_add_response_header(r->response, "Cache-Control", cache_control);
 	MHD_add_response_header(r->response, "X-Content-Type-Options", "nosniff");
-	if (is_retired(r->server))
+	if (is_last(r))
 		MHD_add_response_header(r->response, "Connection", "close");
 	MHD_resume_connection(r->connection);
 }

@@ -9,6 +9,7 @@
 
 #include "daemon/base/events.h"
 #include "daemon/base/str.h"
+#include "daemon/net/addr.h"
 #include "daemon/net/loop.h"
 
 enum {
@@ -32,9 +33,20 @@ struct http_server;
 struct http_request;
 struct http_tls_peer; /* http_tls.h */
 
+/* Who may connect. */
+struct http_access {
+	const struct cidr *allow;
+	size_t allow_n; /* 0: everyone */
+	/* Reverse proxies: they may connect as well, and for the request that one forwards the
+	 * address counts that it states (forwarded.h), for allow too. */
+	const struct cidr *proxy;
+	size_t proxy_n;
+};
+
 struct http_config {
-	struct loop *loop; /* where the handler runs */
-	bool tls;          /* with the credentials of http_tls.h */
+	struct loop *loop;         /* where the handler runs */
+	struct http_access access; /* copied */
+	bool tls;                  /* with the credentials of http_tls.h */
 	/* Clients are asked for a certificate and may have none; http_tls_peer says which. Nobody
 	 * has verified it. */
 	bool client_certificates;
@@ -47,7 +59,8 @@ struct http_config {
 	 */
 	void (*too_large)(void *owner, const char *source);
 	/* A connection ended before its first request: its TLS handshake failed
-	 * (EVENT_HANDSHAKE_REFUSED), or its address had too many (EVENT_LIMIT_REACHED); in the
+	 * (EVENT_HANDSHAKE_REFUSED), or its address had too many (EVENT_LIMIT_REACHED); or it, or a
+	 * request that a proxy forwarded, came from where nobody may (EVENT_LOGIN_REFUSED); in the
 	 * loop. NULL: nobody wants to know. */
 	void (*refused)(void *owner, enum event event, const char *source, const char *why);
 	void (*handle)(void *owner, struct http_request *r);
@@ -56,6 +69,8 @@ struct http_config {
 
 /* Serves on a bound listening socket, which it takes. NULL after logging why. */
 struct http_server *http_start(const struct http_config *config, int fd);
+/* Copied. Connections that may not be any more end as http_retire says. */
+void http_set_access(struct http_server *s, const struct http_access *access);
 /* From now on the server answers 503 by itself and hands nothing over any more. */
 void http_refuse(struct http_server *s);
 /* Accepts nothing any more. Requests under way are answered, then their connections end; idle ones
@@ -79,7 +94,8 @@ const struct http_tls_peer *http_tls_peer(const struct http_request *r);
  * false. */
 void http_each_query(const struct http_request *r,
 		     bool (*fn)(void *arg, struct str name, struct str value), void *arg);
-/* Address of the peer without port; "control socket" for a local one. */
+/* Address without port that the request comes from: the peer's, or the one that a proxy states;
+ * "control socket" for a local one. */
 const char *http_source(const struct http_request *r);
 /* Of a local peer, as the kernel states it (SO_PEERCRED). False otherwise. */
 bool http_peer(const struct http_request *r, uint32_t *uid, uint32_t *gid);

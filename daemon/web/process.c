@@ -102,8 +102,10 @@ static void refused(void *owner, enum event event, const char *source, const cha
 	struct web *w = owner;
 	AUTO_BUF detail = {0};
 	uint32_t folded = 0;
-	if (event == EVENT_HANDSHAKE_REFUSED && child_self(w->child) == PROCESS_ADMIN &&
-	    !fold_passes(&w->fold, str_of(source), clock_mono_ms(), &folded))
+	struct fold *fold = event == EVENT_LOGIN_REFUSED                       ? &w->strangers
+			    : event == EVENT_HANDSHAKE_REFUSED && !is_enrol(w) ? &w->fold
+									       : NULL;
+	if (fold && !fold_passes(fold, str_of(source), clock_mono_ms(), &folded))
 		return;
 	if (folded)
 		rec_int(&detail, "more_before", folded);
@@ -229,11 +231,24 @@ static struct link *peer_link(struct web *w, enum process peer, int fd,
 	return link_new(w->loop, fd, &config);
 }
 
+static struct http_access access_of(const struct web *w)
+{
+	const struct config *c = w->config;
+	if (child_self(w->child) == PROCESS_ADMIN)
+		return (struct http_access){c->admin.allow_from.p, c->admin.allow_from.n,
+					    c->admin.proxy_from.p, c->admin.proxy_from.n};
+	if (is_enrol(w))
+		return (struct http_access){.allow = c->enrol.allow_from.p,
+					    .allow_n = c->enrol.allow_from.n};
+	return (struct http_access){0};
+}
+
 /* Starts to serve on the sockets that wait. False after logging why not. */
 static bool serve(struct web *w)
 {
 	const struct http_config config = {
 		.loop = w->loop,
+		.access = access_of(w),
 		.tls = child_self(w->child) != PROCESS_CTL,
 		.client_certificates = is_enrol(w),
 		.body_max = is_enrol(w) ? CSR_MAX : HTTP_BODY_MAX,
@@ -397,6 +412,12 @@ static int take_config(struct web *w, struct str text, struct buf *why)
 	w->est.settings.server_keygen = c->enrol.server_keygen;
 	w->est.settings.require_binding = c->enrol.require_binding;
 	w->est.settings.strangers = c->enrol.approval == CONFIG_APPROVAL_ANYONE;
+	config_free(w->config);
+	w->config = TAKE(c);
+	const struct http_access access = access_of(w);
+	for (size_t i = 0; i < w->sockets; i++)
+		if (w->socket[i].server && w->socket[i].address[0])
+			http_set_access(w->socket[i].server, &access);
 	return 0;
 }
 

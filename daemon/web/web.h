@@ -47,7 +47,9 @@ struct web {
 	struct status_pages status;
 	struct feed feed;
 	struct watches watches;
-	struct fold fold; /* handshakes that browsers break off */
+	struct fold fold;      /* handshakes that browsers break off */
+	struct fold strangers; /* who may not connect */
+	struct config *config; /* whose access the servers have */
 	bool has_chains;
 	bool ready; /* it serves */
 	bool stopping;

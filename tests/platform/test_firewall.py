@@ -89,6 +89,22 @@ def test_without_networks_the_listeners_say_from_where(m):
     assert is_dropped(m, m.outside, V4, 1883)
 
 
+def test_without_networks_the_faces_say_from_where(m):
+    """Settings, not the file: the other tests want these ports open."""
+    for key, value in (("admin.allow-from", "10.77.1.0/24"), ("admin.proxy-from", "10.77.3.9"),
+                       ("enrol.allow-from", "10.77.2.0/24")):
+        m.gatehouse("config", "set", key, value)
+    try:
+        said = m.gatehouse("firewall", "apply").stdout
+        assert re.search(r"^admin +\*:8443 +from 10\.77\.1\.0/24, 10\.77\.3\.9$", said, re.M)
+        assert re.search(r"^enrol +\*:8444 +from 10\.77\.2\.0/24$", said, re.M)
+        said = m.gatehouse("firewall", "apply", "--from", "10.77.9.0/24").stdout
+        assert re.search(r"^admin +\*:8443 +from 10\.77\.9\.0/24$", said, re.M)
+    finally:
+        for key in ("admin.allow-from", "admin.proxy-from", "enrol.allow-from"):
+            m.gatehouse("config", "set", key, "")
+
+
 def test_the_interface_can_have_networks_of_its_own(m):
     m.gatehouse("firewall", "apply", "--from", "10.77.0.0/16", "--admin-from", "10.77.1.2")
     assert m.inside.reach(V4, 8443) == "open" and is_dropped(m, m.outside, "10.77.2.1", 8443)

@@ -11,6 +11,7 @@ import ssl
 
 import pytest
 
+from api import Api
 from daemon import free_ports
 from gateway import wait_until
 from test_lifecycle import reload
@@ -148,3 +149,111 @@ def test_an_address_that_is_taken_refuses_all_of_it(served):
         reload(d, "the gateway goes on with the old one")
     assert d.log_lines(re.escape(f'"admin": the address 127.0.0.1:{port} is in use'))
     assert serves(d.admin, "admin") and serves(d.enrol, "enrol")
+
+
+# -- who may connect
+
+def test_a_narrower_allow_from_ends_who_is_connected(served):
+    d = served
+    here, there = dial(d.admin), dial(d.admin, source="127.0.0.9")
+    assert ask(here, "admin").status == ask(there, "admin").status == 200
+    first = here.sock
+    d.config["admin"]["allow-from"] = "127.0.0.1"
+    reload(d, READ_AGAIN)
+    assert there.sock.recv(1) == b""
+    assert ask(here, "admin").status == 200 and here.sock is first
+    assert not serves(d.admin, "admin", source="127.0.0.9")
+    d.config["admin"]["allow-from"] = "127.0.0.0/8"
+    reload(d, READ_AGAIN)
+    until(d, lambda: serves(d.admin, "admin", source="127.0.0.9"), "the other address again")
+
+
+def test_a_stream_ends_with_its_right(served):
+    d = served
+    d.cli("admin", "add", "ann", "admin", input=PASSWORD + "\n")
+    who = browser(d, "127.0.0.9")
+    link = who.connection(60)
+    link.request("GET", "/api/v1/stream", headers={"Cookie": who.cookie})
+    stream = link.getresponse()
+    assert stream.status == 200
+    d.config["admin"]["allow-from"] = "127.0.0.1"
+    reload(d, READ_AGAIN)
+    try:
+        while stream.read1(4096):
+            pass
+    except (ConnectionError, ssl.SSLError, http.client.IncompleteRead):
+        pass  # its end, without a word
+
+
+# -- nobody shuts himself out
+
+PASSWORD = "a long enough secret"
+
+
+def browser(d, source):
+    who = Api(d.admin, d.state / "pub" / "roots.pem", source=source)
+    who.context = anyone()
+    who.login("ann", PASSWORD)
+    return who
+
+
+@pytest.fixture
+def settable(daemon):
+    """A gateway whose file does not say where the interface is: it may be changed from there."""
+    d = daemon
+    del d.config["admin"]
+    d.state.mkdir()
+    (d.state / "settings.conf").write_text(f"[admin]\nbind = 127.0.0.1:{d.admin}\n")
+    d.start()
+    d.await_ready()
+    d.cli("admin", "add", "ann", "admin", input=PASSWORD + "\n")
+    yield d
+    assert d.stop() == 0
+
+
+def change(who, key, value, **more):
+    status, answer = who.call("PUT", f"/config/{key}", {"value": value, **more})
+    return status, answer
+
+
+def value_of(d, key):
+    return d.cli("config", "show", key).stdout
+
+
+def test_the_own_address_is_left_out_only_on_trial(settable):
+    d, who = settable, browser(settable, "127.0.0.9")
+    status, answer = change(who, "admin.allow-from", "127.0.0.1")
+    assert status == 400 and "does not let in 127.0.0.9, where you are" in answer["detail"], answer
+    assert "confirm-within" in answer["detail"]
+    assert change(who, "admin.allow-from", "127.0.0.0/8")[0] == 200  # it lets him in
+    status, answer = change(who, "admin.allow-from", "127.0.0.1", **{"confirm-within": 2})
+    assert status == 200 and "127.0.0.9" in answer["warning"] and answer["token"]
+    assert not serves(d.admin, "admin", source="127.0.0.9")
+    until(d, lambda: serves(d.admin, "admin", source="127.0.0.9"), "the way back")
+    assert "127.0.0.0/8" in value_of(d, "admin.allow-from")
+
+
+def test_the_control_socket_is_never_left_out(settable):
+    settable.cli("config", "set", "admin.allow-from", "192.0.2.1")
+    assert not serves(settable.admin, "admin")
+
+
+def test_the_own_address_of_the_interface_goes_only_on_trial(settable):
+    d, who, (new,) = settable, browser(settable, "127.0.0.1"), free_ports(1)
+    status, answer = change(who, "admin.bind", f"127.0.0.1:{new}")
+    assert status == 400 and f"does not listen on 127.0.0.1:{d.admin} any more" in answer["detail"]
+    status, answer = change(who, "admin.bind", f"127.0.0.1:{new}", **{"confirm-within": 300})
+    assert status == 200 and answer["token"]
+    until(d, lambda: serves(new, "admin"), "the new address")
+    assert refuses(d.admin)
+    moved = browser_at(who, new)  # the cookie goes along: it does not know of ports
+    assert moved.call("POST", "/config/confirm", {"token": answer["token"]})[0] == 200
+    assert str(new) in value_of(d, "admin.bind") and refuses(d.admin)
+    status, answer = change(moved, "admin.bind", f"127.0.0.1:{d.admin}", **{"confirm-within": 1})
+    assert status == 200
+    until(d, lambda: serves(new, "admin") and refuses(d.admin), "the address that was kept")
+
+
+def browser_at(who, port):
+    who.port = port
+    return who

@@ -177,6 +177,7 @@ export interface Event {
 export interface Held {
   token?: string;
   confirm_within?: number;
+  warning?: string;
 }
 
 export interface Issued {
@@ -867,6 +868,7 @@ export interface Answers {
     restart?: boolean;
     token?: string;
     confirm_within?: number;
+    warning?: string;
   };
   /** A setting */
   "config.show": {
@@ -1189,6 +1191,7 @@ export interface Answers {
     left_out: number;
     token?: string;
     confirm_within?: number;
+    warning?: string;
     broker?: "done" | "away";
     sessions_closed?: number;
   };
@@ -1366,6 +1369,7 @@ export interface Answers {
     left_out: number;
     token?: string;
     confirm_within?: number;
+    warning?: string;
     broker?: "done" | "away";
     sessions_closed?: number;
   };
