@@ -141,6 +141,8 @@ int run_ca_backup(struct invocation *in)
 {
 	AUTO_SECRET passphrase = {0};
 	const char *path = ca_text(in->args, "file");
+	if (!host_may_read(in))
+		return EXIT_REFUSED;
 	AUTO_CHAR state_dir = host_state_dir(in);
 	if (!state_dir)
 		return EXIT_UNREACHABLE;
@@ -296,6 +298,8 @@ int run_ca_restore(struct invocation *in)
 {
 	const char *file = ca_text(in->args, "file");
 	AUTO_SECRET passphrase = {0};
+	if (!host_may_read(in))
+		return EXIT_REFUSED;
 	struct restoring r = {.state_dir = host_state_dir_stopped(in)};
 	AUTO_FD fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {

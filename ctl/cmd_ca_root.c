@@ -161,6 +161,8 @@ int run_ca_export_root(struct invocation *in)
 {
 	json_t *show = NULL;
 	AUTO_CHAR path = mem_strdup(ca_text(in->args, "file"));
+	if (!host_may_read(in))
+		return EXIT_REFUSED;
 	int status = ca_get(in, &show);
 	if (status == EXIT_OK)
 		status = export_root(in, path, show);

@@ -66,9 +66,9 @@ int run_claim_allow(struct invocation *in)
 	} else if (status == EXIT_OK && in->json) {
 		print_json_line(answer);
 	} else if (status == EXIT_OK) {
-		printf("%s: %lld names may enrol\n",
-		       json_string_value(json_object_get(answer, "name")),
-		       (long long)json_integer_value(json_object_get(answer, "allowed")));
+		print_done("%s: %lld names may enrol\n",
+			   json_string_value(json_object_get(answer, "name")),
+			   (long long)json_integer_value(json_object_get(answer, "allowed")));
 	}
 	json_decref(answer);
 	json_decref(names);

@@ -5,6 +5,7 @@
 #include "certs/key.h"
 #include "certs/pem.h"
 #include "certs/request.h"
+#include "ctl/address.h"
 #include "ctl/ctl.h"
 #include "ctl/file.h"
 #include "ctl/host_names.h"
@@ -109,6 +110,41 @@ static int add_code(const struct invocation *in, const char *name)
 	return status;
 }
 
+/* The file with the roots, if this machine is the gateway's. */
+static char *roots_file(const struct invocation *in)
+{
+	json_t *answer = NULL;
+	char *path = NULL;
+	if (request_send(in, "GET", "/api/v1/config/gateway.state-dir", NULL, &answer) == 200)
+		path = mem_printf("%s/pub/roots.pem", text_of(answer, "value"));
+	json_decref(answer);
+	return path;
+}
+
+/* How a device with a password connects. */
+static void show_login(const struct invocation *in, const char *name)
+{
+	json_t *status = NULL;
+	struct address at;
+	AUTO_CHAR roots = roots_file(in);
+	request_send(in, "GET", "/api/v1/status", NULL, &status);
+	const bool tls =
+		address_choose(status, NULL, "mqtts", invocation_local(in, "host"), "8883", &at);
+	json_decref(status);
+	print_done("%s: added\n", name);
+	if (!tls)
+		return;
+	print_done("It connects to %s, port %s, over TLS, with its name as user name and its "
+		   "password; the\nroot certificate that it must trust is in %s. For example:\n"
+		   "  mosquitto_pub -h %s -p %s --cafile %s -i %s \\\n"
+		   "      -u %s -P 'its password' -V 5 -q 1 -t some/topic -m hello\n"
+		   "\"Not authorized\" then means that no rule allows the topic:\n"
+		   "  gatehouse acl allow device:%s publish 'some/topic/#'\n",
+		   at.host, at.port, roots ? roots : "a bundle of another device", at.host, at.port,
+		   roots ? roots : "roots.pem", name, name, name);
+	host_check(in, invocation_local(in, "host"));
+}
+
 static int finish_add(struct invocation *in, const char *name, const json_t *answer,
 		      struct str passphrase)
 {
@@ -127,17 +163,19 @@ static int finish_add(struct invocation *in, const char *name, const json_t *ans
 	if (in->json)
 		print_json_line(answer);
 	else if (bundle)
-		printf("%s: device, key and certificate (until %s) are in %s\n", name,
-		       text_of(certificate, "not_after"), bundle);
+		print_done("%s: device, key and certificate (until %s) are in %s\n", name,
+			   text_of(certificate, "not_after"), bundle);
 	else if (chain[0] && !invocation_local(in, "out"))
 		return write_chain(NULL, chain);
-	else if (chain[0] || json_object_get(in->args, "password"))
-		printf("%s: added\n", name);
-	else
-		printf("%s: added; it cannot connect before it has a certificate (cert add %s "
-		       "--bundle "
-		       "DIR) or a password (device set %s --password)\n",
-		       name, name, name);
+	else if (chain[0])
+		print_done("%s: added\n", name);
+	else if (json_object_get(in->args, "password") && says_done())
+		show_login(in, name);
+	else if (!json_object_get(in->args, "password"))
+		print_done("%s: added; it cannot connect before it has a certificate (cert add %s "
+			   "--bundle "
+			   "DIR) or a password (device set %s --password)\n",
+			   name, name, name);
 	return EXIT_OK;
 }
 
@@ -151,7 +189,7 @@ static bool check_company(const struct invocation *in)
 {
 	static const struct {
 		const char *option;
-		const char *needs[2]; /* one of these */
+		const char *needs[3]; /* one of these */
 		const char *why;
 	} rules[] = {
 		{"p12", {"bundle"}, "--p12 goes with --bundle, which has the key"},
@@ -159,13 +197,14 @@ static bool check_company(const struct invocation *in)
 		{"legacy", {"p12"}, "--legacy is a form of device.p12: it goes with --p12"},
 		{"out", {"csr"}, "--out is for the certificate that --csr asks for"},
 		{"host",
-		 {"bundle", "code"},
-		 "--host is what a bundle or a code (of device add) tells the device: it goes "
-		 "with --bundle or --code"},
+		 {"bundle", "code", "password"},
+		 "--host goes with --bundle, or with --code or --password of device add"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-		if (!given(in, rules[i].option) || given(in, rules[i].needs[0]) ||
-		    given(in, rules[i].needs[1]))
+		bool fits = !given(in, rules[i].option);
+		for (size_t k = 0; k < ARRAY_LEN(rules[i].needs); k++)
+			fits |= given(in, rules[i].needs[k]);
+		if (fits)
 			continue;
 		print_error("%s", rules[i].why);
 		return false;

@@ -120,8 +120,8 @@ int run_event_acknowledge(struct invocation *in)
 	if (status == EXIT_OK && in->json)
 		print_json_line(answer);
 	else if (status == EXIT_OK)
-		printf("%lld event%s %s\n", n, n == 1 ? " is" : "s are",
-		       undo ? "open again" : "acknowledged");
+		print_done("%lld event%s %s\n", n, n == 1 ? " is" : "s are",
+			   undo ? "open again" : "acknowledged");
 	json_decref(answer);
 	return status;
 }

@@ -158,6 +158,6 @@ int run_firewall_remove(struct invocation *in)
 {
 	const int code = run_nft(str_of(firewall_removal()));
 	if (code == EXIT_OK && !in->json)
-		printf("The table " FIREWALL_TABLE " is gone; no other was touched.\n");
+		print_done("The table " FIREWALL_TABLE " is gone; no other was touched.\n");
 	return code;
 }

@@ -88,10 +88,10 @@ int run_learn_stop(struct invocation *in)
 	if (!subject_of(in, who))
 		return EXIT_USAGE;
 	if (asked(in, &answer, &status))
-		printf("%s: %s%s\n", text_of(answer, "subject"),
-		       json_is_true(json_object_get(answer, "ended")) ? "learns no more"
-								      : "was not in learn mode",
-		       number_of(answer, "forgotten") ? ", what was learnt is forgotten" : "");
+		print_done("%s: %s%s\n", text_of(answer, "subject"),
+			   json_is_true(json_object_get(answer, "ended")) ? "learns no more"
+									  : "was not in learn mode",
+			   number_of(answer, "forgotten") ? ", what was learnt is forgotten" : "");
 	json_decref(answer);
 	return status;
 }
@@ -185,7 +185,7 @@ static int apply(const struct invocation *in, json_t *lines)
 	const int status = send(in, "POST", "/api/v1/acl/apply", body, &answer);
 	if (status == EXIT_OK && in->json)
 		print_json_line(answer);
-	else if (status == EXIT_OK)
+	else if (status == EXIT_OK && says_done())
 		print_applied(answer);
 	json_decref(body);
 	json_decref(answer);
@@ -215,7 +215,7 @@ static int apply_proposal(const struct invocation *in, const json_t *proposal, c
 	if (i)
 		status = apply(in, lines);
 	else if (!in->json)
-		printf("nothing to add for %s\n", who);
+		print_done("nothing to add for %s\n", who);
 	json_decref(lines);
 	return status;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gatehouse setup, admin add, set and reset, token add: administrators and API tokens.
+ * gatehouse admin add, set and reset, token add: administrators and API tokens.
  */
 #include "ctl/ctl.h"
 
@@ -16,27 +16,6 @@ int run_admin_password(struct invocation *in)
 	if (strcmp(in->command->verb, "reset") == 0)
 		json_object_set_new(in->args, "totp", json_false());
 	return run_plain(in);
-}
-
-int run_setup(struct invocation *in)
-{
-	json_t *answer = NULL;
-	if (!json_object_get(in->args, "name")) {
-		print_error("give the name of the administrator: --admin NAME");
-		return EXIT_USAGE;
-	}
-	int status = password_take(in, invocation_local(in, "password-file"), PASSWORD_MIN);
-	if (status != EXIT_OK)
-		return status;
-	json_object_set_new(in->args, "level", json_string("admin"));
-	status = request_command(in, &answer);
-	if (status == EXIT_OK && in->json)
-		print_json_line(answer);
-	else if (status == EXIT_OK)
-		printf("%s: can log in to the interface now\n",
-		       json_string_value(json_object_get(answer, "name")));
-	json_decref(answer);
-	return status;
 }
 
 int run_admin_set(struct invocation *in)

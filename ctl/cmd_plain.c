@@ -6,7 +6,6 @@
 #include "ctl/ctl.h"
 #include "daemon/base/mem.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -181,9 +180,9 @@ int run_plain(struct invocation *in)
 		print_json_line(answer);
 	else if (status == EXIT_OK && in->command->show == STATUS)
 		print_status(answer);
-	else if (status == EXIT_OK && in->command->show == MESSAGE)
+	else if (status == EXIT_OK && in->command->show == MESSAGE && says_done())
 		show_message(in->command, answer);
-	else if (status == EXIT_OK)
+	else if (status == EXIT_OK && in->command->show != MESSAGE)
 		print_object(answer);
 	json_decref(answer);
 	return status;
@@ -231,29 +230,4 @@ int run_acl(struct invocation *in)
 		json_object_set_new(in->args, "priority", json_integer(1000 + n));
 	}
 	return run_plain(in);
-}
-
-/* "ab12" as browsers show it: "AB:12". */
-static void print_fingerprint(const char *hex)
-{
-	for (size_t i = 0; hex[i]; i++)
-		printf("%s%c", i && i % 2 == 0 ? ":" : "", toupper((unsigned char)hex[i]));
-}
-
-int run_setup_code(struct invocation *in)
-{
-	json_t *answer = NULL;
-	const int status = request_command(in, &answer);
-	if (status == EXIT_OK && in->json) {
-		print_json_line(answer);
-	} else if (status == EXIT_OK) {
-		printf("Setup code: %s\nValid until %s, for one use. It is shown only now.\n",
-		       text_of(answer, "code"), text_of(answer, "expires"));
-		printf("The certificate that the browser shows must have this SHA-256 "
-		       "fingerprint:\n");
-		print_fingerprint(text_of(answer, "fingerprint"));
-		printf("\n");
-	}
-	json_decref(answer);
-	return status;
 }

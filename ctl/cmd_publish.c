@@ -84,9 +84,9 @@ int run_publish(struct invocation *in)
 	if (status == EXIT_OK && in->json)
 		print_json_line(answer);
 	else if (status == EXIT_OK)
-		printf("published %lld bytes; %lld subscription%s matched\n",
-		       (long long)json_integer_value(json_object_get(answer, "size")),
-		       (long long)receivers, receivers == 1 ? "" : "s");
+		print_done("published %lld bytes; %lld subscription%s matched\n",
+			   (long long)json_integer_value(json_object_get(answer, "size")),
+			   (long long)receivers, receivers == 1 ? "" : "s");
 	json_decref(answer);
 	return status;
 }

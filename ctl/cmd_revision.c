@@ -84,7 +84,7 @@ int run_revision_revert(struct invocation *in)
 	const int status = request_command(in, &answer);
 	if (status == EXIT_OK && in->json) {
 		print_json_line(answer);
-	} else if (status == EXIT_OK) {
+	} else if (status == EXIT_OK && says_done()) {
 		show_differences(answer);
 		if (json_is_integer(json_object_get(answer, "id")))
 			printf("reverted by revision %lld\n",
@@ -104,7 +104,8 @@ int run_config_confirm(struct invocation *in)
 	if (status == EXIT_OK && in->json)
 		print_json_line(answer);
 	else if (status == EXIT_OK)
-		printf("%s\n", json_is_true(json_object_get(answer, "kept")) ? "kept" : "undone");
+		print_done("%s\n",
+			   json_is_true(json_object_get(answer, "kept")) ? "kept" : "undone");
 	json_decref(answer);
 	return status;
 }
@@ -126,7 +127,7 @@ int run_config_reload(struct invocation *in)
 	const int status = request_command(in, &answer);
 	if (status == EXIT_OK && in->json) {
 		print_json_line(answer);
-	} else if (status == EXIT_OK) {
+	} else if (status == EXIT_OK && says_done()) {
 		const json_t *changed = json_object_get(answer, "changed");
 		printf("configuration read again%s\n",
 		       json_array_size(changed) ? "" : ": nothing changed");

@@ -112,8 +112,9 @@ int run_security_mute(struct invocation *in)
 	if (status == EXIT_OK && in->json)
 		print_json_line(answer);
 	else if (status == EXIT_OK)
-		printf("%s: %s\n", text_of(answer, "id"),
-		       strcmp(in->command->verb, "mute") == 0 ? "counts no more" : "counts again");
+		print_done("%s: %s\n", text_of(answer, "id"),
+			   strcmp(in->command->verb, "mute") == 0 ? "counts no more"
+								  : "counts again");
 	json_decref(answer);
 	return status;
 }

@@ -80,11 +80,11 @@ static void show(const json_t *answer, bool dry_run)
 	const json_t *id = json_object_get(answer, "id");
 	show_differences(answer);
 	if (json_array_size(json_object_get(answer, "items")) == 0)
-		printf("nothing to change\n");
+		print_done("nothing to change\n");
 	else if (dry_run)
-		printf("nothing was changed: this was a dry run\n");
+		print_done("nothing was changed: this was a dry run\n");
 	else if (json_is_integer(id))
-		printf("applied as revision %lld\n", (long long)json_integer_value(id));
+		print_done("applied as revision %lld\n", (long long)json_integer_value(id));
 	show_held(answer);
 }
 

@@ -108,9 +108,19 @@ static int look_on(struct invocation *in, struct trace *t, const char *doing)
 	return status;
 }
 
+static const char *const targets[] = {"client-id", "device", "topic"};
+
 int run_trace(struct invocation *in)
 {
 	struct trace t = {.resource = "traces", .unit = "lines", .print = print_trace};
+	int named = 0;
+	for (size_t i = 0; i < ARRAY_LEN(targets); i++)
+		named += json_object_get(in->args, targets[i]) != NULL;
+	if (named != 1) {
+		print_error("say what is to be traced, by one of CLIENT-ID, --device NAME and "
+			    "--topic FILTER");
+		return EXIT_USAGE;
+	}
 	return look_on(in, &t, "tracing");
 }
 

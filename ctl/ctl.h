@@ -103,6 +103,7 @@ int request_command(struct invocation *in, json_t **answer);
  * out. */
 void say_mode(bool json, bool quiet);
 bool says_json(void);
+bool says_done(void);                  /* not --quiet */
 void say_object(const json_t *object); /* a line on standard error */
 void print_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_note(const char *format, ...) __attribute__((format(printf, 1, 2)));

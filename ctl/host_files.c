@@ -50,6 +50,16 @@ const char *host_state_dir_stopped(const struct invocation *in)
 	return NULL;
 }
 
+bool host_may_read(const struct invocation *in)
+{
+	if (geteuid() == 0 || strcmp(in->socket_path, DEFAULT_SOCKET) != 0)
+		return true;
+	print_error("only root may do this: it reads and writes the gateway's own files, which the "
+		    "group gatehouse-admin may not\nsudo gatehouse %s %s ...",
+		    in->command->noun, in->command->verb);
+	return false;
+}
+
 int host_lock_try(const char *state_dir)
 {
 	AUTO_CHAR path = mem_printf("%s/lock", state_dir);

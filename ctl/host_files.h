@@ -27,6 +27,9 @@ struct host_keys {
 	size_t n;
 	unsigned char key[HOST_KEYS][HOST_KEY_BYTES];
 };
+/* Only root reads the files of the package's gateway: false, after a message, for others. A gateway
+ * of one's own, with another socket, is left to the files' owners. */
+bool host_may_read(const struct invocation *in) MUST_CHECK;
 /* The keys that seal the vault's files: host.key, and systemd's credential gatehouse-seal when
  * there is one. Perhaps none. The caller wipes them. */
 void host_keys_read(const char *state_dir, struct host_keys *keys);

@@ -25,6 +25,11 @@ void say_object(const json_t *object)
 	free(text);
 }
 
+bool says_done(void)
+{
+	return !quiet;
+}
+
 bool says_json(void)
 {
 	return as_json;

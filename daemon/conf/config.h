@@ -141,6 +141,9 @@ void config_each(const struct config *c, void (*fn)(void *arg, const struct conf
 void config_print(const struct config *c, struct buf *out);
 /* One value and its origin, appended to the buffers; either may be NULL. 0 or ERR_NOT_FOUND. */
 int config_get(const struct config *c, struct str key, struct buf *value, struct buf *origin);
+/* Why there is no setting of that name, to follow "KEY: ": with the one that is nearly named so, or
+ * where they are listed. */
+void config_unknown(struct str key, struct buf *why);
 
 /* The configuration as it would be with key = value in settings.conf, or without the key there when
  * value.p is NULL. 0, ERR_DENIED (set in gatehouse.conf or on the command line, or only settable

@@ -81,6 +81,62 @@ static int may_edit(const struct config *c, struct str path, struct conf_place p
 	return 0;
 }
 
+/* How a key of a section is written, with the name that was typed where there was one. */
+static void put_candidate(size_t section, size_t key, struct str name, struct buf *out)
+{
+	const struct conf_section *s = &conf_section[section];
+	buf_printf(out, "%s.", s->word);
+	if (s->named)
+		buf_printf(out, "%.*s.", STR_ARG(name));
+	buf_puts(out, conf_key[key].word);
+}
+
+/* "a.b.c" without its first and last part; NAME when there is nothing between them. */
+static struct str middle_of(struct str key)
+{
+	str_split(&key, '.');
+	size_t last = key.n;
+	for (size_t i = 0; i < key.n; i++)
+		if (key.p[i] == '.')
+			last = i;
+	return last < key.n ? (struct str){key.p, last} : STR("NAME");
+}
+
+void config_unknown(struct str key, struct buf *why)
+{
+	const bool bare = !str_find(key, ".");
+	const struct str name = bare ? STR("NAME") : middle_of(str_head(key, SHOWN_MAX));
+	size_t least = SIZE_MAX;
+	AUTO_BUF best = {0};
+	for (size_t s = 0; s < CONF_SECTIONS; s++) {
+		for (size_t k = conf_section[s].first; k < conf_section[s].last; k++) {
+			AUTO_BUF full = {0};
+			struct conf_guess guess = {.typed = key};
+			put_candidate(s, k, name, &full);
+			conf_guess_offer(&guess, bare ? conf_key[k].word : buf_cstr(&full));
+			if (!guess.best || guess.distance >= least)
+				continue;
+			least = guess.distance;
+			best.n = 0;
+			buf_str(&best, buf_view(&full));
+		}
+	}
+	/* With nothing to change in it the key is right: there is no such listener. */
+	if (best.n && (bare || least > 0))
+		buf_printf(why, "there is no such setting; did you mean %s?", buf_cstr(&best));
+	else
+		buf_puts(why, "there is no such setting; gatehouse.conf(5) lists them");
+}
+
+static int unknown(struct str path, struct config_errors *errors)
+{
+	AUTO_BUF why = {0};
+	config_unknown(path, &why);
+	path = str_head(path, SHOWN_MAX);
+	conf_error(errors, "%.*s: %s", STR_ARG(path), buf_cstr(&why));
+	return ERR_NOT_FOUND;
+}
+
 /* A key's place in the new tree; a named section that is not there yet is begun. */
 static int find_or_add(struct config *c, struct str path, bool add, struct conf_place *place,
 		       size_t *key, struct config_errors *errors)
@@ -88,22 +144,17 @@ static int find_or_add(struct config *c, struct str path, bool add, struct conf_
 	struct str name;
 	struct str word;
 	if (conf_split_key(path, &place->section, &name, &word) < 0)
-		goto unknown;
+		return unknown(path, errors);
 	*key = conf_find_key(place->section, word);
 	if (*key == CONF_KEYS)
-		goto unknown;
+		return unknown(path, errors);
 	if (conf_tree_find(c, place->section, name, place) == 0)
 		return 0;
 	if (!add || !conf_is_listener_name(name) ||
 	    conf_tree_count(c, place->section) == CONFIG_LISTENERS_MAX)
-		goto unknown;
+		return unknown(path, errors);
 	*place = conf_tree_add(c, place->section, name, from_settings);
 	return 0;
-unknown:
-	path = str_head(path, SHOWN_MAX);
-	conf_error(errors, "%.*s: there is no such setting; gatehouse.conf(5) lists them",
-		   STR_ARG(path));
-	return ERR_NOT_FOUND;
 }
 
 /* Back to the default; a section that the interface made ends with its last key. */

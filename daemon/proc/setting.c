@@ -123,9 +123,11 @@ int setting_get(struct link *store, struct record *r)
 		    b.key.n ? (void *)&find : (void *)&rec);
 	rec_end(&rec);
 	put_hold(u->parent, &rec);
-	if (b.key.n && !find.found)
-		return refuse(store, r->id, OP_NOT_FOUND, b.key,
-			      STR("there is no such setting; config list shows them"));
+	if (b.key.n && !find.found) {
+		AUTO_BUF why = {0};
+		config_unknown(b.key, &why);
+		return refuse(store, r->id, OP_NOT_FOUND, b.key, buf_view(&why));
+	}
 	answer(store, r->id, &(struct body_setting_done){.status = OP_OK}, &rec);
 	return 0;
 }
@@ -454,10 +456,16 @@ int setting_keep(struct link *store, struct record *r)
 	AUTO_BUF why = {0};
 	if (body_setting_keep_get(r->body, &b))
 		return ERR_MALFORMED;
+	if (!p->hold.token[0] && !b.token.n)
+		return refuse(
+			store, r->id, OP_NOT_FOUND, STR(""),
+			STR("nothing waits to be confirmed: only a change that was made to be "
+			    "undone after a time does, until it is confirmed or that time is "
+			    "over"));
 	if (!p->hold.token[0] || (b.token.n && !str_is(b.token, p->hold.token)))
-		return refuse(store, r->id, OP_NOT_FOUND, STR(""),
-			      STR("no such change waits to be confirmed: it was confirmed, or "
-				  "undone because its time was over"));
+		return refuse(store, r->id, OP_NOT_FOUND, STR("token"),
+			      STR("no change with this token waits to be confirmed: it was "
+				  "confirmed, or undone because its time was over"));
 	const int err = b.keep ? keep(p, &why) : undo(p, &rec, &why);
 	if (err)
 		return refuse(store, r->id, status_of(err), STR(""), buf_view(&why));

@@ -477,8 +477,8 @@ def test_version():
 
 
 @pytest.mark.parametrize("words, says", [
-    (("device", "add", "x", "--host", "gw.example"), "goes with --bundle or --code"),
-    (("cert", "add", "x", "--csr", "f", "--host", "gw.example"), "goes with --bundle or --code"),
+    (("device", "add", "x", "--host", "gw.example"), "--host goes with --bundle, or with"),
+    (("cert", "add", "x", "--csr", "f", "--host", "gw.example"), "--host goes with --bundle, or with"),
     (("device", "add", "x", "--legacy"), "goes with --p12"),
     (("device", "add", "x", "--out", "f"), "that --csr asks for"),
     (("acl", "allow", "device:x", "publish"), "missing argument FILTER"),

@@ -196,11 +196,11 @@ def test_a_change_that_nobody_confirms_goes_back(gw):
 def test_a_confirmed_change_stays_and_nothing_waits(gw):
     token = held(gw, "broker.max-inflight", "34", "--confirm-within", "1h")["token"]
     assert "max-inflight" not in settings_file(gw), "it must not outlive a restart yet"
-    refused(gw, "config", "confirm", "0" * 32, code=NOT_FOUND, says="no such change waits")
+    refused(gw, "config", "confirm", "0" * 32, code=NOT_FOUND, says="no change with this token waits")
     gw.cli("config", "confirm", token)
     assert gw.json("config", "show", "broker.max-inflight")["value"] == "34"
     assert "max-inflight = 34" in settings_file(gw)
-    refused(gw, "config", "confirm", code=NOT_FOUND, says="no such change waits")
+    refused(gw, "config", "confirm", code=NOT_FOUND, says="nothing waits to be confirmed")
     gw.cli("config", "set", "broker.max-inflight", "")
 
 
@@ -229,7 +229,7 @@ def test_reading_the_configuration_again_undoes_what_waits(gw):
     held(gw, "broker.max-inflight", "38", "--confirm-within", "1h")
     os.kill(gw.pid, signal.SIGHUP)
     wait_until(lambda: gw.json("config", "show", "broker.max-inflight")["value"] == "256", what="the reload")
-    refused(gw, "config", "confirm", code=NOT_FOUND, says="no such change waits")
+    refused(gw, "config", "confirm", code=NOT_FOUND, says="nothing waits to be confirmed")
 
 
 def test_a_store_that_dies_leaves_nothing_half_done(gw):

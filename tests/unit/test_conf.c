@@ -864,7 +864,16 @@ static void a_change_is_judged_like_a_file(void **state)
 	assert_edit(c, "gateway.sandbox", "off", ERR_DENIED,
 		    "gateway.sandbox: can be set in gatehouse.conf only");
 	assert_edit(c, "broker.wrokers", "4", ERR_NOT_FOUND,
-		    "broker.wrokers: there is no such setting; gatehouse.conf(5) lists them");
+		    "broker.wrokers: there is no such setting; did you mean broker.workers?");
+	assert_edit(c, "max-paket", "4", ERR_NOT_FOUND,
+		    "max-paket: there is no such setting; did you mean broker.max-packet?");
+	assert_edit(c, "max-packet", "4", ERR_NOT_FOUND,
+		    "max-packet: there is no such setting; did you mean broker.max-packet?");
+	assert_edit(c, "listener.b.max-connection", "4", ERR_NOT_FOUND,
+		    "listener.b.max-connection: there is no such setting; did you mean "
+		    "listener.b.max-connections?");
+	assert_edit(c, "soup.of.the.day", "4", ERR_NOT_FOUND,
+		    "soup.of.the.day: there is no such setting; gatehouse.conf(5) lists them");
 	assert_edit(c, "listener.b!.bind", "*:1", ERR_NOT_FOUND,
 		    "listener.b!.bind: there is no such setting; gatehouse.conf(5) lists them");
 	assert_edit(c, "broker.handshake-threads", "0", ERR_INVALID,
