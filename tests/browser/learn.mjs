@@ -21,7 +21,7 @@ function publish(topic) {
   }
 }
 
-await walk({ expected: [400] }, async (page) => {
+await walk({ expected: [400, 404] }, async (page) => {
   await login(page);
   check("it may not yet", !publish("shop/learner/1/state"));
 
@@ -53,19 +53,58 @@ await walk({ expected: [400] }, async (page) => {
   await page.getByText("It may do whatever no rule denies").waitFor({ state: "detached" });
   check("only what was learnt", publish("shop/learner/77/state") && !publish("shop/other/1/state"));
 
-  await page.goto(`${base}/access?tab=why`);
-  await page.getByRole("textbox", { name: "Not saved" }).fill("\n# a draft\nallow device:learner read shop/#");
-  await page.getByRole("button", { name: "What would change?" }).click();
-  await page.getByText('line 3: action: "read" is none').waitFor();
-  await page.getByRole("textbox", { name: "Not saved" }).fill("allow device:learner publish shop/other/#");
-  await page.getByRole("button", { name: "What would change?" }).click();
+  // What nobody has applied is tried: the rows say what is wrong with them, the effect is shown, "why?" judges with it.
+  await page.goto(`${base}/access`);
+  await page.getByRole("button", { name: "Add a rule" }).click();
+  const rules = page.getByRole("group", { name: "Rules" });
+  await rules.getByRole("combobox", { name: "For whom" }).fill("device:learner");
+  await rules.getByRole("textbox", { name: "Topics" }).fill("shop/other#");
+  await page.getByText("# must stand alone behind a slash").waitFor();
+  check("it cannot be applied", await page.getByRole("button", { name: "Apply" }).isDisabled());
+  await rules.getByRole("textbox", { name: "Topics" }).fill("shop/other/#");
+  await rules.getByRole("textbox", { name: "Topics" }).press("Enter");
+  await page.getByRole("button", { name: "Edit: new rule" }).waitFor();
   await page.getByRole("cell", { name: "shop/other/1/state" }).waitFor();
+  await shot(page, "rules-draft");
+  await page.getByRole("link", { name: "Why?" }).click();
+  await page.getByText("Judged with 1 change that nobody has applied.").waitFor();
   await page.getByRole("combobox", { name: "Device" }).fill("learner");
   await page.getByLabel("Topic, or for subscribe").fill("shop/other/1/state");
   await page.getByRole("button", { name: "May it?" }).click();
-  await page.getByText("Line 1 below decides; it is not saved.").waitFor();
+  await page.getByText("“allow device:learner publish shop/other/#” decides").waitFor();
   check("nothing is saved by asking", !publish("shop/other/1/state"));
-  await page.getByRole("button", { name: "Save these lines" }).click();
-  await page.getByText("1 added, 0 removed.").waitFor();
+  await page.getByRole("link", { name: "To the changes" }).click();
+
+  // The keyboard moves the row; what it was is not lost; it holds when it is applied, and not when that is undone.
+  const edit = page.getByRole("button", { name: "Edit: new rule" });
+  await edit.focus();
+  await page.keyboard.press("Alt+ArrowDown");
+  await rules.getByRole("row").filter({ hasText: "shop/other/#" }).getByRole("cell", { name: "-1", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Discard" }).click();
+  await page.getByText("The changes are discarded.").waitFor();
+  await page.getByRole("button", { name: "Undo" }).click();
+  await edit.waitFor();
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.getByText("Applied: 1 added, 0 removed.").waitFor();
   check("it is saved", publish("shop/other/1/state"));
+  await page.getByRole("button", { name: "Undo" }).last().click();
+  await page.getByText("The rules are as before.").waitFor();
+  check("it holds no longer", !publish("shop/other/1/state"));
+
+  // A rule that the gateway refuses is told at its row, and stays to be mended.
+  await page.getByRole("button", { name: "Add a rule" }).click();
+  await rules.getByRole("combobox", { name: "For whom" }).fill("device:nobody-here");
+  await rules.getByRole("textbox", { name: "Topics" }).fill("a");
+  await page.getByRole("button", { name: "Apply" }).click();
+  await rules.getByRole("alert").filter({ hasText: 'there is no device "nobody-here"' }).waitFor();
+
+  // A saved rule is taken away and comes back.
+  await page.getByRole("button", { name: "Discard" }).click();
+  const row = rules.getByRole("row").filter({ hasText: "shop/${device}/+/state" });
+  await row.getByRole("button", { name: "Remove" }).click();
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.getByText("Applied: 0 added, 1 removed.").waitFor();
+  await row.waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Undo" }).last().click();
+  await row.waitFor();
 });

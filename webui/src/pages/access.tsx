@@ -5,8 +5,9 @@ import type { PageProps } from "../app";
 import { del, get, post, segment, type Page } from "../api";
 import { count } from "../format";
 import { may } from "../session";
+import { changeOf, linesOf, wrongIn } from "../draft";
 import { text } from "../text";
-import type { Answers, Learning, Role, Row, Rule } from "../types";
+import type { Answers, Learning, Role } from "../types";
 import {
   Alert,
   Badge,
@@ -16,17 +17,16 @@ import {
   Form,
   Input,
   Link,
-  Table,
   Time,
   Trouble,
   useAction,
   useLoad,
-  words,
   wrong,
 } from "../ui/kit";
 import { Learn } from "../ui/learn";
-import { Confirm, Listing, tabOf, Tabs, usePages } from "../ui/pages";
+import { Listing, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
+import { type Draft, Rules, tone, useDraft, Waiting } from "./access-rules";
 
 const t = text.access;
 
@@ -45,170 +45,6 @@ function Select(props: { label: string; value: string; set: (v: string) => void;
         </select>
       )}
     </Field>
-  );
-}
-
-function AddRule({ close, done }: { close: () => void; done: () => void }) {
-  const [effect, setEffect] = useState("allow");
-  const [subject, setSubject] = useState("");
-  const [action, setAction] = useState("publish");
-  const [filter, setFilter] = useState("");
-  const [priority, setPriority] = useState("0");
-  const [qos, setQos] = useState("");
-  const [networks, setNetworks] = useState("");
-  const act = useAction();
-  const e = act.error;
-  const add = async () => {
-    const list = words(networks);
-    await post("/acl", {
-      effect,
-      subject,
-      action,
-      filter,
-      priority: 1000 + Number(priority),
-      ...(qos ? { qos } : {}),
-      ...(list.length > 0 ? { networks: list } : {}),
-    });
-    toast(t.added);
-    done();
-    close();
-  };
-  const fields = ["subject", "filter", "priority", "qos", "networks"];
-  return (
-    <Dialog title={t.add} close={close}>
-      <Form action={act} run={add} fields={fields} word={t.add}>
-        <Select label={t.effect} value={effect} set={setEffect} options={["allow", "deny"]} />
-        <Input
-          label={t.subject}
-          hint={t.subjectHint}
-          value={subject}
-          set={setSubject}
-          error={wrong(e, "subject")}
-          required
-          autofocus
-        />
-        <Select label={t.action} value={action} set={setAction} options={[...actions, "all"]} />
-        <Input
-          label={t.filter}
-          hint={t.filterHint}
-          value={filter}
-          set={setFilter}
-          error={wrong(e, "filter")}
-          required
-        />
-        <Input
-          label={t.priority}
-          hint={t.priorityHint}
-          type="number"
-          value={priority}
-          set={setPriority}
-          error={wrong(e, "priority")}
-        />
-        <Input label={t.qos} hint={t.qosHint} value={qos} set={setQos} error={wrong(e, "qos")} />
-        <Input
-          label={t.networks}
-          hint={t.networksHint}
-          value={networks}
-          set={setNetworks}
-          error={wrong(e, "networks")}
-        />
-      </Form>
-    </Dialog>
-  );
-}
-
-/** Can it be made again from what the list tells? */
-function isSimple(r: Rule): boolean {
-  return (
-    r.learn_until === null &&
-    r.conditions === "" &&
-    !r.literal &&
-    (r.actions.length === 1 || r.actions.length === actions.length)
-  );
-}
-
-/** The arguments that make a rule again as it was. */
-function again(r: Rule) {
-  return {
-    effect: r.effect,
-    subject: r.subject,
-    action: r.actions.length === actions.length ? "all" : (r.actions[0] ?? "publish"),
-    filter: r.filter,
-    priority: 1000 + r.priority,
-  };
-}
-
-function Rules({ operator }: { operator: boolean }) {
-  const list = usePages<Rule>("/acl", {});
-  const [adding, setAdding] = useState(false);
-  const action = useAction();
-  const [removing, setRemoving] = useState<Rule>();
-  const drop = async (r: Rule) => {
-    await del(`/acl/${r.id}`);
-    list.reload();
-    toast(t.removed, isSimple(r) ? () => void post("/acl", again(r)).then(list.reload) : undefined);
-  };
-  const remove = (r: Rule) => {
-    if (isSimple(r)) action.run(() => drop(r));
-    else setRemoving(r);
-  };
-  const columns: Column<Rule>[] = [
-    { title: t.effect, cell: (r) => <Badge tone={r.effect === "allow" ? "good" : "bad"}>{r.effect}</Badge> },
-    { title: t.subject, cell: (r) => r.subject },
-    { title: t.action, cell: (r) => r.actions.join(", ") },
-    { title: t.filter, cell: (r) => <code>{r.filter}</code> },
-    { title: t.priority, number: true, cell: (r) => r.priority },
-    {
-      title: t.conditions,
-      cell: (r) =>
-        r.learn_until ? (
-          <Badge tone="warn">
-            {t.learnUntil} <Time at={r.learn_until} exact />
-          </Badge>
-        ) : (
-          r.conditions
-        ),
-    },
-    {
-      title: t.change,
-      cell: (r) =>
-        operator ? (
-          <button class="danger" disabled={action.busy} onClick={() => remove(r)}>
-            {text.remove}
-          </button>
-        ) : null,
-    },
-  ];
-  return (
-    <section class="stack" aria-label={t.rules}>
-      <div class="row apart">
-        <p class="muted">{t.order}</p>
-        {operator && (
-          <button class="primary" onClick={() => setAdding(true)}>
-            {t.add}
-          </button>
-        )}
-      </div>
-      <Trouble error={action.error} />
-      <Listing
-        label={t.rules}
-        list={list}
-        columns={columns}
-        name={(r) => r.id}
-        empty={t.noRules}
-        hint={t.noRulesHint}
-      />
-      {removing && (
-        <Confirm
-          title={t.removeRule(removing.id)}
-          hint={t.removeRuleHint}
-          word={text.remove}
-          close={() => setRemoving(undefined)}
-          run={() => drop(removing)}
-        />
-      )}
-      {adding && <AddRule close={() => setAdding(false)} done={list.reload} />}
-    </section>
   );
 }
 
@@ -280,14 +116,13 @@ function Roles({ operator }: { operator: boolean }) {
   );
 }
 
-const tone = (v: Verdict["verdict"]) => (v === "allowed" ? "good" : v === "denied" ? "bad" : "warn");
-
-function Answer({ verdict }: { verdict: Verdict }) {
+function Answer({ verdict, lines }: { verdict: Verdict; lines: string[] }) {
+  const unsaved = verdict.rule !== null && verdict.rule < 0 ? (lines[-verdict.rule - 1] ?? "") : "";
   return (
     <div class="stack" aria-live="polite">
       <Alert tone={tone(verdict.verdict)}>
         <strong>{t.verdict[verdict.verdict]}</strong>{" "}
-        {verdict.rule === null ? t.noRule : t.byRule(verdict.rule)}
+        {verdict.rule === null ? t.noRule : unsaved ? t.byUnsaved(unsaved) : t.byRule(verdict.rule)}
       </Alert>
       {verdict.barred && <Alert tone="warn">{text.devices.barred(verdict.barred)}</Alert>}
       <ul class="events">
@@ -306,92 +141,11 @@ function Answer({ verdict }: { verdict: Verdict }) {
   );
 }
 
-/** Lines as the API takes them: those that say nothing stay, so that an error names the right one. */
-function linesOf(draft: string): string[] {
-  return draft.split("\n").map((l) => l.trim() || "#");
-}
-
-type Preview = Answers["acl.preview"];
-type Flip = Row<"acl.preview">;
-
-const flipColumns: Column<Flip>[] = [
-  { title: t.device, cell: (f) => f.device },
-  { title: t.action, cell: (f) => f.action },
-  { title: t.filter, cell: (f) => <code>{f.topic}</code> },
-  { title: t.before, cell: (f) => <Badge tone={tone(f.before)}>{f.before}</Badge> },
-  { title: t.after, cell: (f) => <Badge tone={tone(f.after)}>{f.after}</Badge> },
-  { title: t.times, number: true, cell: (f) => count(f.times) },
-];
-
-function Flips({ preview }: { preview: Preview }) {
-  return (
-    <div class="stack" aria-live="polite">
-      <p>{t.checked(count(preview.checked), count(preview.items.length))}</p>
-      {preview.items.length > 0 && (
-        <Table
-          label={t.preview}
-          columns={flipColumns}
-          rows={preview.items}
-          name={(f) => `${f.device} ${f.action} ${f.topic}`}
-        />
-      )}
-      {preview.left_out > 0 && <p class="small muted">{t.notJudged(count(preview.left_out))}</p>}
-    </div>
+function Why({ draft }: { draft: Draft }) {
+  const complete = draft.filter(
+    (r) => changeOf(r) === "removed" || Object.keys(wrongIn(r.cells)).length === 0,
   );
-}
-
-/** Rules that nobody has saved: what they would change, and saving them. */
-function Draft(props: { draft: string; set: (draft: string) => void; operator: boolean }) {
-  const [preview, setPreview] = useState<Preview>();
-  const action = useAction();
-  const body = () => ({ with: linesOf(props.draft) });
-  const look = () =>
-    action.run(async () => {
-      setPreview(undefined);
-      setPreview(await post<Preview>("/acl/preview", body()));
-    });
-  const save = () =>
-    action.run(async () => {
-      const done = await post<Answers["acl.apply"]>("/acl/apply", body());
-      toast(t.saved(done.added.length, done.removed));
-      props.set("");
-      setPreview(undefined);
-    });
-  const empty = props.draft.trim() === "";
-  const error = wrong(action.error, "with");
-  return (
-    <section class="card stack" aria-label={t.draft}>
-      <Field label={t.draft} hint={t.draftHint} {...(error ? { error } : {})}>
-        {(a) => (
-          <textarea
-            {...a}
-            class="mono"
-            rows={5}
-            spellcheck={false}
-            placeholder={t.draftExample}
-            value={props.draft}
-            onInput={(e) => props.set(e.currentTarget.value)}
-          />
-        )}
-      </Field>
-      {!error && <Trouble error={action.error} />}
-      <p class="small muted">{t.previewHint}</p>
-      <div class="row">
-        <button disabled={empty || action.busy} onClick={look}>
-          {t.preview}
-        </button>
-        {props.operator && (
-          <button disabled={empty || action.busy} onClick={save}>
-            {t.save}
-          </button>
-        )}
-      </div>
-      {preview && <Flips preview={preview} />}
-    </section>
-  );
-}
-
-function Why({ draft }: { draft: string }) {
+  const { lines } = linesOf(complete);
   const [device, setDevice] = useState("");
   const [action, setAction] = useState("publish");
   const [topic, setTopic] = useState("");
@@ -408,7 +162,7 @@ function Why({ draft }: { draft: string }) {
         device,
         action,
         topic,
-        ...(draft.trim() ? { with: linesOf(draft) } : {}),
+        ...(lines.length > 0 ? { with: lines } : {}),
       }),
     );
   };
@@ -416,6 +170,7 @@ function Why({ draft }: { draft: string }) {
   return (
     <section class="card stack" aria-label={t.why}>
       <p class="muted">{t.whyHint}</p>
+      {lines.length > 0 && <Waiting draft={complete} />}
       <Form action={act} run={ask} fields={["device", "topic"]} word={t.ask}>
         <Field label={t.device} error={wrong(e, "device")}>
           {(a) => (
@@ -438,7 +193,7 @@ function Why({ draft }: { draft: string }) {
         <Select label={t.action} value={action} set={setAction} options={actions} />
         <Input label={t.topic} value={topic} set={setTopic} error={wrong(e, "topic")} required />
       </Form>
-      {verdict && <Answer verdict={verdict} />}
+      {verdict && <Answer verdict={verdict} lines={lines} />}
     </section>
   );
 }
@@ -494,15 +249,14 @@ const tabs = [
 export default function Access({ place, session }: PageProps) {
   const operator = may(session, "operator");
   const tab = tabOf(place, tabs);
-  const [draft, setDraft] = useState("");
+  const [draft, setDraft] = useDraft();
   return (
     <>
       <h1>{t.title}</h1>
       <Tabs place={place} tabs={tabs} label={t.title} />
-      {tab === "rules" && <Rules operator={operator} />}
+      {tab === "rules" && <Rules place={place} operator={operator} draft={draft} setDraft={setDraft} />}
       {tab === "roles" && <Roles operator={operator} />}
       {tab === "why" && <Why draft={draft} />}
-      {tab === "why" && <Draft draft={draft} set={setDraft} operator={operator} />}
       {tab === "learn" && <LearnModes operator={operator} />}
     </>
   );
