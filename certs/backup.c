@@ -3,6 +3,7 @@
  * Backups: see backup.h.
  */
 #include "certs/backup.h"
+#include "certs/pem.h"
 #include "daemon/base/check.h"
 #include "daemon/base/cursor.h"
 #include "daemon/base/err.h"
@@ -17,8 +18,6 @@
 #include <unistd.h>
 
 enum {
-	KEY = 32,
-	SALT = 16,
 	NONCE = 12,
 	TAG = 16,
 	ROUNDS = 600000,
@@ -28,7 +27,10 @@ enum {
 };
 enum record_kind { KIND_FILE = 1, KIND_BYTES, KIND_END };
 
-static const char magic[] = "gatehouse backup 1\n";
+static const char magic[] = "gatehouse backup 2\n";
+enum { HEAD_SIZE = sizeof(magic) - 1 + 4 + 2 * BACKUP_SALT };
+static const char purpose[] = "gatehouse backup";
+static const char label[] = "GATEHOUSE BACKUP KEY";
 
 struct backup {
 	int fd;
@@ -38,19 +40,68 @@ struct backup {
 	unsigned char plain[PART];
 };
 
-static struct backup *make(int fd, struct str passphrase, uint32_t rounds,
-			   const unsigned char salt[SALT])
+/* ---- keys -------------------------------------------------------------------------------------
+ */
+
+static void derive(struct str passphrase, struct backup_key *k)
 {
-	unsigned char key[KEY];
-	struct backup *b = mem_new(struct backup);
 	const gnutls_datum_t word = {(unsigned char *)(uintptr_t)passphrase.p,
 				     (unsigned)passphrase.n};
-	const gnutls_datum_t grain = {(unsigned char *)(uintptr_t)salt, SALT};
-	const gnutls_datum_t k = {key, KEY};
-	b->fd = fd;
-	CHECK(gnutls_pbkdf2(GNUTLS_MAC_SHA256, &word, &grain, rounds, key, KEY) == 0);
-	CHECK(gnutls_aead_cipher_init(&b->cipher, GNUTLS_CIPHER_AES_256_GCM, &k) == 0);
+	const gnutls_datum_t grain = {k->salt, BACKUP_SALT};
+	CHECK(gnutls_pbkdf2(GNUTLS_MAC_SHA256, &word, &grain, k->rounds, k->key, BACKUP_KEY) == 0);
+}
+
+void backup_key_make(struct str passphrase, struct backup_key *out)
+{
+	out->rounds = ROUNDS;
+	secret_random(out->salt, sizeof(out->salt));
+	derive(passphrase, out);
+}
+
+void backup_key_write(const struct backup_key *k, struct buf *pem)
+{
+	unsigned char bytes[4 + BACKUP_SALT + BACKUP_KEY];
+	struct out o = out_make(bytes, sizeof(bytes));
+	out_u32le(&o, k->rounds);
+	out_bytes(&o, k->salt, BACKUP_SALT);
+	out_bytes(&o, k->key, BACKUP_KEY);
+	pem_put(label, str_make(bytes, o.need), pem);
+	secret_wipe(bytes, sizeof(bytes));
+}
+
+int backup_key_parse(struct str pem, struct backup_key *out)
+{
+	AUTO_SECRET bytes = {0};
+	struct str found;
+	if (pem_next(&pem, &found, &bytes) || !str_is(found, label))
+		return ERR_MALFORMED;
+	struct cur c = cur_of(buf_view(&bytes));
+	const uint32_t rounds = cur_u32le(&c);
+	const struct str salt = cur_bytes(&c, BACKUP_SALT);
+	const struct str key = cur_bytes(&c, BACKUP_KEY);
+	if (!cur_ok(&c) || cur_left(&c) || rounds < 1 || rounds > ROUNDS_MAX)
+		return ERR_MALFORMED;
+	out->rounds = rounds;
+	memcpy(out->salt, salt.p, BACKUP_SALT);
+	memcpy(out->key, key.p, BACKUP_KEY);
+	return 0;
+}
+
+/* The key of one file, so that no two share a nonce. */
+static struct backup *make(int fd, const struct backup_key *k, const unsigned char *file_salt)
+{
+	unsigned char info[sizeof(purpose) - 1 + BACKUP_SALT];
+	unsigned char key[BACKUP_KEY];
+	struct backup *b = mem_new(struct backup);
+	const gnutls_datum_t from = {(unsigned char *)(uintptr_t)k->key, BACKUP_KEY};
+	const gnutls_datum_t about = {info, sizeof(info)};
+	const gnutls_datum_t to = {key, BACKUP_KEY};
+	memcpy(info, purpose, sizeof(purpose) - 1);
+	memcpy(info + sizeof(purpose) - 1, file_salt, BACKUP_SALT);
+	CHECK(gnutls_hkdf_expand(GNUTLS_MAC_SHA256, &from, &about, key, BACKUP_KEY) == 0);
+	CHECK(gnutls_aead_cipher_init(&b->cipher, GNUTLS_CIPHER_AES_256_GCM, &to) == 0);
 	secret_wipe(key, sizeof(key));
+	b->fd = fd;
 	return b;
 }
 
@@ -71,18 +122,19 @@ static void next_nonce(struct backup *b, unsigned char nonce[NONCE])
 /* ---- writing ----------------------------------------------------------------------------------
  */
 
-int backup_create(int fd, struct str passphrase, struct backup **out)
+int backup_create(int fd, const struct backup_key *k, struct backup **out)
 {
-	unsigned char salt[SALT];
-	unsigned char head[sizeof(magic) - 1 + 4 + SALT];
+	unsigned char file_salt[BACKUP_SALT];
+	unsigned char head[HEAD_SIZE];
 	struct out o = out_make(head, sizeof(head));
-	secret_random(salt, sizeof(salt));
+	secret_random(file_salt, sizeof(file_salt));
 	out_bytes(&o, magic, sizeof(magic) - 1);
-	out_u32le(&o, ROUNDS);
-	out_bytes(&o, salt, SALT);
+	out_u32le(&o, k->rounds);
+	out_bytes(&o, k->salt, BACKUP_SALT);
+	out_bytes(&o, file_salt, BACKUP_SALT);
 	if (fd_write(fd, str_make(head, o.need)))
 		return ERR_IO;
-	*out = make(fd, passphrase, ROUNDS, salt);
+	*out = make(fd, k, file_salt);
 	return 0;
 }
 
@@ -101,18 +153,37 @@ static int put_record(struct backup *b, enum record_kind kind, struct str bytes)
 	return fd_write(b->fd, str_make(b->record, HEAD + n)) ? ERR_IO : 0;
 }
 
-int backup_put(struct backup *b, const char *name, struct str bytes)
+static int put_head(struct backup *b, const char *name, uint64_t size)
 {
 	unsigned char head[8 + BACKUP_NAME_MAX];
 	struct out o = out_make(head, sizeof(head));
-	out_u64le(&o, bytes.n);
+	out_u64le(&o, size);
 	out_bytes(&o, name, strlen(name));
 	CHECK(out_ok(&o));
-	int err = put_record(b, KIND_FILE, str_make(head, o.need));
+	return put_record(b, KIND_FILE, str_make(head, o.need));
+}
+
+int backup_put(struct backup *b, const char *name, struct str bytes)
+{
+	int err = put_head(b, name, bytes.n);
 	while (bytes.n && err == 0) {
 		const size_t n = MIN(bytes.n, (size_t)PART);
 		err = put_record(b, KIND_BYTES, str_make(bytes.p, n));
 		bytes = str_make(bytes.p + n, bytes.n - n);
+	}
+	return err;
+}
+
+int backup_put_fd(struct backup *b, const char *name, int from, uint64_t size)
+{
+	uint64_t at = 0;
+	int err = put_head(b, name, size);
+	while (at < size && err == 0) {
+		const ssize_t n = pread(from, b->plain, MIN(size - at, (uint64_t)PART), (off_t)at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		err = n > 0 ? put_record(b, KIND_BYTES, str_make(b->plain, (size_t)n)) : ERR_IO;
+		at += n > 0 ? (uint64_t)n : 0;
 	}
 	return err;
 }
@@ -142,17 +213,21 @@ static int read_exactly(int fd, unsigned char *p, size_t n)
 
 int backup_open(int fd, struct str passphrase, struct backup **out, struct why *why)
 {
-	unsigned char head[sizeof(magic) - 1 + 4 + SALT];
+	unsigned char head[HEAD_SIZE];
+	struct backup_key k;
 	const int err = read_exactly(fd, head, sizeof(head));
 	struct cur c = cur_make(head, sizeof(head));
 	if (err == ERR_IO)
 		return why_set(why, err, "%s", strerror(errno));
 	if (err || !str_is(cur_bytes(&c, sizeof(magic) - 1), magic))
-		return why_set(why, ERR_MALFORMED, "it is no backup of gatehouse ca backup");
-	const uint32_t rounds = cur_u32le(&c);
-	if (rounds < 1 || rounds > ROUNDS_MAX)
+		return why_set(why, ERR_MALFORMED, "it is no backup of this gateway's kind");
+	k.rounds = cur_u32le(&c);
+	if (k.rounds < 1 || k.rounds > ROUNDS_MAX)
 		return why_set(why, ERR_MALFORMED, "it is no backup of this version");
-	*out = make(fd, passphrase, rounds, head + sizeof(magic) - 1 + 4);
+	memcpy(k.salt, cur_bytes(&c, BACKUP_SALT).p, BACKUP_SALT);
+	derive(passphrase, &k);
+	*out = make(fd, &k, head + HEAD_SIZE - BACKUP_SALT);
+	secret_wipe(&k, sizeof(k));
 	return 0;
 }
 

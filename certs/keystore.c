@@ -180,7 +180,8 @@ static int read_all(int fd, size_t max, struct buf *out)
 	}
 }
 
-static int load(struct keystore *ks, const char *name, size_t max, struct buf *out, struct why *why)
+/* A descriptor, or an error. */
+static int open_file(struct keystore *ks, const char *name, struct why *why)
 {
 	AUTO_CHAR path = mem_printf("%s/%s", ks->path, name);
 	AUTO_FD fd = openat(ks->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -189,10 +190,17 @@ static int load(struct keystore *ks, const char *name, size_t max, struct buf *o
 	if (fd < 0)
 		return why_set(why, ERR_IO, "cannot open %s: %s", path, strerror(errno));
 	const int err = keystore_judge_file(fd, path, why);
-	if (err)
-		return err;
+	return err ? err : TAKE_FD(fd);
+}
+
+static int load(struct keystore *ks, const char *name, size_t max, struct buf *out, struct why *why)
+{
+	AUTO_FD fd = open_file(ks, name, why);
+	if (fd < 0)
+		return fd;
 	if (read_all(fd, max, out))
-		return why_set(why, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+		return why_set(why, ERR_IO, "cannot read %s/%s: %s", ks->path, name,
+			       strerror(errno));
 	return 0;
 }
 
@@ -264,7 +272,7 @@ static int save_sealed(struct keystore *ks, const char *file, struct str pem, st
 /* ---- keys and certificates --------------------------------------------------------------------
  */
 
-static int load_pem(struct keystore *ks, const char *file, struct buf *pem, struct why *why)
+int keystore_load_pem(struct keystore *ks, const char *file, struct buf *pem, struct why *why)
 {
 	AUTO_SECRET bytes = {0};
 	bool current;
@@ -284,7 +292,7 @@ int keystore_load_key_named(struct keystore *ks, const char *name, struct key **
 {
 	AUTO_SECRET pem = {0};
 	AUTO_CHAR file = mem_printf("%s.key", name);
-	const int err = load_pem(ks, file, &pem, why);
+	const int err = keystore_load_pem(ks, file, &pem, why);
 	if (err)
 		return err;
 	AUTO_CHAR path = mem_printf("%s/%s", ks->path, file);
@@ -324,7 +332,7 @@ int keystore_unlock_key(struct keystore *ks, const char *name, struct str passph
 	AUTO_SECRET pem = {0};
 	AUTO_CHAR file = mem_printf("%s.key", name);
 	struct key *found = NULL;
-	int err = load_pem(ks, file, &locked, why);
+	int err = keystore_load_pem(ks, file, &locked, why);
 	if (!err)
 		err = key_parse_encrypted(buf_view(&locked), file, passphrase, &found, why);
 	if (err)
@@ -387,6 +395,40 @@ int keystore_remove_file(struct keystore *ks, const char *file, struct why *why)
 	if (fsync(ks->dir))
 		return why_set(why, ERR_IO, "cannot sync %s: %s", ks->path, strerror(errno));
 	return 0;
+}
+
+static int visit_file(struct keystore *ks, const char *name, keystore_visit *visit, void *arg,
+		      struct why *why)
+{
+	AUTO_SECRET pem = {0};
+	struct stat st;
+	if (has_suffix(name, ".key")) {
+		const int err = keystore_load_pem(ks, name, &pem, why);
+		const struct keystore_file file = {.name = name, .key = buf_view(&pem), .fd = -1};
+		return err ? err : visit(arg, &file, why);
+	}
+	AUTO_FD fd = open_file(ks, name, why);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st))
+		return why_set(why, ERR_IO, "cannot read %s/%s: %s", ks->path, name,
+			       strerror(errno));
+	const struct keystore_file file = {.name = name, .fd = fd, .size = (uint64_t)st.st_size};
+	return visit(arg, &file, why);
+}
+
+int keystore_each(struct keystore *ks, keystore_visit *visit, void *arg, struct why *why)
+{
+	int err = 0;
+	const int fd = openat(ks->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!d)
+		return why_set(why, ERR_IO, "cannot read %s: %s", ks->path, strerror(errno));
+	for (const struct dirent *e; err == 0 && (e = readdir(d));)
+		if (e->d_name[0] != '.' && !has_suffix(e->d_name, temporary_suffix))
+			err = visit_file(ks, e->d_name, visit, arg, why);
+	closedir(d);
+	return err;
 }
 
 /* ---- by slot ----------------------------------------------------------------------------------

@@ -79,6 +79,20 @@ int keystore_load_file(struct keystore *ks, const char *file, size_t max, struct
 int keystore_save_file(struct keystore *ks, const char *file, struct str bytes, struct why *why);
 int keystore_remove_file(struct keystore *ks, const char *file, struct why *why);
 
+/* Every file of the directory as a copy of it needs it: a key in *bytes, not sealed, anything else
+ * open at fd with its size. Stops at the first that is not 0, which it returns. */
+struct keystore_file {
+	const char *name;
+	struct str key; /* p NULL: it is at fd */
+	int fd;
+	uint64_t size;
+};
+typedef int keystore_visit(void *arg, const struct keystore_file *file, struct why *why);
+int keystore_each(struct keystore *ks, keystore_visit *visit, void *arg, struct why *why);
+
+/* A key of another kind than key.h: PEM as above, sealed as those are. */
+int keystore_load_pem(struct keystore *ks, const char *file, struct buf *pem, struct why *why);
+
 /* The same for the slots. */
 int keystore_load_key(struct keystore *ks, enum key_slot slot, struct key **out, struct why *why);
 int keystore_save_key(struct keystore *ks, enum key_slot slot, const struct key *key,

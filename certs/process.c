@@ -10,6 +10,7 @@
 #include "certs/seal.h"
 #include "certs/statement_service.h"
 #include "certs/tls_service.h"
+#include "certs/vault_backup.h"
 #include "daemon/base/build.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
@@ -227,10 +228,19 @@ static int on_sign_ocsp(struct link *l, struct record *r)
 	return statement_service_ocsp(vault.issuer, l, r);
 }
 
+static int on_backup(struct link *l, struct record *r)
+{
+	return vault_backup_make(vault.ks, l, r);
+}
+
 static const link_handler store_handlers[MSG_COUNT] = {
-	[MSG_SIGN_CRL] = on_sign_crl,         [MSG_SIGN_OCSP] = on_sign_ocsp,
-	[MSG_ISSUE_DEVICE] = on_issue_device, [MSG_CA_GET] = on_ca_get,
-	[MSG_CA_CHANGE] = on_ca_change,       [MSG_CA_CHECK] = on_ca_check,
+	[MSG_SIGN_CRL] = on_sign_crl,
+	[MSG_SIGN_OCSP] = on_sign_ocsp,
+	[MSG_ISSUE_DEVICE] = on_issue_device,
+	[MSG_CA_GET] = on_ca_get,
+	[MSG_CA_CHANGE] = on_ca_change,
+	[MSG_CA_CHECK] = on_ca_check,
+	[MSG_BACKUP] = on_backup,
 };
 
 static void drop_store(struct link *l)

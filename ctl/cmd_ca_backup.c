@@ -18,7 +18,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -119,7 +118,11 @@ static int back_up(struct invocation *in, const char *path, const char *state_di
 		   struct str passphrase)
 {
 	struct saving s = {.state_dir = state_dir};
-	if (backup_create(fd, passphrase, &s.backup)) {
+	struct backup_key key;
+	backup_key_make(passphrase, &key);
+	const int err = backup_create(fd, &key, &s.backup);
+	secret_wipe(&key, sizeof(key));
+	if (err) {
 		print_error("cannot write %s: %s", path, strerror(errno));
 		return EXIT_FAILED;
 	}
@@ -169,17 +172,6 @@ struct restoring {
 	uid_t store;
 	size_t files;
 };
-
-static uid_t owner_of(const char *state_dir, const char *name)
-{
-	struct stat st;
-	AUTO_CHAR path = mem_printf("%s/%s", state_dir, name);
-	AUTO_CHAR user = mem_printf("gatehouse-%s", name);
-	if (lstat(path, &st) == 0)
-		return st.st_uid;
-	const struct passwd *pw = geteuid() == 0 ? getpwnam(user) : NULL;
-	return pw ? pw->pw_uid : geteuid();
-}
 
 /* Only what a backup holds may be written, and nowhere else. */
 static bool is_expected(const char *name)
@@ -325,8 +317,8 @@ int run_ca_restore(struct invocation *in)
 		return EXIT_USAGE;
 	AUTO_CHAR parts = mem_printf("%s/restore.tmp", r.state_dir);
 	r.parts = parts;
-	r.vault = owner_of(r.state_dir, "vault");
-	r.store = owner_of(r.state_dir, "store");
+	r.vault = host_owner(r.state_dir, "vault");
+	r.store = host_owner(r.state_dir, "store");
 	remove_parts(&r);
 	const int status = restore_parts(&r, file, fd, buf_view(&passphrase));
 	remove_parts(&r);

@@ -91,6 +91,10 @@ int options_take(struct invocation *in, int argc, char **argv);
  * caller, or is NULL. */
 unsigned request_send(const struct invocation *in, const char *method, const char *path,
 		      json_t *body, json_t **answer);
+/* The same without a body, whose good answer is a file: it is written to fd, and *answer is NULL.
+ * What could not be written is told, and 0. */
+unsigned request_file(const struct invocation *in, const char *method, const char *path, int fd,
+		      json_t **answer);
 /* Replaces {field} in a path by the argument, percent-encoded, and takes it out of args. The caller
  * frees the result. */
 char *request_path(const char *path, json_t *args);
@@ -210,6 +214,9 @@ int run_ca_import(struct invocation *in);
 int run_ca_compromise(struct invocation *in);
 int run_ca_check(struct invocation *in);
 int run_ca_backup(struct invocation *in);
+int run_backup_set(struct invocation *in);
+int run_backup_remove(struct invocation *in);
+int run_backup_add(struct invocation *in);
 int run_ca_restore(struct invocation *in);
 int run_acl(struct invocation *in);
 int run_acl_check(struct invocation *in);

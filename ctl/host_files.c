@@ -11,10 +11,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -161,6 +163,17 @@ bool host_read_key(const char *state_dir, const struct host_keys *keys, const ch
 }
 
 /* ---- writing ---- */
+
+uid_t host_owner(const char *state_dir, const char *name)
+{
+	struct stat st;
+	AUTO_CHAR path = mem_printf("%s/%s", state_dir, name);
+	AUTO_CHAR user = mem_printf("gatehouse-%s", name);
+	if (lstat(path, &st) == 0)
+		return st.st_uid;
+	const struct passwd *pw = geteuid() == 0 ? getpwnam(user) : NULL;
+	return pw ? pw->pw_uid : geteuid();
+}
 
 static bool same_bytes(const char *path, struct str bytes)
 {

@@ -8,6 +8,8 @@
 #include "certs/key.h"
 #include "ctl/ctl.h"
 
+#include <sys/types.h>
+
 /* The state directory: --state-dir, or what the running gateway says. The caller frees it; NULL
  * after a message. */
 char *host_state_dir(struct invocation *in);
@@ -38,6 +40,8 @@ void host_keys_read(const char *state_dir, struct host_keys *keys);
  * after a message. */
 bool host_read_key(const char *state_dir, const struct host_keys *keys, const char *file,
 		   struct buf *pem) MUST_CHECK;
+/* Whose the directory of that process ("vault") below the state directory is, or is to be. */
+uid_t host_owner(const char *state_dir, const char *name);
 /* Writes a new file that only root may read, syncs, reads it again and compares. False after a
  * message; then nothing is left of it. */
 bool host_write_secret(const char *path, struct str bytes) MUST_CHECK;

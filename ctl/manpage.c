@@ -48,6 +48,9 @@ NOT_LINKED(run_ca_import)
 NOT_LINKED(run_ca_compromise)
 NOT_LINKED(run_ca_check)
 NOT_LINKED(run_ca_backup)
+NOT_LINKED(run_backup_set)
+NOT_LINKED(run_backup_add)
+NOT_LINKED(run_backup_remove)
 NOT_LINKED(run_ca_restore)
 NOT_LINKED(run_ca_crl)
 NOT_LINKED(run_acl)
@@ -213,21 +216,23 @@ static void put_firewall(void)
 static void put_backups(void)
 {
 	printf(".SH BACKUPS\n"
-	       "\\fBgatehouse ca backup\\fR writes one. The unit gatehouse\\-backup.timer has one "
-	       "written every night into /var/backups/gatehouse, encrypted with the passphrase "
-	       "that is "
-	       "the first line of /etc/gatehouse/backup\\-passphrase; the newest 14 stay. It is "
-	       "off "
-	       "until it has a passphrase and is enabled:\n.PP\n.nf\n"
-	       "install \\-m 600 /dev/null /etc/gatehouse/backup\\-passphrase\n"
-	       "head \\-c 24 /dev/urandom | base64 >/etc/gatehouse/backup\\-passphrase\n"
-	       "systemctl enable \\-\\-now gatehouse\\-backup.timer\n"
-	       "systemctl start gatehouse\\-backup       # one at once\n.fi\n"
-	       ".PP\nKeep the passphrase in another place as well, and copy the backups away from "
-	       "the "
-	       "machine: with them \\fBgatehouse ca restore\\fR makes a new machine the same "
-	       "gateway. "
-	       "Messages that wait for devices and the log of events are not in them.\n");
+	       "The gateway makes backups under a passphrase that root sets once. It has the key "
+	       "that "
+	       "this passphrase gives, not the passphrase, and no message to it can change under "
+	       "which "
+	       "its own keys leave. Then every administrator of level admin can take one, here or "
+	       "in "
+	       "the browser, and gatehouse\\-backup.timer has one written every night into "
+	       "/var/backups/gatehouse, of which the newest 14 stay. As root:\n.PP\n.nf\n"
+	       "gatehouse backup set\n"
+	       "gatehouse backup add FILE\n"
+	       "systemctl enable \\-\\-now gatehouse\\-backup.timer\n.fi\n"
+	       ".PP\nKeep the passphrase in another place, and copy the backups away from the "
+	       "machine: "
+	       "with them \\fBgatehouse ca restore\\fR makes a new machine the same gateway. "
+	       "Messages "
+	       "that wait for devices and the log of events are not in them. \\fBgatehouse ca "
+	       "backup\\fR makes one under a passphrase of its own.\n");
 }
 
 static void put_guides(void)

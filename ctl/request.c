@@ -3,6 +3,7 @@
  * One exchange with the gateway: HTTP/1.1 over the control socket, a connection each.
  */
 #include "ctl/ctl.h"
+#include "daemon/base/fd.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
 
@@ -101,18 +102,18 @@ static unsigned split_answer(struct buf *in, struct str *body)
 	return (unsigned)status;
 }
 
-unsigned request_send(const struct invocation *in, const char *method, const char *path,
-		      json_t *body, json_t **answer)
+/* A connection on which the request went out; -1: *status says how it ended, 0 after a message. */
+static int ask(const struct invocation *in, const char *method, const char *path, json_t *body,
+	       json_t **answer, unsigned *status)
 {
 	AUTO_SECRET out = {0};
-	AUTO_SECRET reply = {0};
-	struct str text;
 	char *json = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	const size_t n = json ? strlen(json) : 0;
 	AUTO_FD fd = dial(in->socket_path);
 	if (fd < 0) {
 		free(json);
-		return not_dialled(in->socket_path, answer);
+		*status = not_dialled(in->socket_path, answer);
+		return -1;
 	}
 	buf_printf(&out, "%s %s HTTP/1.1\r\nHost: gatehouse\r\nConnection: close\r\n", method,
 		   path);
@@ -124,17 +125,103 @@ unsigned request_send(const struct invocation *in, const char *method, const cha
 		secret_wipe(json, n);
 	free(json);
 	errno = 0;
-	if (!send_all(fd, buf_view(&out)) || !receive_all(fd, &reply)) {
+	if (send_all(fd, buf_view(&out)))
+		return TAKE_FD(fd);
+	errno = errno ? errno : ECONNRESET;
+	*status = unreachable(in->socket_path);
+	return -1;
+}
+
+/* The rest of an answer that has begun; 0 after a message. */
+static unsigned take_answer(const struct invocation *in, int fd, struct buf *reply, json_t **answer)
+{
+	struct str text;
+	if (!receive_all(fd, reply)) {
 		errno = errno ? errno : ECONNRESET;
 		return unreachable(in->socket_path);
 	}
-	const unsigned status = split_answer(&reply, &text);
+	const unsigned status = split_answer(reply, &text);
 	*answer = status ? json_loadb(text.p, text.n, 0, NULL) : NULL;
-	if (!*answer) {
-		print_error("the gateway's answer cannot be read (is it stopping?)");
-		return 0;
+	if (*answer)
+		return status;
+	print_error("the gateway's answer cannot be read (is it stopping?)");
+	return 0;
+}
+
+unsigned request_send(const struct invocation *in, const char *method, const char *path,
+		      json_t *body, json_t **answer)
+{
+	AUTO_SECRET reply = {0};
+	unsigned status;
+	AUTO_FD fd = ask(in, method, path, body, answer, &status);
+	return fd < 0 ? status : take_answer(in, fd, &reply, answer);
+}
+
+/* As many bytes as the head announces: one that ends early is no file. */
+static bool copy_file(int from, struct str begin, uint64_t size, int to)
+{
+	char part[16 * KiB];
+	uint64_t done = begin.n;
+	bool ok = begin.n <= size && fd_write(to, begin) == 0;
+	while (ok && done < size) {
+		const ssize_t n = recv(from, part, sizeof(part), 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		ok = n > 0 && fd_write(to, str_make(part, (size_t)n)) == 0;
+		done += n > 0 ? (uint64_t)n : 0;
 	}
-	return status;
+	return ok && done == size;
+}
+
+/* The head, and what came with it of the body. */
+static bool receive_head(int fd, struct buf *in, struct str *body)
+{
+	while (!split_answer(in, body)) {
+		char *at = buf_reserve(in, 16 * KiB);
+		const ssize_t n = recv(fd, at, 16 * KiB, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || in->n > 64 * KiB)
+			return false;
+		in->n += (size_t)n;
+	}
+	return true;
+}
+
+static bool announced(struct str head, uint64_t *size)
+{
+	static const char field[] = "\r\nContent-Length: ";
+	const char *at = memmem(head.p, head.n, field, sizeof(field) - 1);
+	if (!at)
+		return false;
+	const char *from = at + sizeof(field) - 1;
+	const char *end = memchr(from, '\r', head.n - (size_t)(from - head.p));
+	return end && str_u64(str_make(from, (size_t)(end - from)), INT64_MAX, size) == 0;
+}
+
+unsigned request_file(const struct invocation *in, const char *method, const char *path, int to,
+		      json_t **answer)
+{
+	AUTO_SECRET reply = {0};
+	struct str body;
+	uint64_t size;
+	unsigned status;
+	AUTO_FD fd = ask(in, method, path, NULL, answer, &status);
+	if (fd < 0)
+		return status;
+	if (!receive_head(fd, &reply, &body)) {
+		errno = errno ? errno : ECONNRESET;
+		return unreachable(in->socket_path);
+	}
+	status = split_answer(&reply, &body);
+	if (status >= 300)
+		return take_answer(in, fd, &reply, answer);
+	errno = 0;
+	if (announced(str_make(reply.p, reply.n - body.n), &size) && copy_file(fd, body, size, to))
+		return status;
+	print_error("the file did not come whole: %s",
+		    errno ? strerror(errno) : "the gateway closed the connection");
+	return 0;
 }
 
 static void encode(struct buf *out, const char *s)

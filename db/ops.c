@@ -19,6 +19,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
 	RESULT_MAX = 60000,
@@ -69,6 +70,8 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_CA_COMPROMISE] = op_ca_compromise,
 	[OP_CA_CHECK] = op_ca_check,
 	[OP_CA_COPY] = op_ca_copy,
+	[OP_BACKUP_SHOW] = op_backup_show,
+	[OP_BACKUP_ADD] = op_backup_add,
 	[OP_CA_CRL] = op_ca_crl,
 	[OP_ROLE_LIST] = op_role_list,
 	[OP_ROLE_SHOW] = op_role_show,
@@ -162,6 +165,8 @@ static void free_call(struct op_call *c)
 	secret_wipe(c->secret, sizeof(c->secret));
 	secret_buf_fini(&c->args);
 	secret_buf_fini(&c->result);
+	if (c->file)
+		close(c->file);
 	free(c);
 }
 
@@ -186,7 +191,11 @@ static void send_answer(struct op_call *c, struct body_op_done *done)
 		return;
 	}
 	done->result = buf_view(&c->result);
-	if (done->result.n > RESULT_MAX) {
+	done->file = c->file && done->status == OP_OK;
+	if (done->file) {
+		fd = c->file;
+		c->file = 0;
+	} else if (done->result.n > RESULT_MAX) {
 		fd = memfd_make("result", done->result);
 		done->result = (struct str){NULL, 0};
 		if (fd < 0) {

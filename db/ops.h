@@ -39,6 +39,7 @@ struct op_call {
 	char target[OP_TARGET]; /* of the audit row: the object's name */
 	struct buf args;        /* a valid rec; wiped at the end, it may hold a password */
 	struct buf result;      /* a rec, filled by the handler */
+	int file;               /* a memfd that is the answer in its place; 0: none */
 	struct change change;
 	struct batch *batch; /* several operations as one change (batch.h); NULL: just this one */
 	struct plan *plan;   /* the same with settings */
@@ -142,4 +143,4 @@ op_handler op_code_add, op_code_list, op_code_remove, op_request_list, op_reques
 	op_claim_remove, op_profile_list, op_profile_set, op_profile_remove;
 /* The authority. */
 op_handler op_ca_lock, op_ca_unlock, op_ca_forget_root, op_ca_rollover, op_ca_csr, op_ca_import,
-	op_ca_cross, op_ca_compromise, op_ca_check, op_ca_copy;
+	op_ca_cross, op_ca_compromise, op_ca_check, op_ca_copy, op_backup_show, op_backup_add;

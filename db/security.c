@@ -5,6 +5,7 @@
 #include "db/security.h"
 #include "daemon/base/clock.h"
 #include "daemon/net/addr.h"
+#include "db/op_backup.h"
 #include "db/ops.h"
 #include "db/registry.h"
 
@@ -485,7 +486,7 @@ static void check_machine(struct look *k)
 {
 	struct statvfs disk;
 	int64_t devices = 0;
-	int64_t last = 0;
+	const int64_t last = backup_last(k->s, NULL);
 	int64_t lost = 0;
 	struct sql *events = events_db(k->s->events);
 	if (!timefloor_ok(&k->s->floor))
@@ -496,9 +497,6 @@ static void check_machine(struct look *k)
 	    disk.f_bavail * 100 / disk.f_blocks < DISK_PERCENT)
 		found(k, FINDING_DISK, NULL, "Less than 5 percent of the disk are free.");
 	SQL_GET_INT(k->s->registry, &devices, "SELECT count(*) FROM device");
-	SQL_GET_INT(k->s->registry, &last,
-		    "SELECT coalesce(max(at), 0) FROM audit WHERE operation = 'ca.copy' AND "
-		    "outcome = 'ok'");
 	if (devices && last == 0)
 		found(k, FINDING_NO_BACKUP, NULL, "There is no backup of keys and registry.");
 	else if (devices && last < k->now - BACKUP_OLD)

@@ -112,6 +112,7 @@ struct store {
 	struct rates watches;        /* that are begun (op_trace.c) */
 	struct process_info process[PROCESS_COUNT];
 	struct gateway_info gateway;
+	bool backing_up;  /* op_backup.c */
 	struct buf early; /* events that the parent sent before the databases were open */
 	/* Called once when it serves, and when it cannot go on (after logging why). */
 	void (*on_ready)(struct store *s);

@@ -120,6 +120,7 @@ int setting_get(struct link *store, struct record *r);
 int setting_set(struct link *store, struct record *r);
 int setting_keep(struct link *store, struct record *r);
 int setting_reload(struct link *store, struct record *r);
+int setting_file(struct link *store, struct record *r);
 void setting_drop_hold(struct parent *p); /* nothing is held any more; the values stay */
 
 /* parent.c */

@@ -475,6 +475,22 @@ int setting_keep(struct link *store, struct record *r)
 
 /* ---- the files again ---- */
 
+int setting_file(struct link *store, struct record *r)
+{
+	const struct unit *u = link_owner(store);
+	struct parent *p = u->parent;
+	struct body_setting_file b;
+	AUTO_BUF text = {0};
+	if (body_setting_file_get(r->body, &b))
+		return ERR_MALFORMED;
+	struct config *rest = p->hold.token[0] ? without_hold(p, p->config) : NULL;
+	config_print_settings(rest ? rest : p->config, &text);
+	if (rest)
+		config_free(rest);
+	answer(store, r->id, &(struct body_setting_done){.status = OP_OK}, &text);
+	return 0;
+}
+
 int setting_reload(struct link *store, struct record *r)
 {
 	const struct unit *u = link_owner(store);

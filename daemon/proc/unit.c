@@ -132,6 +132,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_SETTING_SET] = setting_set,
 	[MSG_SETTING_KEEP] = setting_keep,
 	[MSG_SETTING_RELOAD] = setting_reload,
+	[MSG_SETTING_FILE] = setting_file,
 };
 
 static void link_broken(struct link *l, const char *why, bool misbehaved)

@@ -18,6 +18,7 @@
 #include "daemon/web/router.h"
 #include "daemon/web/web.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -271,6 +272,21 @@ void api_refuse(struct http_request *r, const struct body_op_done *done)
 	api_problem(r, changed ? 412 : api_status(done->status), field, why, NULL);
 }
 
+/* Of a backup, which alone is a file. */
+static void send_file(struct http_request *r, int fd)
+{
+	char time[CLOCK_TEXT];
+	char name[64];
+	clock_format(clock_wall(), time);
+	const int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (own < 0) {
+		api_problem(r, 503, NULL, "out of descriptors: try again", NULL);
+		return;
+	}
+	snprintf(name, sizeof(name), "gatehouse-%.10s.backup", time);
+	http_reply_file(r, own, name);
+}
+
 static void store_answered(struct link_call *call, int err, struct record *reply)
 {
 	struct api_call *a = container_of(call, struct api_call, call);
@@ -286,8 +302,8 @@ static void store_answered(struct link_call *call, int err, struct record *reply
 			    NULL);
 		return;
 	}
-	if (body_op_done_get(reply->body, &done) ||
-	    (reply->fd >= 0 && memfd_read(reply->fd, RESULT_MAX, &large))) {
+	if (body_op_done_get(reply->body, &done) || (done.file && reply->fd < 0) ||
+	    (!done.file && reply->fd >= 0 && memfd_read(reply->fd, RESULT_MAX, &large))) {
 		api_problem(finish(a), 500, NULL, "the store's answer cannot be read", NULL);
 		return;
 	}
@@ -295,7 +311,10 @@ static void store_answered(struct link_call *call, int err, struct record *reply
 		api_refuse(finish(a), &done);
 		return;
 	}
-	send_result(a, large.n ? buf_view(&large) : done.result);
+	if (done.file)
+		send_file(finish(a), reply->fd);
+	else
+		send_result(a, large.n ? buf_view(&large) : done.result);
 }
 
 static bool is_local(const struct web *w)
@@ -355,7 +374,9 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 	a->reads = repeated.reads;
 	list_append(&w->pending, &a->node);
 	LINK_ASK(w->store, &a->call, OP, op, fd, &b,
-		 (takes_document(m->op) ? ASK_DOCUMENT_MS : ASK_TIMEOUT_MS) + (uint32_t)wait_ms,
+		 (takes_document(m->op) || m->op == OP_BACKUP_ADD ? ASK_DOCUMENT_MS
+								  : ASK_TIMEOUT_MS) +
+			 (uint32_t)wait_ms,
 		 store_answered);
 }
 

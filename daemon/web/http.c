@@ -7,6 +7,7 @@
 #include "daemon/base/check.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
+#include "daemon/base/fd.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
@@ -19,13 +20,16 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
 	HEAD_MAX = 32 * KiB,
 	SWEEPS = 8, /* per HTTP_REQUEST_MS */
 	RETIRED_SWEEP_MS = 100,
+	FILE_BYTES_PER_MS = 32,
 	LARGE_ANSWER = 1 * MiB /* from here on its memory is given back to the system */
 };
 
@@ -174,11 +178,11 @@ static void run_handler(struct loop_note *note)
 	r->server->config.handle(r->server->config.owner, r);
 }
 
-static void set_turn(struct http_server *s, struct http_connection *c, bool ours)
+static void set_turn_at(struct http_server *s, struct http_connection *c, bool ours, uint64_t ms)
 {
 	pthread_mutex_lock(&s->lock);
 	c->ours = ours;
-	c->since_ms = clock_mono_ms();
+	c->since_ms = ms;
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -187,6 +191,11 @@ static void set_busy(struct http_server *s, struct http_connection *c, bool busy
 	pthread_mutex_lock(&s->lock);
 	c->busy = busy;
 	pthread_mutex_unlock(&s->lock);
+}
+
+static void set_turn(struct http_server *s, struct http_connection *c, bool ours)
+{
+	set_turn_at(s, c, ours, clock_mono_ms());
 }
 
 static void *begin(void *cls, const char *uri, struct MHD_Connection *connection)
@@ -790,6 +799,36 @@ void http_reply(struct http_request *r, unsigned status, const char *content_typ
 		http_add_header(r, "Allow", allow);
 	set_turn(r->server, r->peer, false);
 	give_back(r, status, content_type, "no-store");
+}
+
+static void unmap(void *cls)
+{
+	struct str *file = cls;
+	munmap((void *)(uintptr_t)file->p, file->n);
+	free(file);
+}
+
+void http_reply_file(struct http_request *r, int fd, const char *name)
+{
+	char disposition[128];
+	struct stat st = {0};
+	struct str *file = mem_new(struct str);
+	AUTO_FD own = fd;
+	void *p = fstat(own, &st) || st.st_size <= 0
+			  ? MAP_FAILED
+			  : mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, own, 0);
+	if (p == MAP_FAILED) {
+		free(file);
+		http_reply(r, 500, NULL, STR(""), NULL);
+		return;
+	}
+	*file = str_make(p, (size_t)st.st_size);
+	r->response =
+		MHD_create_response_from_buffer_with_free_callback_cls(file->n, p, unmap, file);
+	snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s\"", name);
+	http_add_header(r, "Content-Disposition", disposition);
+	set_turn_at(r->server, r->peer, false, clock_mono_ms() + file->n / FILE_BYTES_PER_MS);
+	give_back(r, 200, "application/octet-stream", "no-store");
 }
 
 void http_reply_static(struct http_request *r, unsigned status, const char *content_type,

@@ -107,6 +107,10 @@ void http_add_header(struct http_request *r, const char *name, const char *value
 void http_reply(struct http_request *r, unsigned status, const char *content_type, struct str body,
 		const char *allow);
 
+/* The same with a sealed memfd, which it takes, as a file to be kept under that name. It may take
+ * as long as 32 KiB a second do. */
+void http_reply_file(struct http_request *r, int fd, const char *name);
+
 /* The same with bytes that live as long as the program, and what caches may do with them. */
 void http_reply_static(struct http_request *r, unsigned status, const char *content_type,
 		       struct str body, const char *cache_control);

@@ -144,14 +144,20 @@ static json_t *security(enum op_level level, bool changes)
 		       : json_pack("[{s:[]}, {s:[]}]", "token", "session");
 }
 
+static json_t *answer_of(enum op op)
+{
+	json_t *schema = schema_result(op);
+	return schema ? content("application/json", schema)
+		      : content("application/octet-stream", json_object());
+}
+
 static json_t *responses(enum op op, unsigned status)
 {
 	char code[12];
 	snprintf(code, sizeof(code), "%u", status);
-	json_t *all =
-		json_pack("{s:{s:s, s:o}, s:o, s:o}", code, "description", "It worked", "content",
-			  content("application/json", schema_result(op)), "400",
-			  ref("responses/", "Wrong"), "default", ref("responses/", "Problem"));
+	json_t *all = json_pack("{s:{s:s, s:o}, s:o, s:o}", code, "description", "It worked",
+				"content", answer_of(op), "400", ref("responses/", "Wrong"),
+				"default", ref("responses/", "Problem"));
 	if (op_spec(op)->level != NOBODY) {
 		json_object_set_new(all, "401", ref("responses/", "NoLogin"));
 		json_object_set_new(all, "403", ref("responses/", "Forbidden"));

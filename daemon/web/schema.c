@@ -21,6 +21,7 @@ enum {
 #include "daemon/web/results.def"
 };
 
+#define FILE_RESULT NULL
 static const struct result {
 	const char *summary;
 	const char *fields;
@@ -201,7 +202,8 @@ json_t *schema_shapes(void)
 json_t *schema_result(enum op op)
 {
 	CHECK(op < OP_COUNT);
-	return whole(rows[row_of[op]].fields);
+	const char *fields = rows[row_of[op]].fields;
+	return fields ? whole(fields) : NULL;
 }
 
 const char *schema_summary(enum op op)

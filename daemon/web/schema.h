@@ -11,6 +11,6 @@
 
 /* Every SHAPE by its name: the object components/schemas of the description. The caller owns it. */
 json_t *schema_shapes(void);
-/* What an operation answers; the caller owns it. op must be below OP_COUNT. */
+/* What an operation answers; the caller owns it. NULL: a file. op must be below OP_COUNT. */
 json_t *schema_result(enum op op);
 const char *schema_summary(enum op op); /* one line: what the operation does */

@@ -94,6 +94,17 @@ def test_changes_go_back_and_the_state_is_a_file(gw):
     assert "from-a-file" in [r["name"] for r in gw.json("role", "list")]
 
 
+def test_a_backup_is_taken_away(gw, tmp_path):
+    walk("backup", gw, ready="", file="")
+    word = "a long enough passphrase\n"
+    gw.cli("backup", "set", input=word)
+    file = tmp_path / "taken.backup"
+    walk("backup", gw, ready="yes", file=str(file))
+    done = subprocess.run([build() / "gatehouse", "ca", "restore", file, "--state-dir", tmp_path / "state"], input=word,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_rules_are_learnt_and_tried_before_they_are_saved(gw):
     walk("learn", gw, bundle=str(gw.bundle("learner")), mqtts=gw.mqtts)
 

@@ -334,12 +334,14 @@ def test_an_upgrade_refuses_no_connection_and_loses_no_message(site):
 
 
 def test_a_backup_lives_on_a_second_machine(site):
-    site.cli("ca", "backup", "/var/tmp/gate.backup", input=f"{PASSPHRASE}\n")
+    site.cli("backup", "set", input=f"{PASSPHRASE}\n")
+    site.gate.run("systemctl", "start", "gatehouse-backup")
+    (backup,) = site.gate.file("/var/backups/gatehouse").iterdir()
     other = Machine("other", site.lan, [site.deb])
     site.others.append(other)
     other.boot()
     other.run("apt", "install", "--yes", f"{other.INBOX}/{site.deb.name}")
-    (other.inbox / "gate.backup").write_bytes(site.gate.file("/var/tmp/gate.backup").read_bytes())
+    (other.inbox / "gate.backup").write_bytes(backup.read_bytes())
     other.run("systemctl", "stop", "gatehouse")
     other.run("gatehouse", "ca", "restore", "--force", f"{other.INBOX}/gate.backup", input=f"{PASSPHRASE}\n")
     other.run("systemctl", "start", "gatehouse")
@@ -373,7 +375,7 @@ def test_installing_again_finds_them(site):
 
 
 def test_purging_leaves_nothing(site):
-    site.gate.file("/var/tmp/gate.backup").unlink()
+    site.gate.run("rm", "-r", "/var/backups/gatehouse")  # those of every night are the administrator's
     site.gate.run("apt", "purge", "--yes", "gatehouse")
     assert site.gate.listening() == set()
     assert "gatehouse" not in site.gate.run("getent", "passwd") + site.gate.run("getent", "group")

@@ -487,6 +487,13 @@ export interface Answers {
     }[];
     next: string | null;
   };
+  /** Whether a backup can be made, and the last one */
+  "backup.show": {
+    ready: boolean;
+    why: string | null;
+    last: string | null;
+    last_actor: string | null;
+  };
   /** Compares the journal of issued certificates with the registry, part by part */
   "ca.check": {
     checked: number;
@@ -1689,6 +1696,8 @@ export interface Takes {
     /** rows in the answer, 1 to 1000 (100), newest first */
     limit?: number;
   };
+  /** Whether a backup can be made, and the last one */
+  "backup.show": Record<string, never>;
   /** Compares the journal of issued certificates with the registry, part by part */
   "ca.check": {
     /** cursor of the part before */

@@ -661,9 +661,16 @@ export const text = {
       id === null ? "There was nothing to change: the gateway is so already." : `Applied, as change ${id}.`,
     backup: "Backup",
     backupHint:
-      "A backup holds the keys of the certificate authority. They never pass through a browser: make it on the gateway itself, under a passphrase.",
+      "Keys of the certificate authority, journal, registry and settings in one encrypted file. It opens with a passphrase that root sets on the gateway; neither the gateway nor this browser has it.",
+    backupSet: "No such passphrase is set yet. Set it once, in a terminal on the gateway:",
+    backupSetLabel: "Command that sets the passphrase",
+    makeBackup: "Make a backup and download it",
+    backupMade: (name: string) => `${name} is being saved. Keep it away from the gateway.`,
+    noBackup: "No backup yet",
+    lastBackup: "Last backup",
     restore: "Restore",
-    restoreHint: "To restore it, on this machine or another one:",
+    restoreHint:
+      "On this machine or a new one, in a terminal; devices, certificates and settings are as they were when the backup was made:",
   },
   listeners: {
     title: "Listeners",

@@ -2,7 +2,7 @@
 // Revisions with what they changed and the way back; and the gateway as one document.
 import { useState } from "preact/hooks";
 import type { PageProps } from "../app";
-import { type Document, get, post, put, segment } from "../api";
+import { type Document, get, post, postForFile, put, segment } from "../api";
 import { may, type Session } from "../session";
 import { text } from "../text";
 import type { Answers, Revision } from "../types";
@@ -181,6 +181,52 @@ function ApplyState({ session }: { session: Session }) {
   );
 }
 
+function BackupCard({ session }: { session: Session }) {
+  const state = useLoad((signal) => get<Answers["backup.show"]>("/backup", {}, signal), []);
+  const action = useAction();
+  const make = () =>
+    action.run(async () => {
+      const file = await postForFile("/backup", {});
+      download(file.name, file.content);
+      toast(t.backupMade(file.name));
+      state.reload();
+    });
+  const b = state.data;
+  return (
+    <section class="card stack" aria-label={t.backup}>
+      <h2>{t.backup}</h2>
+      <p class="muted">{t.backupHint}</p>
+      <Trouble error={state.error} retry={state.reload} />
+      {b && (
+        <p>
+          {b.last === null ? (
+            <Badge tone="warn">{t.noBackup}</Badge>
+          ) : (
+            <>
+              {t.lastBackup}: <Time at={b.last} /> ({b.last_actor})
+            </>
+          )}
+        </p>
+      )}
+      {b && !b.ready && (
+        <>
+          <p>{t.backupSet}</p>
+          <Copy value="sudo gatehouse backup set" label={t.backupSetLabel} />
+        </>
+      )}
+      <Trouble error={action.error} />
+      {b?.ready && may(session, "admin") && (
+        <div class="row">
+          <button disabled={action.busy} onClick={make}>
+            {t.makeBackup}
+          </button>
+          {action.busy && <Spinner />}
+        </div>
+      )}
+    </section>
+  );
+}
+
 export function Backup({ session }: { session: Session }) {
   const action = useAction();
   const save = () =>
@@ -201,10 +247,9 @@ export function Backup({ session }: { session: Session }) {
         </div>
       </section>
       <ApplyState session={session} />
-      <section class="card stack" aria-label={t.backup}>
-        <h2>{t.backup}</h2>
-        <p>{t.backupHint}</p>
-        <Copy value="sudo gatehouse ca backup gatehouse.backup" label={t.backup} />
+      <BackupCard session={session} />
+      <section class="card stack" aria-label={t.restore}>
+        <h2>{t.restore}</h2>
         <p>{t.restoreHint}</p>
         <Copy
           value={

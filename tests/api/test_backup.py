@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A backup over the interface: encrypted for root, for the highest level alone."""
+
+from api import Api
+from conftest import PASSWORD
+
+
+def test_only_an_administrator_of_the_highest_level_takes_one(gw):
+    gw.cli("backup", "set", input="a long enough passphrase\n")
+    for level, show, make in (("viewer", 403, 403), ("operator", 200, 403), ("admin", 200, 200)):
+        who = Api(gw.admin, gw.root_ca)
+        who.login(level, PASSWORD)
+        assert who.request("GET", "/api/v1/backup").status == show
+        answer = who.request("POST", "/api/v1/backup")
+        assert answer.status == make
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="gatehouse-2')
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.body.startswith(b"gatehouse backup 2\n")
