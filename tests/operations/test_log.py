@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The newest lines of the log of every process: read, narrowed, followed, and kept over the end of one."""
 
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ def gw():
 
 
 def lines(gw, *options):
-    return gw.json("log", *options)
+    return [json.loads(line) for line in gw.cli("--json", "log", *options).stdout.splitlines()]
 
 
 def test_every_process_is_heard(gw):
