@@ -302,6 +302,18 @@ void settings_keep(struct op_call *c, struct str token, bool keep,
 	LINK_ASK(c->s->parent, &c->ask, SETTING_KEEP, setting_keep, -1, &body, OP_PARENT_MS, done);
 }
 
+/* Other pages that ask whether to keep it stop asking. */
+static void tell_confirmed(struct op_call *c, bool keep)
+{
+	const struct body_event event = {
+		.event = EVENT_CONFIG_CHANGED,
+		.time_ms = clock_wall_ms(),
+		.actor = str_of(c->actor),
+		.reason = keep ? STR("kept") : STR("undone"),
+	};
+	events_add(c->s->events, &event, STR(""));
+}
+
 static void confirmed(struct link_call *call, int err, struct record *reply)
 {
 	struct op_call *c = container_of(call, struct op_call, ask);
@@ -312,6 +324,7 @@ static void confirmed(struct link_call *call, int err, struct record *reply)
 		return;
 	op_bool(c, "keep", &keep);
 	record(c, buf_view(&rec), keep ? "kept" : "undone");
+	tell_confirmed(c, keep);
 	rec_bool(&c->result, "kept", keep);
 	op_done(c);
 }

@@ -4,6 +4,7 @@
  *
  * Result:
  *   name, version, config_path    str, "" until the parent has told
+ *   built                   time, of this program's source
  *   started                 time or null;  uptime: int, seconds
  *   processes               list of {name, state (down, starting, serving, stopping), pid: int,
  *                           since: time, restarts: int, last_exit: str, "" when it never ended}
@@ -21,6 +22,7 @@
  *   disk                    {free, total: int, bytes of the disk with the databases}
  *   clock                   {ok: bool, time: time}
  */
+#include "daemon/base/build.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/processes.h"
 #include "db/ops.h"
@@ -199,6 +201,7 @@ void op_status_(struct op_call *c)
 	rec_text(out, "name", s->gateway.name);
 	rec_text(out, "version", s->gateway.version);
 	rec_text(out, "config_path", s->gateway.config_path);
+	op_put_time(out, "built", build_time());
 	op_put_time(out, "started", (int64_t)(started_ms / 1000));
 	rec_int(out, "uptime",
 		started_ms && now_ms > started_ms ? (int64_t)((now_ms - started_ms) / 1000) : 0);

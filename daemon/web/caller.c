@@ -64,6 +64,11 @@ uint8_t caller_credential(const struct http_request *r, bool local, struct buf *
 	return CREDENTIAL_SESSION;
 }
 
+bool caller_is_passive(const struct http_request *r)
+{
+	return str_is(http_header(r, "X-Gatehouse-Passive"), "1");
+}
+
 bool caller_is_foreign(const struct http_request *r)
 {
 	const struct str origin = http_header(r, "Origin");

@@ -15,6 +15,8 @@ enum { CALLER_CREDENTIAL_MAX = 256 };
 /* The kind (enum credential_kind); appends the credential, a secret. */
 uint8_t caller_credential(const struct http_request *r, bool local, struct buf *credential);
 /* A browser says that a page of another origin makes it ask. */
+bool caller_is_passive(
+	const struct http_request *r); /* a page asks by itself: X-Gatehouse-Passive */
 bool caller_is_foreign(const struct http_request *r);
 /* The browser, as it calls itself: bounded, valid UTF-8. */
 struct str caller_agent(const struct http_request *r);

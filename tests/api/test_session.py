@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Logging in over HTTPS: the cookie, the word of the page, the first administrator, tokens, levels."""
 
+import contextlib
+import pathlib
 import re
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -67,6 +70,20 @@ def test_levels_hold_over_https(login):
         assert who.call("GET", "/devices")[0] == read
         assert who.call("POST", "/devices", {"name": f"made-by-{name}"})[0] == change
         assert who.call("GET", "/administrators")[0] == admin
+
+
+def test_what_a_page_asks_by_itself_keeps_no_session_open(gw, login):
+    """The store writes down a use of the session once a minute: it is made to look older."""
+    who = login("operator")
+    with contextlib.closing(sqlite3.connect(pathlib.Path(gw.state) / "store" / "registry.db", timeout=30)) as db:
+        db.execute("UPDATE session SET seen = seen - 600")
+        db.commit()
+        old = db.execute("SELECT max(id), seen FROM session").fetchone()
+        assert who.call("GET", "/log?last=1", headers={"X-Gatehouse-Passive": "1"})[0] == 200
+        assert db.execute("SELECT max(id), seen FROM session").fetchone() == old
+        assert who.call("POST", "/log", {}, headers={"X-Gatehouse-Passive": "1"})[0] == 405
+        assert who.call("GET", "/log?last=1")[0] == 200
+        assert db.execute("SELECT max(id), seen FROM session").fetchone()[1] > old[1]
 
 
 def test_logging_out_ends_the_session_and_the_cookie(login):

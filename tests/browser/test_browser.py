@@ -7,6 +7,7 @@ Screenshots of every page are kept in the folder that GATEHOUSE_SHOTS names.
 import json
 import os
 import pathlib
+import socket
 import subprocess
 
 import pytest
@@ -63,6 +64,12 @@ def test_every_page_is_for_everybody(gw):
 
 def test_the_keyboard_is_enough(gw):
     walk("keyboard", gw, device="pump-1")
+
+
+def test_the_gateway_itself(gw):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    walk("gateway", gw, free=port)
 
 
 def test_devices_are_sorted(make_gateway):

@@ -1420,6 +1420,7 @@ export interface Answers {
     name: string;
     version: string;
     config_path: string;
+    built: string | null;
     started: string | null;
     uptime: number;
     processes: {

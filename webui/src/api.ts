@@ -54,11 +54,18 @@ async function problemOf(r: Response): Promise<Problem> {
   return new Problem(r.status, detail, field);
 }
 
-async function send(method: string, path: string, args: Arguments, signal?: AbortSignal): Promise<Response> {
+async function send(
+  method: string,
+  path: string,
+  args: Arguments,
+  signal?: AbortSignal,
+  passive = false,
+): Promise<Response> {
   const inQuery = method === "GET" || method === "DELETE";
   const headers: Record<string, string> = { Accept: "application/json" };
   if (!inQuery) headers["Content-Type"] = "application/json";
   if (method !== "GET") headers["X-Gatehouse-Page"] = page;
+  if (passive) headers["X-Gatehouse-Passive"] = "1";
   const r = await fetch(`/api/v1${path}${inQuery ? query(args) : ""}`, {
     method,
     headers,
@@ -84,8 +91,9 @@ export async function call<T>(
   path: string,
   args: Arguments = {},
   signal?: AbortSignal,
+  passive = false,
 ): Promise<T> {
-  const r = await send(method, path, args, signal);
+  const r = await send(method, path, args, signal, passive);
   return (await r.json()) as T;
 }
 
@@ -104,6 +112,9 @@ export async function postForFile(path: string, args: Arguments): Promise<GivenF
 
 export const get = <T>(path: string, args?: Arguments, signal?: AbortSignal) =>
   call<T>("GET", path, args, signal);
+/** The same, asked by the page itself again and again: it keeps no session from ending. */
+export const watch = <T>(path: string, args?: Arguments, signal?: AbortSignal) =>
+  call<T>("GET", path, args, signal, true);
 export const post = <T>(path: string, args?: Arguments) => call<T>("POST", path, args);
 export const patch = <T>(path: string, args?: Arguments) => call<T>("PATCH", path, args);
 export const put = <T>(path: string, args?: Arguments) => call<T>("PUT", path, args);

@@ -7,6 +7,7 @@ import { type Place } from "./router";
 import type { Session } from "./session";
 import { text } from "./text";
 import { setTheme, theme, type Theme } from "./theme";
+import { HeldBar } from "./ui/held";
 import { arrows, Link } from "./ui/kit";
 
 export interface MenuEntry {
@@ -99,6 +100,7 @@ export function Shell(props: {
         {here}
       </span>
       <main class="content" id="content" tabIndex={-1}>
+        <HeldBar session={props.session} />
         {props.children}
       </main>
     </div>

@@ -7,7 +7,7 @@ import { may, type Session } from "../session";
 import { text } from "../text";
 import type { Answers, Revision } from "../types";
 import { Differences } from "../ui/diff";
-import { isRisky, WAIT } from "../ui/held";
+import { isRisky, settingsChanged, WAIT } from "../ui/held";
 import {
   Alert,
   Badge,
@@ -38,6 +38,7 @@ function ShowRevision(props: { revision: Revision; close: () => void; done: () =
         ...(risky ? { "confirm-within": WAIT } : {}),
       });
       toast(answer.hint ?? t.reverted(answer.id));
+      if (risky) settingsChanged();
       done();
       close();
     });
@@ -143,6 +144,7 @@ function ApplyState({ session }: { session: Session }) {
       const more = risky ? { "confirm-within": WAIT } : {};
       const answer = await put<Answers["state.apply"]>("/state", { ...args(p.state), ...more });
       setPlan(undefined);
+      if (risky) settingsChanged();
       toast(t.applied(answer.id));
     });
   return (

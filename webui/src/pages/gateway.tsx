@@ -26,11 +26,13 @@ import {
   words,
   wrong,
 } from "../ui/kit";
-import { Held, type Hold, isRisky, WAIT } from "../ui/held";
+import { isRisky, settingsChanged, useSettings, WAIT } from "../ui/held";
 import { Confirm, Filters, Forbidden, Listing, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
 import { Backup, Changes } from "./gateway-changes";
 import { Listeners } from "./gateway-listeners";
+import { Log } from "./gateway-log";
+import { System } from "./gateway-system";
 
 const t = text.gateway;
 
@@ -38,7 +40,7 @@ function fixed(s: Setting): boolean {
   return s.file_only || s.source === "file" || s.source === "command-line";
 }
 
-function EditSetting({ setting, close, done }: { setting: Setting; close: () => void; done: () => void }) {
+function EditSetting({ setting, close }: { setting: Setting; close: () => void }) {
   const [value, set] = useState(setting.value);
   const [ask, setAsk] = useState(isRisky(setting.key) && !setting.restart);
   const action = useAction();
@@ -48,7 +50,7 @@ function EditSetting({ setting, close, done }: { setting: Setting; close: () => 
       ...(ask ? { "confirm-within": WAIT } : {}),
     });
     if (!answer.token) toast(answer.restart ? t.restartNeeded : t.saved(setting.key));
-    done();
+    settingsChanged();
     close();
   };
   return (
@@ -81,8 +83,9 @@ function EditSetting({ setting, close, done }: { setting: Setting; close: () => 
 }
 
 function Settings({ session, search }: { session: Session; search: string }) {
-  const list = useLoad((signal) => get<Page<Setting> & { held: Hold | null }>("/config", {}, signal), []);
+  const list = useLoad((signal) => get<Page<Setting>>("/config", {}, signal), []);
   const [editing, setEditing] = useState<Setting>();
+  useSettings(list.reload);
   const needle = search.toLowerCase();
   const rows = (list.data?.items ?? []).filter((s) => `${s.key} ${s.text}`.toLowerCase().includes(needle));
   const columns: Column<Setting>[] = [
@@ -118,9 +121,6 @@ function Settings({ session, search }: { session: Session; search: string }) {
   ];
   return (
     <section class="stack" aria-label={t.settings}>
-      {list.data?.held && may(session, "admin") && (
-        <Held key={list.data.held.token} hold={list.data.held} done={list.reload} />
-      )}
       <label>
         <span class="visually-hidden">{text.search}</span>
         <input
@@ -134,7 +134,7 @@ function Settings({ session, search }: { session: Session; search: string }) {
       {list.loading && !list.data && <Spinner />}
       {rows.length > 0 && <Table label={t.settings} columns={columns} rows={rows} name={(s) => s.key} />}
       {list.data && rows.length === 0 && <Empty title={t.noSetting} />}
-      {editing && <EditSetting setting={editing} close={() => setEditing(undefined)} done={list.reload} />}
+      {editing && <EditSetting setting={editing} close={() => setEditing(undefined)} />}
     </section>
   );
 }
@@ -418,6 +418,7 @@ export default function Gateway({ place, session }: PageProps) {
     changes: "operator",
     audit: "operator",
     backup: "operator",
+    log: "operator",
   };
   const level = needs[wanted];
   const tabs = [
@@ -429,10 +430,12 @@ export default function Gateway({ place, session }: PageProps) {
         ]
       : []),
     { id: "listeners", title: text.listeners.title },
+    { id: "system", title: text.system.title },
     ...(may(session, "operator")
       ? [
           { id: "changes", title: text.changes.title },
           { id: "audit", title: t.audit },
+          { id: "log", title: text.log.title },
           { id: "backup", title: text.changes.backupTab },
         ]
       : []),
@@ -449,9 +452,11 @@ export default function Gateway({ place, session }: PageProps) {
       )}
       {tab === "administrators" && <Administrators session={session} />}
       {tab === "tokens" && <Tokens />}
-      {tab === "listeners" && <Listeners />}
+      {tab === "listeners" && <Listeners session={session} />}
       {tab === "changes" && <Changes place={place} />}
       {tab === "audit" && <Audit place={place} />}
+      {tab === "system" && <System />}
+      {tab === "log" && <Log place={place} />}
       {tab === "backup" && <Backup session={session} />}
     </>
   );

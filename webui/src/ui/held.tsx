@@ -2,7 +2,9 @@
 // A change of settings that the gateway undoes by itself unless somebody says that all is well.
 import type { Answers } from "../types";
 import { useEffect, useState } from "preact/hooks";
-import { post } from "../api";
+import { post, watch } from "../api";
+import { useEvents, useReset } from "../live";
+import { may, type Session } from "../session";
 import { text } from "../text";
 import { Trouble, useAction } from "./kit";
 import { toast } from "./toast";
@@ -35,7 +37,46 @@ function useCountdown(seconds: number, ended: () => void): number {
   return left;
 }
 
-export function Held({ hold, done }: { hold: Hold; done: () => void }) {
+const changed = new Set<() => void>();
+
+/** A page changed a setting that may be held: the bar asks at once, whether the stream stands or not. */
+export function settingsChanged(): void {
+  changed.forEach((f) => f());
+}
+
+/** Calls f when settings are others than before, whoever changed them. */
+export function useSettings(f: () => void): void {
+  useEffect(() => {
+    changed.add(f);
+    return () => void changed.delete(f);
+  });
+  useEvents((e) => {
+    if (e.event.startsWith("config.")) f();
+  });
+  useReset(f);
+}
+
+/** Above every page, in every tab, until somebody has decided or the time is over. */
+export function HeldBar({ session }: { session: Session }) {
+  const [hold, set] = useState<Hold | null>(null);
+  const admin = may(session, "admin");
+  const load = () => {
+    if (admin)
+      watch<Answers["config.list"]>("/config")
+        .then((a) => set(a.held))
+        .catch(() => undefined); // the next change asks again
+  };
+  useEffect(load, []);
+  useSettings(load);
+  if (!hold) return null;
+  return (
+    <div class="held">
+      <Held key={`${hold.token} ${hold.seconds}`} hold={hold} done={settingsChanged} />
+    </div>
+  );
+}
+
+function Held({ hold, done }: { hold: Hold; done: () => void }) {
   const left = useCountdown(hold.seconds, done);
   const action = useAction();
   const answer = (keep: boolean) =>
