@@ -178,8 +178,6 @@ int run_plain(struct invocation *in)
 	const int status = request_command(in, &answer);
 	if (status == EXIT_OK && in->json)
 		print_json_line(answer);
-	else if (status == EXIT_OK && in->command->show == STATUS)
-		print_status(answer);
 	else if (status == EXIT_OK && in->command->show == MESSAGE && says_done())
 		show_message(in->command, answer);
 	else if (status == EXIT_OK && in->command->show != MESSAGE)

@@ -24,7 +24,7 @@ enum ctl_exit {
 	EXIT_CONFLICT = 6, /* exists already, or in use */
 };
 
-enum ctl_show { OBJECT, LIST, STATUS, MESSAGE, NONE };
+enum ctl_show { OBJECT, LIST, MESSAGE, NONE };
 enum ctl_need { OPTIONAL, REQUIRED };
 enum ctl_kind { TEXT, MANY, NUMBER, DURATION, ON, OFF, LOCAL, SWITCH };
 
@@ -120,7 +120,10 @@ void times_localise(json_t *answer);
 /* print.c */
 void print_object(const json_t *object);
 void print_list(const struct ctl_command *command, const json_t *items);
-void print_status(const json_t *status);
+/* A table that stands in other answers under this name: "processes", "listeners" ... */
+void print_rows(const char *name, const json_t *items);
+/* "3 d 4 h", "2 h 5 min", "17 s": the two largest units. */
+void print_duration(struct buf *out, json_int_t seconds);
 void print_json_line(const json_t *value);
 void print_event(const json_t *event);
 void print_log_line(const json_t *line);
@@ -175,6 +178,7 @@ void show_differences(const json_t *answer);
 void show_held(const json_t *answer);
 
 int run_plain(struct invocation *in);
+int run_status(struct invocation *in);
 int run_state_export(struct invocation *in);
 int run_state_apply(struct invocation *in);
 int run_revision_show(struct invocation *in);

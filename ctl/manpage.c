@@ -20,6 +20,7 @@ int run_plain(struct invocation *in)
 	{                               \
 		return run_plain(in);   \
 	}
+NOT_LINKED(run_status)
 NOT_LINKED(run_state_export)
 NOT_LINKED(run_state_apply)
 NOT_LINKED(run_revision_show)

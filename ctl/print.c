@@ -220,7 +220,7 @@ static size_t width(struct str s)
 }
 
 /* "3 d 4 h", "2 h 5 min", "17 s": the two largest units. */
-static void put_duration(struct buf *out, json_int_t s)
+void print_duration(struct buf *out, json_int_t s)
 {
 	if (s >= 86400)
 		buf_printf(out, "%lld d %lld h", (long long)(s / 86400),
@@ -244,7 +244,7 @@ static bool put_span(struct buf *out, const char *field, const json_t *v)
 		if (i == 0 && json_integer_value(v) == 0)
 			buf_puts(out, "as the authority");
 		else
-			put_duration(out, json_integer_value(v));
+			print_duration(out, json_integer_value(v));
 		return true;
 	}
 	return false;
@@ -317,6 +317,11 @@ void print_list(const struct ctl_command *command, const json_t *items)
 		print_empty();
 	else if (t)
 		print_table(t, items, 0);
+}
+
+void print_rows(const char *name, const json_t *items)
+{
+	print_table(find_table(NULL, name), items, 0);
 }
 
 static void print_value(const char *key, const json_t *value, int indent, int width);
@@ -418,61 +423,6 @@ static void print_value(const char *key, const json_t *value, int indent, int wi
 void print_object(const json_t *object)
 {
 	print_fields(object, 0);
-}
-
-static json_t *disk_text(const json_t *disk)
-{
-	const double gib = 1024.0 * 1024 * 1024;
-	const double left = (double)json_integer_value(json_object_get(disk, "free")) / gib;
-	const double total = (double)json_integer_value(json_object_get(disk, "total")) / gib;
-	return json_sprintf("%.1f GiB free of %.1f GiB", left, total);
-}
-
-static json_int_t number_at(const json_t *object, const char *name)
-{
-	return json_integer_value(json_object_get(object, name));
-}
-
-static json_t *spool_text(const json_t *spool)
-{
-	const double mib = 1024.0 * 1024;
-	const json_t *kept = json_object_get(spool, "kept");
-	const json_t *bytes = json_object_get(spool, "bytes");
-	const char *state = json_string_value(json_object_get(spool, "state"));
-	return json_sprintf(
-		"%s; %lld sessions, %lld messages queued, %lld retained; "
-		"%.1f MiB of %.0f MiB",
-		state ? state : "", (long long)number_at(kept, "sessions"),
-		(long long)number_at(kept, "queued"), (long long)number_at(kept, "retained"),
-		(double)number_at(bytes, "used") / mib, (double)number_at(bytes, "max") / mib);
-}
-
-/* The bounds as configured are for dashboards: config list shows them with where they come from. */
-static json_t *counted(const json_t *counters)
-{
-	json_t *some = json_object();
-	const char *key;
-	json_t *value;
-	json_object_foreach((json_t *)(uintptr_t)counters, key, value)
-	{
-		if (json_integer_value(value) != 0 && strncmp(key, "limit.", 6) != 0)
-			json_object_set(some, key, value);
-	}
-	return some;
-}
-
-/* For people: times and sizes in their units, and only the counters that have counted. */
-void print_status(const json_t *status)
-{
-	AUTO_BUF uptime = {0};
-	json_t *shown = json_copy((json_t *)(uintptr_t)status);
-	put_duration(&uptime, json_integer_value(json_object_get(status, "uptime")));
-	json_object_set_new(shown, "uptime", json_string(buf_cstr(&uptime)));
-	json_object_set_new(shown, "disk", disk_text(json_object_get(status, "disk")));
-	json_object_set_new(shown, "spool", spool_text(json_object_get(status, "spool")));
-	json_object_set_new(shown, "counters", counted(json_object_get(status, "counters")));
-	print_fields(shown, 0);
-	json_decref(shown);
 }
 
 void print_json_line(const json_t *value)

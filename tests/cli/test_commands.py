@@ -138,7 +138,7 @@ def test_lists_are_narrowed(gw):
     (("role", "show", "reader"), ["reader", "reads everything", "plant/#"]),
     (("config", "show", "broker.max-packet"), ["broker.max-packet", "1M", "default"]),
     (("ca", "show"), ["AUTHORITY", "root", "issuing", "Gatehouse CA"]),
-    (("status",), ["version", "PROCESS", "vault", "serving", "LISTENER", "mqtts", "GiB free of"]),
+    (("status",), ["Gatehouse ", "all serve", "PROCESS", "vault", "serving", "LISTENER", "mqtts", "GiB free of"]),
 ])
 def test_objects(gw, words, parts):
     text = gw.cli(*words).stdout
@@ -148,19 +148,39 @@ def test_objects(gw, words, parts):
     assert len(done.stdout.splitlines()) == 1 and isinstance(json.loads(done.stdout), dict)
 
 
-def test_blocks_of_the_status_stand_apart(gw):
-    c = mqtt.Client.tls(gw.mqtts, mqtt.V5, bundle=gw.dir / "bundles" / "pump-1")
-    c.connect("counted")
-    c.disconnect()
-    wait_until(lambda: "connections.accepted" in gw.cli("status").stdout, what="a counter that counts")
+def test_the_status_at_one_glance(gw):
+    with mqtt.Client.tls(gw.mqtts, mqtt.V5, bundle=gw.dir / "bundles" / "pump-1") as c:
+        c.connect("counted")
+        assert c.publish("plant/pump-1/x", b"1", qos=1) in (0, 0x10)
+        connected = r"^Devices +[1-9]\d* of \d+ connected; [1-9]\d* connections?\b"
+        wait_until(lambda: re.search(connected, gw.cli("status").stdout, re.M), what="the connection")
+    wait_until(lambda: re.search(r"^Messages +[1-9]\d* in", gw.cli("status").stdout, re.M), what="the message")
+    # The gateway of a test has plain listeners: that is found.
     lines = gw.cli("status").stdout.splitlines()
-    for before, line in zip(lines, lines[1:]):
-        if before.startswith("    ") and not line.startswith(" "):
-            assert line == "", f"{line!r} looks as if it belonged to what stands above it: {before!r}"
-        assert not (before.endswith(":") and not line.startswith("    ")), f"{before!r} has nothing below it"
+    facts = {line[:13].strip(): line[14:] for line in lines[:lines.index("")]}
+    assert facts["Processes"] == "all serve" and re.match(r"\d+ good", facts["Certificates"])
+    assert re.fullmatch(r"\d+ of 100: .*\(gatehouse security check\)", facts["Security"])
+    assert facts["Settings"].endswith("/gatehouse.conf") and "Each second" not in facts
+    assert max(len(line) for line in lines[:lines.index("")]) <= 80
+    assert "Each second " in gw.cli("status", "--rate").stdout
+    counters = gw.cli("status", "--counters").stdout
+    assert re.search(r"^  connections.accepted +[1-9]", counters, re.M) and "limit.max-packet" not in counters
+
+
+def test_what_nobody_has_looked_at_is_in_the_status(make_gateway):
+    gw = make_gateway()
+    assert "To be looked at" not in gw.cli("status").stdout
+    gw.bundle("pump-1")
+    with mqtt.Client.tls(gw.mqtts, mqtt.V5, bundle=gw.dir / "bundles" / "pump-1") as c:
+        c.connect("pump-1")
+        assert c.publish("not/allowed", b"x", qos=1) == 0x87
+    said = wait_until(lambda: [x for x in gw.cli("status").stdout.split("\n") if "acl.denied" in x], what="the event")
+    gw.cli("event", "acknowledge", re.search(r"seq=(\d+)", said[0])[1])
+    assert "To be looked at" not in gw.cli("status").stdout
+
+
+def test_values_of_an_object_end_without_an_empty_line(gw):
     assert not gw.cli("device", "show", "pump-1").stdout.endswith("\n\n")
-    counters = [x for x in lines if re.match(r"    [a-z-]+\.[a-z.-]+ ", x)]
-    assert len({x.rindex(" ") for x in counters}) == 1, counters
 
 
 def test_a_certificate_by_its_names(gw):
