@@ -37,7 +37,7 @@ await walk({}, async (page) => {
   for (let n = 2 * PAGE; n <= 4 * PAGE; n += PAGE) {
     await more.click();
     await shown(n, nameOf(0));
-    await page.getByText(`${n} shown`).waitFor();
+    await page.getByText(`${n} of ${args.devices.toLocaleString("en")}`).waitFor();
   }
   check("four pages in order, nobody twice", (await names()).every((name, i) => name === nameOf(i)));
 
@@ -81,6 +81,32 @@ await walk({}, async (page) => {
   await more.click();
   await shown(2 * PAGE, nameOf(1200));
   check("only what fits", (await names()).every((name, i) => name === nameOf(1200 + i)));
+
+  // Nor does a list grow by a page of the next one, while that is on its way.
+  await search.fill("device-00");
+  await shown(PAGE, nameOf(0));
+  const beyond = [];
+  const order = new Promise((done) => (letGo = done));
+  await page.route(/\/devices\?/, async (route) => {
+    const url = route.request().url();
+    if (url.includes("after=")) beyond.push(url);
+    else if (url.includes("order=desc")) await order;
+    await route.continue().catch(() => undefined);
+  });
+  const turned = page.waitForRequest(/order=desc/);
+  await page.getByRole("columnheader", { name: "Name" }).getByRole("button").click();
+  await turned;
+  await more.click();
+  await page.evaluate(() => fetch("/api/v1/status")); // behind whatever was asked
+  check("nothing is asked of a list that is not there yet", beyond.length === 0);
+  letGo();
+  await shown(PAGE, nameOf(args.devices - 1));
+  await more.click();
+  await shown(2 * PAGE, nameOf(args.devices - 1));
+  check("one list", (await names()).every((name, i) => name === nameOf(args.devices - 1 - i)));
+  await page.unrouteAll({ behavior: "wait" });
+  await page.getByRole("columnheader", { name: "Name" }).getByRole("button").click();
+  await shown(PAGE, nameOf(0));
 
   await search.fill("no-such-device");
   await page.getByText("No device fits").waitFor();

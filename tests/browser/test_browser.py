@@ -12,8 +12,9 @@ import subprocess
 
 import pytest
 
+import mqtt
 from api import Local
-from gateway import build
+from gateway import build, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
 NAME, PASSWORD = "ann", "a long enough secret"
@@ -79,6 +80,19 @@ def test_devices_are_sorted(make_gateway):
     for i in range(60):
         gw.cli("device", "add", f"sorted-{i:02}", "--kind", f"kind {60 - i:02}")
     walk("devices", gw)
+
+
+def test_who_is_there_and_who_was(make_gateway):
+    gw = make_gateway()
+    gw.cli("setup", "--admin", NAME, input=PASSWORD + "\n")
+    bundle = gw.bundle("pump-1", "--kind", "pump")
+    gw.bundle("fan-1", "--kind", "fan")
+    gw.cli("device", "add", "fan-2", "--kind", "fan")
+    gw.cli("device", "set", "fan-2", "--disabled")
+    with mqtt.Client.tls(gw.mqtts, mqtt.V5, bundle=bundle) as c:
+        c.connect("pump-1")
+        wait_until(lambda: gw.json("device", "list", "--state", "connected"), what="the connected device in the list")
+        walk("seen", gw, socket=gw.socket, gatehouse=str(build() / "gatehouse"))
 
 
 def test_the_authority_gives_files(make_gateway):

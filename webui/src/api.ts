@@ -123,6 +123,7 @@ export const del = <T>(path: string, args?: Arguments) => call<T>("DELETE", path
 export interface Page<T> {
   items: T[];
   next: string | null;
+  total?: number | null;
 }
 
 /** A path segment. */

@@ -17,7 +17,10 @@ export const text = {
   never: "never",
   none: "none",
   more: "Show more",
-  shown: (n: number) => `${n} shown`,
+  shown: (n: number, total?: number | null) =>
+    total === undefined
+      ? `${n.toLocaleString("en")} shown`
+      : `${n.toLocaleString("en")} of ${total === null ? "more than 10,000" : total.toLocaleString("en")}`,
   search: "Search",
   undo: "Undo",
   unreachable: "The gateway does not answer. Is it running, and is this device still in its network?",
@@ -112,8 +115,22 @@ export const text = {
     add: "Add a device",
     search: "Search names",
     group: "Only this group",
+    ofKind: "Only this kind",
+    inState: "In which state",
+    states: {
+      "": "in any state",
+      connected: "connected",
+      away: "not connected",
+      never: "never connected",
+      barred: "cannot connect",
+      disabled: "disabled",
+    },
+    fit: (n: number | null) =>
+      n === null ? "more than 10,000" : `${n.toLocaleString("en")} ${n === 1 ? "device" : "devices"}`,
     name: "Name",
     state: "State",
+    seen: "Last seen",
+    now: "now",
     kind: "Kind",
     groups: "Groups",
     roles: "Roles",
@@ -126,6 +143,7 @@ export const text = {
     connected: "connected",
     disabled: "disabled",
     away: "not connected",
+    never: "never connected",
     barred: (why: string) => `cannot connect: ${why}`,
     empty: "There are no devices yet",
     emptyHint:
@@ -143,6 +161,8 @@ export const text = {
     password: "Password",
     note: "Note",
     uuid: "UUID",
+    seen: "Last seen",
+    seenFrom: (address: string, listener: string) => `from ${address}, listener ${listener}`,
     added: "Added",
     by: (who: string) => `by ${who}`,
     change: "Change",

@@ -30,7 +30,7 @@ import {
 import { Learn } from "../ui/learn";
 import { Confirm } from "../ui/pages";
 import { toast } from "../ui/toast";
-import { State } from "./devices";
+import { Seen, State } from "./devices";
 
 const t = text.device;
 const EVENTS = 50;
@@ -41,6 +41,16 @@ const path = (name: string) => `/devices/${segment(name)}`;
 function Facts({ device }: { device: DeviceDetail }) {
   return (
     <dl class="facts">
+      <dt>{t.seen}</dt>
+      <dd>
+        <Seen device={device} />
+        {device.last_address && (
+          <div class="small muted">
+            {t.seenFrom(device.last_address, device.last_listener ?? "")},{" "}
+            {[device.last_protocol, device.last_tls].filter((x) => x).join(", ")}
+          </div>
+        )}
+      </dd>
       <dt>{t.kind}</dt>
       <dd>{device.kind}</dd>
       <dt>{t.groups}</dt>

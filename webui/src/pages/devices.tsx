@@ -18,16 +18,33 @@ const LIVE_MS = 3000;
 
 export const deviceHref = (name: string) => `/devices/${encodeURIComponent(name)}`;
 
+const WRITTEN_MS = 4500; // until what lists are narrowed and ordered by follows what happens
+const STATES = ["", "connected", "away", "never", "barred", "disabled"] as const;
+
 export function State({ device }: { device: Device }) {
-  if (!device.enabled) return <Badge tone="bad">{t.disabled}</Badge>;
-  if (device.connection_count > 0) return <Badge tone="good">{t.connected}</Badge>;
-  if (device.barred) return <Badge tone="warn">{t.barred(device.barred)}</Badge>;
-  return <Badge>{t.away}</Badge>;
+  switch (device.state) {
+    case "disabled":
+      return <Badge tone="bad">{t.disabled}</Badge>;
+    case "connected":
+      return <Badge tone="good">{t.connected}</Badge>;
+    case "barred":
+      return <Badge tone="warn">{t.barred(device.barred ?? "")}</Badge>;
+    case "never":
+      return <Badge>{t.never}</Badge>;
+    default:
+      return <Badge>{t.away}</Badge>;
+  }
+}
+
+/** When it was there last. */
+export function Seen({ device }: { device: Device }) {
+  return device.state === "connected" ? <>{t.now}</> : <Time at={device.last_seen} />;
 }
 
 const columns: Column<Device>[] = [
   { title: t.name, sort: "name", cell: (d) => <Link href={deviceHref(d.name)}>{d.name}</Link> },
-  { title: t.state, cell: (d) => <State device={d} /> },
+  { title: t.state, sort: "state", cell: (d) => <State device={d} /> },
+  { title: t.seen, sort: "seen", cell: (d) => <Seen device={d} /> },
   { title: t.kind, sort: "kind", cell: (d) => d.kind },
   { title: t.groups, cell: (d) => d.groups.join(", ") },
   { title: t.roles, cell: (d) => d.roles.join(", ") },
@@ -48,7 +65,7 @@ const columns: Column<Device>[] = [
 ];
 
 /** The first page again now and then when devices come and go. */
-function useRefresh(reload: () => void): void {
+function useRefresh(reload: () => void, after: number): void {
   const [due, set] = useState(false);
   useEvents((e) => {
     if (e.event.startsWith("device.") || e.event.startsWith("client.")) set(true);
@@ -58,7 +75,7 @@ function useRefresh(reload: () => void): void {
     const timer = setTimeout(() => {
       set(false);
       reload();
-    }, LIVE_MS);
+    }, after);
     return () => clearTimeout(timer);
   }, [due]);
 }
@@ -66,11 +83,16 @@ function useRefresh(reload: () => void): void {
 function List({ place, session }: PageProps) {
   const match = place.query.get("q") ?? "";
   const group = place.query.get("group") ?? "";
+  const kind = place.query.get("kind") ?? "";
+  const state = place.query.get("state") ?? "";
   const [typed, setTyped] = useState(match);
   const sort = place.query.get("sort") ?? "name";
   const args = {
     match,
     group,
+    kind,
+    state,
+    count: true,
     sort: sort.replace(/^-/, ""),
     order: sort.startsWith("-") ? "desc" : "asc",
     limit: PAGE,
@@ -81,15 +103,24 @@ function List({ place, session }: PageProps) {
     const timer = setTimeout(() => setQuery({ q: typed }), SEARCH_MS);
     return () => clearTimeout(timer);
   }, [typed]);
-  useRefresh(() => {
-    if (list.rows.length <= PAGE) list.reload();
-  });
+  const late = state !== "" || args.sort === "seen" || args.sort === "state";
+  useRefresh(
+    () => {
+      if (list.rows.length <= PAGE) list.reload();
+    },
+    late ? WRITTEN_MS : LIVE_MS,
+  );
   const rows = list.rows;
-  const filtered = match !== "" || group !== "";
+  const filtered = match !== "" || group !== "" || kind !== "" || state !== "";
   return (
     <>
       <div class="row apart">
-        <h1>{t.title}</h1>
+        <div class="row">
+          <h1>{t.title}</h1>
+          <span class="muted" aria-live="polite">
+            {list.total !== undefined && t.fit(list.total)}
+          </span>
+        </div>
         {may(session, "operator") && (
           <Link class="button primary" href="/add-device">
             {t.add}
@@ -114,6 +145,24 @@ function List({ place, session }: PageProps) {
             onChange={(e) => setQuery({ group: e.currentTarget.value.trim() })}
           />
         </label>
+        <label class="grow">
+          <span class="visually-hidden">{t.ofKind}</span>
+          <input
+            placeholder={t.ofKind}
+            value={kind}
+            onChange={(e) => setQuery({ kind: e.currentTarget.value.trim() })}
+          />
+        </label>
+        <label class="grow">
+          <span class="visually-hidden">{t.inState}</span>
+          <select value={state} onChange={(e) => setQuery({ state: e.currentTarget.value })}>
+            {STATES.map((s) => (
+              <option key={s} value={s}>
+                {t.states[s]}
+              </option>
+            ))}
+          </select>
+        </label>
       </form>
       {rows.length > 0 && (
         <Table
@@ -132,7 +181,7 @@ function List({ place, session }: PageProps) {
               <button
                 onClick={() => {
                   setTyped("");
-                  setQuery({ q: "", group: "" });
+                  setQuery({ q: "", group: "", kind: "", state: "" });
                 }}
               >
                 {t.clear}

@@ -139,7 +139,7 @@ function Figures({ status }: { status: Status }) {
   const c = status.counters;
   return (
     <div class="cards">
-      <Figure title={t.connected} value={count(status.devices.connected)} href="/devices">
+      <Figure title={t.connected} value={count(status.devices.connected)} href="/devices?state=connected">
         {t.ofDevices(status.devices.total)}
       </Figure>
       <Figure title={t.messagesPerSecond} value={count(last(rate(samples, "messages.received")))}>

@@ -42,7 +42,9 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, deps: read
     const abort = new AbortController();
     set((s) => ({ ...s, loading: true }));
     load(abort.signal)
-      .then((data) => set({ data, error: undefined, loading: false }))
+      .then((data) => {
+        if (!abort.signal.aborted) set({ data, error: undefined, loading: false });
+      })
       .catch((error: unknown) => {
         if (!abort.signal.aborted) set((s) => ({ ...s, error, loading: false }));
       });

@@ -45,47 +45,66 @@ export interface Pages<T> {
   loading: boolean;
   /** There was an answer, though it may be being asked for anew. */
   loaded: boolean;
+  /** How many there are, where the answer says so; null: more than it counts. */
+  total: number | null | undefined;
   reload: () => void;
   /** What stands below the rows: trouble, a spinner, the way to more. */
   foot: ComponentChildren;
 }
 
-/** A list of the API page by page, anew whenever its arguments change. */
+/** The first page of a list, and of which list. */
+interface Head<T> {
+  key: string;
+  page: Page<T>;
+}
+
+/** What came behind a first page, and where it goes on. */
+interface Tail<T> {
+  of: Head<T> | undefined;
+  items: T[];
+  next: string | null;
+}
+
+/** A list of the API page by page, anew whenever its arguments change. What it had stays visible until the new
+ * first page is there; it does not grow meanwhile, since its cursor means nothing to the new one. */
 export function usePages<T>(path: string, args: Arguments): Pages<T> {
   const key = JSON.stringify([path, args]);
-  const first = useLoad((signal) => get<Page<T>>(path, args, signal), [key]);
-  const [more, setMore] = useState<T[]>([]);
-  const [next, setNext] = useState<string | null>(null);
+  const first = useLoad<Head<T>>(
+    async (signal) => ({ key, page: await get<Page<T>>(path, args, signal) }),
+    [key],
+  );
+  const head = first.data;
+  const [kept, keep] = useState<Tail<T>>();
+  const tail: Tail<T> =
+    kept && kept.of === head ? kept : { of: head, items: [], next: head?.page.next ?? null };
   const action = useAction();
   const waiting = useRef<AbortController>();
-  useEffect(() => {
-    setMore([]);
-    setNext(first.data?.next ?? null);
-    return () => waiting.current?.abort(); // a page that comes late belongs to another list
-  }, [first.data]);
-  const load = () =>
+  useEffect(() => () => waiting.current?.abort(), [head]); // a page that comes late belongs to another list
+  const load = () => {
+    if (head?.key !== key) return;
     action.run(async () => {
       const abort = new AbortController();
       waiting.current = abort;
       try {
-        const page = await get<Page<T>>(path, { ...args, after: next }, abort.signal);
-        setMore((m) => [...m, ...page.items]);
-        setNext(page.next);
+        const page = await get<Page<T>>(path, { ...args, after: tail.next }, abort.signal);
+        if (!abort.signal.aborted) keep({ of: head, items: [...tail.items, ...page.items], next: page.next });
       } catch (e) {
         if (!abort.signal.aborted) throw e;
       }
     });
-  const rows = [...(first.data?.items ?? []), ...more];
+  };
+  const rows = [...(head?.page.items ?? []), ...tail.items];
+  const total = head?.page.total;
   const foot = (
     <>
       <Trouble error={first.error} retry={first.reload} />
       <Trouble error={action.error} retry={load} />
-      {first.loading && !first.data && <Spinner />}
-      {next !== null && (
+      {first.loading && !head && <Spinner />}
+      {tail.next !== null && (
         <div class="row">
           {/* not disabled meanwhile: it would lose the focus; an action runs only once at a time anyhow */}
           <button onClick={load}>{text.more}</button>
-          <span class="small muted">{text.shown(rows.length)}</span>
+          <span class="small muted">{text.shown(rows.length, total)}</span>
         </div>
       )}
     </>
@@ -93,7 +112,8 @@ export function usePages<T>(path: string, args: Arguments): Pages<T> {
   return {
     rows,
     loading: first.loading,
-    loaded: first.data !== undefined,
+    loaded: head !== undefined,
+    total,
     reload: first.reload,
     foot,
   };
