@@ -346,7 +346,7 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 		.op = (uint16_t)m->op, .args = buf_view(args), .source = str_of(http_source(r))};
 	b.credential_kind = caller_credential(r, is_local(w), &credential);
 	b.credential = buf_view(&credential);
-	b.passive = repeated.reads && caller_is_passive(r);
+	b.passive = op_spec(m->op)->effect == READS && caller_is_passive(r);
 	if (!w->store) {
 		repeat_forget(&w->repeats, repeated.repeat);
 		api_problem(r, 503, NULL, "the store is away; try again in a moment", NULL);
