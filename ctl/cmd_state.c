@@ -75,10 +75,33 @@ static int read_document(struct invocation *in, const char *path)
 	return EXIT_OK;
 }
 
-static void show(const json_t *answer, bool dry_run)
+/* Devices that are new here, which cannot connect yet. */
+static void show_new(const json_t *answer, bool planned)
+{
+	const json_t *names = json_object_get(answer, "without_credentials");
+	const json_int_t all =
+		json_integer_value(json_object_get(answer, "without_credentials_count"));
+	const char *hint = json_string_value(json_object_get(answer, "hint"));
+	const json_t *name;
+	size_t i;
+	if (all == 0)
+		return;
+	printf("%lld %s %s neither password nor certificate:", (long long)all,
+	       all == 1 ? "device" : "devices",
+	       planned    ? "would have"
+	       : all == 1 ? "has"
+			  : "have");
+	json_array_foreach(names, i, name) printf("%s%s", i ? ", " : " ", json_string_value(name));
+	if ((size_t)all > json_array_size(names))
+		printf(" and %lld more", (long long)all - (long long)json_array_size(names));
+	printf("\n%s\n", hint ? hint : "");
+}
+
+static void show(const json_t *answer, bool planned, bool dry_run)
 {
 	const json_t *id = json_object_get(answer, "id");
 	show_differences(answer);
+	show_new(answer, planned);
 	if (json_array_size(json_object_get(answer, "items")) == 0)
 		print_done("nothing to change\n");
 	else if (dry_run)
@@ -107,7 +130,7 @@ int run_state_apply(struct invocation *in)
 	if (status == EXIT_OK && in->json)
 		print_json_line(answer);
 	else if (status == EXIT_OK)
-		show(answer, invocation_switch(in, "dry-run"));
+		show(answer, dry, invocation_switch(in, "dry-run"));
 	json_decref(answer);
 	return status;
 }

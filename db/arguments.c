@@ -32,6 +32,11 @@ static const struct op_arg *find_arg(const struct op_spec *spec, struct str name
 	return a || !has_csr ? a : find(parsed_csr, name);
 }
 
+bool arguments_known(const struct op_spec *spec, const char *name)
+{
+	return find_arg(spec, str_of(name)) != NULL;
+}
+
 static int wrong_kind(const struct op_arg *a, const char *wanted, struct why *why)
 {
 	return why_set(why, ERR_INVALID, "%s must be %s: %s", a->name, wanted, a->text);

@@ -10,6 +10,8 @@
 
 enum { ARGUMENTS_LIST_MAX = 256 }; /* strings in one list */
 
+/* Does the operation take an argument of this name? */
+bool arguments_known(const struct op_spec *spec, const char *name);
 /* args is a valid rec. 0, or ERR_INVALID with the wrong argument in field and a sentence in *why. A
  * request ("csr") arrives parsed by the web process: as "spki" (bytes) and "csr-name" (its
  * common name). */

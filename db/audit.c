@@ -45,7 +45,8 @@ bool audit_purge(struct store *s)
 static void purge(struct loop_timer *t)
 {
 	struct store *s = container_of(t, struct store, audit.timer);
-	loop_timer_start(s->loop, t, "audit", audit_purge(s) ? SOON_MS : EVERY_MS, purge);
+	const uint64_t in_ms = job_writes(s) ? JOB_RETRY_MS : audit_purge(s) ? SOON_MS : EVERY_MS;
+	loop_timer_start(s->loop, t, "audit", in_ms, purge);
 }
 
 void audit_set(struct store *s, const struct audit_settings *settings)

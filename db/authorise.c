@@ -100,16 +100,52 @@ bool authorise_refused(struct op_call *c)
 	return true;
 }
 
+struct row {
+	int64_t at;
+	struct str text[6]; /* actor, source, operation, target, outcome, why */
+};
+
+static int64_t write_row(struct sql *db, const struct row *row)
+{
+	const int err =
+		SQL_RUN(db,
+			"INSERT INTO audit(at, actor, source, operation, target, outcome, why) "
+			"VALUES(?, ?, ?, ?, ?, ?, ?)",
+			sql_int(row->at), sql_str(row->text[0]), sql_str(row->text[1]),
+			sql_str(row->text[2]), sql_str(row->text[3]), sql_str(row->text[4]),
+			sql_str(row->text[5]));
+	return err ? 0 : sql_last_id(db);
+}
+
+/* A row that was kept back: the time, then the texts. */
+static int write_later(struct store *s, enum process peer, struct record *r)
+{
+	struct row row = {(int64_t)r->id, {{NULL, 0}}};
+	struct str rest = r->body;
+	(void)peer;
+	for (size_t i = 0; i < ARRAY_LEN(row.text); i++)
+		CHECK(strs_next(&rest, &row.text[i]));
+	write_row(s->registry, &row);
+	return 0;
+}
+
+static bool keep_row(struct store *s, const struct row *row)
+{
+	AUTO_BUF texts = {0};
+	bool crowded;
+	for (size_t i = 0; i < ARRAY_LEN(row->text); i++)
+		strs_put(&texts, row->text[i]);
+	struct record later = {.id = (uint64_t)row->at, .body = buf_view(&texts), .fd = -1};
+	return job_keep_back(s, PROCESS_STORE, &later, write_later, &crowded);
+}
+
 int64_t authorise_audit(struct op_call *c, const char *outcome, const char *why)
 {
-	struct sql *db = c->s->registry;
-	const int err = SQL_RUN(
-		db,
-		"INSERT INTO audit(at, actor, source, operation, target, outcome, why) "
-		"VALUES(?, ?, ?, ?, ?, ?, ?)",
-		sql_int(timefloor_now(&c->s->floor)), sql_text(c->actor), sql_text(c->source),
-		sql_text(c->name), sql_text(c->target), sql_text(outcome), sql_text(why));
-	return err ? 0 : sql_last_id(db);
+	struct store *s = c->s;
+	const struct row row = {timefloor_now(&s->floor),
+				{str_of(c->actor), str_of(c->source), str_of(c->name),
+				 str_of(c->target), str_of(outcome), str_of(why)}};
+	return job_writes(s) && keep_row(s, &row) ? 0 : write_row(s->registry, &row);
 }
 
 const char *authorise_outcome(enum op_status status)

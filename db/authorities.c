@@ -261,7 +261,7 @@ static int take(struct store *s, struct str list, bool *changed)
 		sql_rollback(s->registry);
 		return err;
 	}
-	const int64_t parts = change_parts(buf_view(&entries));
+	const int64_t parts = deltas_count(buf_view(&entries));
 	if (parts)
 		SQL_RUN(s->registry,
 			"UPDATE meta SET value = value + ? WHERE name = 'registry-seq'",
@@ -272,7 +272,7 @@ static int take(struct store *s, struct str list, bool *changed)
 			  sql_why(s->registry));
 		store_registry_failed(s, err);
 	} else {
-		change_tell(s, buf_view(&entries));
+		deltas_send(s, NULL, buf_view(&entries));
 	}
 	*changed = entries.n != 0;
 	/* With a full disk those that are known will do. */
@@ -327,10 +327,19 @@ static void answered(struct store *s, struct record *reply)
 	expiry_start(s);
 }
 
+static int answered_later(struct store *s, enum process peer, struct record *r)
+{
+	(void)peer;
+	answered(s, r);
+	return 0;
+}
+
 static void ca_done(struct link_call *call, int err, struct record *reply)
 {
 	struct store *s = container_of(call, struct store, ca_call);
-	if (!err) {
+	bool crowded;
+	job_look(s);
+	if (!err && !job_keep_back(s, PROCESS_VAULT, reply, answered_later, &crowded)) {
 		answered(s, reply);
 	} else if (err == ERR_TIMEOUT && !s->ready) {
 		log_error("the vault did not tell its certificates within %d s",

@@ -12,7 +12,7 @@
 
 void batch_begin(struct op_call *c)
 {
-	change_begin(c);
+	c->change.audit_id = authorise_audit(c, "ok", "");
 	c->batch = mem_new(struct batch);
 }
 
@@ -74,17 +74,15 @@ bool batch_step(struct op_call *c, enum op op, const struct buf *args, const cha
 	return !c->batch->failed;
 }
 
-void batch_end(struct op_call *c, bool keep)
+void batch_end(struct op_call *c)
+{
+	batch_free(TAKE(c->batch));
+}
+
+void batch_refuse_call(struct op_call *c)
 {
 	struct batch *b = TAKE(c->batch);
-	if (b->failed) {
-		op_refuse(c, b->status, b->field, "%s", b->why);
-	} else if (keep) {
-		change_commit(c);
-	} else {
-		sql_rollback(c->s->registry);
-		c->change.open = false;
-		op_done(c);
-	}
+	CHECK(b->failed);
+	op_refuse(c, b->status, b->field[0] ? b->field : NULL, "%s", b->why);
 	batch_free(b);
 }

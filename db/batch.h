@@ -7,9 +7,10 @@
  *
  *   batch_begin(c);
  *   batch_step(c, OP_ROLE_ADD, &args, "roles[0]") && ...;
- *   batch_end(c, true);                  answers, whatever happened
+ *   if (c->batch->failed) batch_refuse_call(c); else { batch_end(c); change_committed(c); }
  *
- * Main thread of the store.
+ * The transaction is that of a job (job.h): all but the last line happens in its portions. Main
+ * thread of the store.
  */
 #pragma once
 
@@ -26,14 +27,14 @@ struct batch {
 	int64_t same; /* number of the rule that acl.add found to be there already, or 0 */
 };
 
-/* From here to batch_end nothing else may use the registry: it happens in one turn. */
+/* In the first portion of the job, which has begun the transaction. */
 void batch_begin(struct op_call *c);
 /* Runs one operation; args is a rec, at names its place ("" none). False: it was refused, and
  * with it all. */
 bool batch_step(struct op_call *c, enum op op, const struct buf *args, const char *at);
 /* The same refusal by the caller itself. */
 void batch_refuse(struct batch *b, enum op_status status, const char *field, const char *why);
-/* Commits, or takes all of it back (keep false, or a step was refused), and answers: with
- * c->result, or with the refusal. */
-void batch_end(struct op_call *c, bool keep);
+/* When the transaction is over: answers with the refusal of the step. */
+void batch_refuse_call(struct op_call *c);
+void batch_end(struct op_call *c); /* the call answers as others do from now on */
 void batch_free(struct batch *b);

@@ -12,14 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DELTA_BYTES = 60000, NUDGE_MS = 1000 };
-
-struct delta_ask {
-	struct list node; /* in change->asks */
-	struct link_call call;
-	struct store *s;
-	struct op_call *op;
-};
+enum { EVENTS_AT_ONCE = 500 };
 
 void change_init(struct change *ch)
 {
@@ -29,12 +22,7 @@ void change_init(struct change *ch)
 
 void change_fini(struct change *ch)
 {
-	list_each_safe (it, &ch->asks) {
-		struct delta_ask *ask = list_entry(it, struct delta_ask, node);
-		link_call_cancel(&ask->call);
-		list_remove(&ask->node);
-		free(ask);
-	}
+	deltas_forget(&ch->asks);
 	buf_fini(&ch->entries);
 	buf_fini(&ch->events);
 }
@@ -42,7 +30,7 @@ void change_fini(struct change *ch)
 void change_begin(struct op_call *c)
 {
 	if (c->batch)
-		return; /* it has begun */
+		return; /* its job has begun */
 	sql_begin(c->s->registry);
 	c->change.open = true;
 	c->change.audit_id = authorise_audit(c, "ok", "");
@@ -104,21 +92,6 @@ bool change_is_current(struct op_call *c, const char *kind, struct str object)
 
 /* ---- after the commit ---- */
 
-static void raise_events(struct op_call *c)
-{
-	struct cur cur = cur_of(buf_view(&c->change.events));
-	while (cur_left(&cur)) {
-		struct str rest = str_make(cur.p, cur_left(&cur));
-		struct str device;
-		struct str entry;
-		struct body_event fields;
-		CHECK(strs_next(&rest, &device));
-		cur = cur_of(rest);
-		CHECK(entries_next(&cur, &entry) && body_event_get(entry, &fields) == 0);
-		events_add(c->s->events, &fields, device);
-	}
-}
-
 static void finish(struct op_call *c)
 {
 	if (c->change.told) {
@@ -131,123 +104,83 @@ static void finish(struct op_call *c)
 		op_done(c);
 }
 
-/* A delta found no room in the queue to a broker that does not read now. No later one may come for
- * long, so the gap is shown to it: otherwise a revocation would wait for the next change. */
-static void nudge(struct loop_timer *t)
+static bool is_raised(const struct op_call *c)
 {
-	struct store *s = container_of(t, struct store, nudge_timer);
-	const struct body_delta missed = {.seq = 0};
-	if (!s->broker_synced)
-		return; /* its snapshot will say it */
-	if (LINK_SEND(s->peer[PROCESS_BROKER].link, DELTA, delta, 0, -1, &missed))
-		loop_timer_start(s->loop, t, "nudge", NUDGE_MS, nudge);
+	return c->change.raised == c->change.events.n;
 }
 
-void change_missed(struct store *s)
+/* The answer waits for the last event and for the last worker of the broker. */
+static void finish_if_done(struct op_call *c)
 {
-	if (s->broker_synced && !loop_timer_running(&s->nudge_timer))
-		loop_timer_start(s->loop, &s->nudge_timer, "nudge", 0, nudge);
-}
-
-static void delta_done(struct link_call *call, int err, struct record *reply)
-{
-	struct delta_ask *ask = container_of(call, struct delta_ask, call);
-	struct op_call *c = ask->op;
-	struct body_delta_done done;
-	if (err == ERR_UNAVAILABLE && !loop_timer_running(&ask->s->nudge_timer))
-		loop_timer_start(ask->s->loop, &ask->s->nudge_timer, "nudge", NUDGE_MS, nudge);
-	if (!c) {
-		free(ask);
-		return;
-	}
-	if (!err && body_delta_done_get(reply->body, &done) == 0)
-		c->change.closed += done.closed;
-	else
-		c->change.away = true;
-	list_remove(&ask->node);
-	free(ask);
-	if (list_empty(&c->change.asks))
+	if (is_raised(c) && list_empty(&c->change.asks))
 		finish(c);
 }
 
-/* c NULL: nobody waits. */
-static void send_delta(struct store *s, struct op_call *c, struct str entries)
+static void raise_more(struct loop_timer *t);
+
+static void raise_events(struct op_call *c)
 {
-	s->seq++;
-	if (!s->broker_synced) {
-		if (c)
-			c->change.away = true;
-		return;
+	const struct buf *events = &c->change.events;
+	for (size_t i = 0; i < EVENTS_AT_ONCE && !is_raised(c); i++) {
+		struct str rest =
+			str_make(events->p + c->change.raised, events->n - c->change.raised);
+		struct str device;
+		struct str entry;
+		struct body_event fields;
+		CHECK(strs_next(&rest, &device));
+		struct cur cur = cur_of(rest);
+		CHECK(entries_next(&cur, &entry) && body_event_get(entry, &fields) == 0);
+		c->change.raised = events->n - cur_left(&cur);
+		events_add(c->s->events, &fields, device);
 	}
-	struct delta_ask *ask = mem_new(struct delta_ask);
-	ask->s = s;
-	ask->op = c;
-	if (c)
-		list_append(&c->change.asks, &ask->node);
-	const struct body_delta body = {(uint64_t)s->seq, entries};
-	LINK_ASK(s->peer[PROCESS_BROKER].link, &ask->call, DELTA, delta, -1, &body,
-		 CHANGE_BROKER_MS, delta_done);
+	if (!is_raised(c))
+		loop_timer_start(c->s->loop, &c->timer, "events of a change", 1, raise_more);
 }
 
-/* Bytes of whole entries at the start that fit one message. */
-static size_t part_size(struct str entries)
+static void raise_more(struct loop_timer *t)
 {
-	struct cur c = cur_of(entries);
-	struct str entry;
-	size_t n = 0;
-	while (entries_next(&c, &entry) && entries.n - cur_left(&c) <= DELTA_BYTES)
-		n = entries.n - cur_left(&c);
-	CHECK(n > 0);
-	return n;
+	struct op_call *c = container_of(t, struct op_call, timer);
+	raise_events(c);
+	finish_if_done(c);
 }
 
-int64_t change_parts(struct str entries)
+void change_told(struct op_call *c, bool away, uint64_t closed)
 {
-	int64_t parts = 0;
-	for (; entries.n; parts++) {
-		const size_t n = part_size(entries);
-		entries = str_make(entries.p + n, entries.n - n);
-	}
-	return parts;
+	c->change.away |= away;
+	c->change.closed += closed;
+	finish_if_done(c);
 }
 
-static void tell_broker(struct store *s, struct op_call *c, struct str left)
+void change_count(struct op_call *c)
 {
-	while (left.n) {
-		const size_t n = part_size(left);
-		send_delta(s, c, str_make(left.p, n));
-		left = str_make(left.p + n, left.n - n);
-	}
+	SQL_RUN(c->s->registry, "UPDATE meta SET value = value + ? WHERE name = 'registry-seq'",
+		sql_int(deltas_count(buf_view(&c->change.entries))));
 }
 
-void change_tell(struct store *s, struct str entries)
-{
-	tell_broker(s, NULL, entries);
-}
-
-int change_commit(struct op_call *c)
+void change_committed(struct op_call *c)
 {
 	struct store *s = c->s;
-	if (c->batch)
-		return 0; /* when all steps are done */
-	const int64_t parts = change_parts(buf_view(&c->change.entries));
-	SQL_RUN(s->registry, "UPDATE meta SET value = value + ? WHERE name = 'registry-seq'",
-		sql_int(parts));
-	const int err = sql_commit(s->registry);
-	c->change.open = false;
-	if (err) {
-		op_refuse_sql(c, err);
-		return err;
-	}
 	store_registry_worked(s);
 	lists_changed(s);
 	raise_events(c);
 	if (c->change.credentials && s->peer[PROCESS_ADMIN].link)
 		LINK_SEND(s->peer[PROCESS_ADMIN].link, CREDENTIALS_CHANGED, credentials_changed, 0,
 			  -1, &(struct body_credentials_changed){});
-	c->change.told = parts > 0;
-	tell_broker(s, c, buf_view(&c->change.entries));
-	if (list_empty(&c->change.asks))
-		finish(c);
-	return 0;
+	c->change.told = c->change.entries.n > 0;
+	deltas_send(s, c, buf_view(&c->change.entries));
+	finish_if_done(c);
+}
+
+int change_commit(struct op_call *c)
+{
+	if (c->batch)
+		return 0; /* when all steps are done */
+	change_count(c);
+	const int err = sql_commit(c->s->registry);
+	c->change.open = false;
+	if (err)
+		op_refuse_sql(c, err);
+	else
+		change_committed(c);
+	return err;
 }

@@ -3,11 +3,13 @@
  * One change of the registry on behalf of an operation: the statements, the audit row, the
  * revisions of what changed and the next numbers of the registry are one transaction. After its
  * commit the events are raised and the entries go to the broker as deltas; the caller is answered
- * when every worker of the broker has acted on them, or after CHANGE_BROKER_MS.
+ * when every worker of the broker has acted on them, or after DELTAS_MS.
  *
  *   change_begin(c);
  *   SQL_RUN(...); change_entry...; change_event(...); change_revision(...);
  *   change_commit(c);            answers, whatever happened
+ *
+ * Many events are raised some at a time, so that nobody waits for them (the call does).
  *
  * Result fields it appends when the broker had to be told: broker ("done", or "away": it will learn
  * from its next snapshot), sessions_closed (int). Main thread of the store.
@@ -17,8 +19,6 @@
 #include "daemon/base/events.h"
 #include "daemon/base/list.h"
 #include "daemon/base/str.h"
-
-enum { CHANGE_BROKER_MS = 2000 };
 
 struct op_call;
 struct store;
@@ -33,6 +33,7 @@ struct change {
 	bool told;          /* deltas were due */
 	bool away;          /* a part did not reach the broker */
 	uint64_t closed;    /* sessions */
+	size_t raised;      /* bytes of events that were raised */
 };
 
 void change_init(struct change *ch);
@@ -52,11 +53,10 @@ void change_put_version(struct store *s, const char *kind, struct str object, st
 bool change_is_current(struct op_call *c, const char *kind, struct str object);
 /* Commits and answers; c may be gone when it returns. 0, or the error: the call was refused. */
 int change_commit(struct op_call *c);
+/* The two ends of it, for a commit by a job: the last statement before, and all that comes after.
+ */
+void change_count(struct op_call *c);
+void change_committed(struct op_call *c);
 
-/* For changes that no operation made: sends the entries as deltas and waits for nothing. The caller
- * has counted them in the registry's number: change_parts. */
-void change_tell(struct store *s, struct str entries);
-/* The broker's picture of the registry is not whole: it asks for a new one. */
-void change_missed(struct store *s);
-/* Deltas that these entries take. */
-int64_t change_parts(struct str entries);
+/* The broker has taken a part of the entries, or is away. */
+void change_told(struct op_call *c, bool away, uint64_t closed);

@@ -92,12 +92,14 @@ static void hashed_anew(void *arg, const char *verifier, struct str scram)
 {
 	struct login_ask *ask = arg;
 	struct sql *db = ask->s->registry;
+	/* What cannot be written now is hashed at the next login. */
 	if (verifier) {
-		SQL_RUN(db,
+		const int err = SQL_RUN(
+			db,
 			"UPDATE device SET verifier = ?, scram = ? WHERE id = ? AND verifier = ?",
 			sql_text(verifier), sql_blob(scram), sql_int(ask->device_id),
 			sql_text(ask->verifier));
-		if (sql_changes(db) > 0)
+		if (!err && sql_changes(db) > 0)
 			log_info("the password of device %lld was hashed anew",
 				 (long long)ask->device_id);
 	}

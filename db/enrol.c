@@ -395,7 +395,7 @@ static bool check_request(struct op_call *c)
 		enrol_refuse(
 			c, ENROL_LOCKED, CLOCK_S,
 			"the clock of the gateway is wrong: nothing is issued until it is set");
-	else if (ops_full(c->s) || !logins_admit(c->s->logins, str_of(c->source)))
+	else if (ops_full(c->s) || c->crowded || !logins_admit(c->s->logins, str_of(c->source)))
 		enrol_refuse(c, ENROL_BUSY, SOON_S, "too many requests: try again later");
 	else
 		return true;
@@ -421,6 +421,9 @@ static void judge(struct op_call *c)
 
 int enrol_handle(struct store *s, enum process peer, struct record *r)
 {
+	bool crowded = false;
+	if (job_keep_back(s, peer, r, enrol_handle, &crowded))
+		return 0;
 	struct enrolment *e = mem_new(struct enrolment);
 	buf_str(&e->bytes, r->body);
 	if (body_enrol_get(buf_view(&e->bytes), &e->ask)) {
@@ -429,6 +432,7 @@ int enrol_handle(struct store *s, enum process peer, struct record *r)
 	}
 	struct op_call *c = ops_enrolment(s, peer, r->id, e->ask.source, e, enrolment_free);
 	snprintf(c->actor, sizeof(c->actor), "nobody (%s)", enrol_via(c));
+	c->crowded = crowded;
 	judge(c);
 	return 0;
 }

@@ -151,8 +151,11 @@ void expiry_look(struct store *s)
 static void look(struct loop_timer *t)
 {
 	struct store *s = container_of(t, struct store, expiry.timer);
-	loop_timer_start(s->loop, t, "certificates that end", EXPIRY_LOOK_S * UINT64_C(1000), look);
-	expiry_look(s);
+	const bool later = job_writes(s);
+	loop_timer_start(s->loop, t, "certificates that end",
+			 later ? JOB_RETRY_MS : EXPIRY_LOOK_S * UINT64_C(1000), look);
+	if (!later)
+		expiry_look(s);
 }
 
 int64_t expiry_forgotten(const struct store *s)
@@ -172,7 +175,7 @@ void expiry_set(struct store *s, int64_t grace)
 	const bool more = grace > s->expiry.grace;
 	s->expiry.grace = grace;
 	if (more)
-		change_missed(s);
+		deltas_missed(s);
 }
 
 void expiry_start(struct store *s)

@@ -171,13 +171,13 @@ static void end(struct store *s, const struct over *over, size_t n)
 		registry_put_rule_gone(over[i].rule, &entries);
 	}
 	SQL_RUN(db, "UPDATE meta SET value = value + ? WHERE name = 'registry-seq'",
-		sql_int(change_parts(buf_view(&entries))));
+		sql_int(deltas_count(buf_view(&entries))));
 	const int err = sql_commit(db);
 	if (err) {
 		store_registry_failed(s, err);
 		return;
 	}
-	change_tell(s, buf_view(&entries));
+	deltas_send(s, NULL, buf_view(&entries));
 	for (size_t i = 0; i < n; i++)
 		raise_ended(s, over[i].subject);
 }
@@ -195,8 +195,10 @@ void learn_look(struct store *s)
 static void look(struct loop_timer *t)
 {
 	struct store *s = container_of(t, struct store, learn_timer);
-	loop_timer_start(s->loop, t, "end of learning", LEARN_LOOK_MS, look);
-	learn_look(s);
+	const bool later = job_writes(s);
+	loop_timer_start(s->loop, t, "end of learning", later ? JOB_RETRY_MS : LEARN_LOOK_MS, look);
+	if (!later)
+		learn_look(s);
 }
 
 void learn_start(struct store *s)

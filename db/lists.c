@@ -120,6 +120,7 @@ static void signed_(struct link_call *call, int err, struct record *reply)
 {
 	struct store *s = container_of(call, struct store, lists.call);
 	s->lists.asking = false;
+	job_look(s);
 	if (err)
 		failed(s, "the vault does not answer");
 	else
@@ -204,6 +205,10 @@ static void look(struct loop_timer *t)
 	struct store *s = container_of(t, struct store, lists.timer);
 	const bool able = s->peer[PROCESS_VAULT].link && timefloor_ok(&s->floor);
 	s->lists.soon = false;
+	if (job_writes(s)) {
+		look_in(s, JOB_RETRY_MS, false);
+		return;
+	}
 	if (able && (s->lists.asking || ask_next(s)))
 		return;
 	look_in(s, LOOK_MS, false);

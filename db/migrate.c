@@ -110,8 +110,12 @@ static int check(struct sql *db, enum database database)
 static int open_and_check(const char *path, enum database database, struct sql **out)
 {
 	AUTO(sql) db = NULL;
-	const enum sql_sync sync = database == DATABASE_EVENTS ? SQL_NORMAL : SQL_FULL;
-	int err = sql_open(path, sync, &db);
+	static const enum sql_sync sync[] = {
+		[DATABASE_REGISTRY] = SQL_SHARED,
+		[DATABASE_EVENTS] = SQL_NORMAL,
+		[DATABASE_SPOOL] = SQL_FULL,
+	};
+	int err = sql_open(path, sync[database], &db);
 	if (!err)
 		err = check(db, database);
 	if (!err)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * acl.preview: what would be decided otherwise if a draft (acl_view.h) were saved, of what devices
- * did in learn mode and of what they were refused in the last days. Main thread of the store.
+ * did in learn mode and of what they were refused in the last days. Main thread of the store, in
+ * the portions of a job (job.h).
  *
  * items: list of {device, action, topic: str, times: int, last: time, before, after: str (as the
  * verdict of acl.check), rule_before, rule_after: int or null}; checked: int, how many were judged;
@@ -17,6 +18,7 @@ enum {
 	DAYS_DEFAULT = 7,
 	DAY_S = 86400,
 	EVENTS_MAX = 20000,
+	EVENTS_AT_ONCE = 500,
 	DEEDS_MAX = 5000,
 	DEVICES_MAX = 500,
 	ITEMS_MAX = 1000
@@ -45,7 +47,6 @@ static void deeds_fini(struct deeds *d)
 	}
 	free(d->p);
 }
-#define AUTO_DEEDS __attribute__((cleanup(deeds_fini))) struct deeds
 
 static void add(struct deeds *d, struct str device, enum acl_action action, struct str topic,
 		int64_t times, int64_t last_ms)
@@ -58,40 +59,23 @@ static void add(struct deeds *d, struct str device, enum acl_action action, stru
 	d->p[d->n++] = (struct deed){str_dup(device), str_dup(topic), action, times, last_ms};
 }
 
-static void add_learned(struct op_call *c, struct str device, int64_t since, struct deeds *d)
+static void add_learned(const struct sql_query *q, struct deeds *d)
 {
-	AUTO_QUERY q = SQL_QUERY(c->s->registry,
-				 "SELECT name, action, topic, times, last FROM learned JOIN device "
-				 "ON device.id = device_id WHERE action > 0 AND last >= ?1 AND "
-				 "(?2 IS NULL OR name = ?2)",
-				 sql_int(since), sql_str(device));
-	while (sql_next(&q))
-		add(d, sql_at_str(&q, 0), (enum acl_action)sql_at_int(&q, 1), sql_at_str(&q, 2),
-		    sql_at_int(&q, 3), sql_at_int(&q, 4) * 1000);
+	add(d, sql_at_str(q, 0), (enum acl_action)sql_at_int(q, 1), sql_at_str(q, 2),
+	    sql_at_int(q, 3), sql_at_int(q, 4) * 1000);
 }
 
-static void add_refused(struct op_call *c, struct str device, int64_t since, struct deeds *d)
+static void add_refused(const struct sql_query *q, struct deeds *d)
 {
-	events_flush(c->s->events);
-	if (!events_db(c->s->events))
+	struct str action;
+	struct str topic;
+	const struct str detail = sql_at_str(q, 1);
+	if (!rec_get_str(detail, "action", &action) || !rec_get_str(detail, "topic", &topic))
 		return;
-	AUTO_QUERY q = SQL_QUERY(events_db(c->s->events),
-				 "SELECT device, detail, time_ms FROM event WHERE name = "
-				 "'acl.denied' AND device IS NOT NULL AND time_ms >= ?1 AND "
-				 "(?2 IS NULL OR device = ?2) ORDER BY seq DESC LIMIT ?3",
-				 sql_int(since * 1000), sql_str(device), sql_int(EVENTS_MAX));
-	while (sql_next(&q)) {
-		struct str action;
-		struct str topic;
-		const struct str detail = sql_at_str(&q, 1);
-		if (!rec_get_str(detail, "action", &action) ||
-		    !rec_get_str(detail, "topic", &topic))
-			continue;
-		if (str_is(action, "publish"))
-			add(d, sql_at_str(&q, 0), ACL_PUBLISH, topic, 1, sql_at_int(&q, 2));
-		else if (str_is(action, "subscribe"))
-			add(d, sql_at_str(&q, 0), ACL_SUBSCRIBE, topic, 1, sql_at_int(&q, 2));
-	}
+	if (str_is(action, "publish"))
+		add(d, sql_at_str(q, 0), ACL_PUBLISH, topic, 1, sql_at_int(q, 2));
+	else if (str_is(action, "subscribe"))
+		add(d, sql_at_str(q, 0), ACL_SUBSCRIBE, topic, 1, sql_at_int(q, 2));
 }
 
 static int compare(const struct deed *a, const struct deed *b)
@@ -222,11 +206,119 @@ static void compare_device(struct op_call *c, const struct acl_draft *draft, con
 	}
 }
 
+/* ---- in portions ---- */
+
+enum phase { LEARNED, REFUSED, JUDGED };
+
+struct preview {
+	enum phase phase;
+	struct acl_draft draft;
+	struct deeds deeds;
+	struct tally tally;
+	struct str device; /* {NULL}: all */
+	int64_t since;
+	bool open; /* the query below */
+	struct sql_query rows;
+	int64_t seq; /* the oldest event that was looked at */
+	int events;
+	size_t at; /* deeds before this one are judged */
+};
+
+static void preview_free(void *state)
+{
+	struct preview *p = state;
+	if (p->open)
+		sql_query_end(&p->rows);
+	acl_draft_fini(&p->draft);
+	deeds_fini(&p->deeds);
+	free(p);
+}
+
+/* False: that was the last. */
+static bool next_learned(struct op_call *c, struct preview *p)
+{
+	if (!p->open)
+		p->rows = SQL_QUERY(c->s->registry,
+				    "SELECT name, action, topic, times, last FROM learned JOIN "
+				    "device ON device.id = device_id WHERE action > 0 AND last >= "
+				    "?1 AND (?2 IS NULL OR name = ?2)",
+				    sql_int(p->since), sql_str(p->device));
+	p->open = sql_next(&p->rows);
+	if (p->open)
+		add_learned(&p->rows, &p->deeds);
+	return p->open;
+}
+
+/* Some at a time: the events have one connection, on which no query stays open. */
+static bool next_refused(struct op_call *c, struct preview *p)
+{
+	int n = 0;
+	if (!events_db(c->s->events))
+		return false;
+	AUTO_QUERY q = SQL_QUERY(events_db(c->s->events),
+				 "SELECT device, detail, time_ms, seq FROM event WHERE name = "
+				 "'acl.denied' AND device IS NOT NULL AND time_ms >= ?1 AND "
+				 "(?2 IS NULL OR device = ?2) AND seq < ?3 ORDER BY seq DESC "
+				 "LIMIT ?4",
+				 sql_int(p->since * 1000), sql_str(p->device), sql_int(p->seq),
+				 sql_int(EVENTS_AT_ONCE));
+	for (; sql_next(&q); n++) {
+		add_refused(&q, &p->deeds);
+		p->seq = sql_at_int(&q, 3);
+	}
+	p->events += n;
+	return n == EVENTS_AT_ONCE && p->events < EVENTS_MAX;
+}
+
+static bool next_judged(struct op_call *c, struct preview *p)
+{
+	const struct deeds *d = &p->deeds;
+	size_t end = p->at;
+	while (end < d->n && strcmp(d->p[p->at].device, d->p[end].device) == 0)
+		end++;
+	if (end > p->at)
+		compare_device(c, &p->draft, d->p + p->at, end - p->at, &p->tally);
+	p->at = end;
+	return end < d->n;
+}
+
+static bool preview_portion(struct job *j)
+{
+	struct op_call *c = container_of(j, struct op_call, job);
+	struct preview *p = c->state;
+	switch (p->phase) {
+	case LEARNED:
+		if (!next_learned(c, p)) {
+			p->phase = REFUSED;
+			events_flush(c->s->events);
+		}
+		return true;
+	case REFUSED:
+		if (!next_refused(c, p)) {
+			p->phase = JUDGED;
+			unite(&p->deeds);
+			rec_list(&c->result, "items");
+		}
+		return true;
+	case JUDGED:
+		break;
+	}
+	return next_judged(c, p);
+}
+
+static void previewed(struct job *j)
+{
+	struct op_call *c = container_of(j, struct op_call, job);
+	const struct preview *p = c->state;
+	rec_end(&c->result);
+	rec_int(&c->result, "checked", p->tally.checked);
+	rec_int(&c->result, "left_out", p->tally.left_out + p->deeds.left_out);
+	op_done(c);
+}
+
 void op_acl_preview(struct op_call *c)
 {
 	AUTO_ACL_DRAFT draft = {0};
-	AUTO_DEEDS deeds = {0};
-	struct tally tally = {0};
 	struct str device = {0};
 	int64_t days = DAYS_DEFAULT;
 	int64_t id;
@@ -238,19 +330,15 @@ void op_acl_preview(struct op_call *c)
 	}
 	if (!acl_draft_take(c, &draft))
 		return;
-	const int64_t since = MAX(clock_wall() - days * DAY_S, (int64_t)0);
-	add_learned(c, device, since, &deeds);
-	add_refused(c, device, since, &deeds);
-	unite(&deeds);
-	rec_list(&c->result, "items");
-	for (size_t i = 0, end; i < deeds.n; i = end) {
-		for (end = i + 1;
-		     end < deeds.n && strcmp(deeds.p[i].device, deeds.p[end].device) == 0; end++)
-			;
-		compare_device(c, &draft, deeds.p + i, end - i, &tally);
-	}
-	rec_end(&c->result);
-	rec_int(&c->result, "checked", tally.checked);
-	rec_int(&c->result, "left_out", tally.left_out + deeds.left_out);
-	op_done(c);
+	struct preview *p = mem_new(struct preview);
+	p->draft = draft;
+	draft = (struct acl_draft){0};
+	p->device = device;
+	p->since = MAX(clock_wall() - days * DAY_S, (int64_t)0);
+	p->seq = INT64_MAX;
+	c->state = p;
+	c->state_free = preview_free;
+	c->job.portion = preview_portion;
+	c->job.over = previewed;
+	job_start(c->s, &c->job);
 }

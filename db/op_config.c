@@ -337,9 +337,12 @@ void op_config_confirm(struct op_call *c)
 		settings_keep(c, op_text(c, "token", ""), keep, confirmed);
 }
 
-int settings_undone(struct store *s, struct record *r)
+int settings_undone(struct store *s, enum process peer, struct record *r)
 {
 	struct body_setting_undone b;
+	bool crowded;
+	if (job_keep_back(s, peer, r, settings_undone, &crowded))
+		return 0;
 	struct op_call c = {.s = s, .op = OP_CONFIG_CONFIRM, .name = "config.undo"};
 	if (body_setting_undone_get(r->body, &b) || !rec_valid(b.changes))
 		return ERR_MALFORMED;

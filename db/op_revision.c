@@ -8,6 +8,7 @@
 #include "db/plan.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { OBJECTS_MAX = 10000, CHANGES_SHOWN = 20, PRIORITY_BIAS = 1000 };
 
@@ -469,23 +470,24 @@ static void undo(struct op_call *c, const struct object *o)
 		change_back(c, k, o);
 }
 
-static void revert_steps(struct op_call *c)
+/* One object, the last one first. */
+static bool revert_step(struct op_call *c)
 {
-	int64_t below = INT64_MAX;
-	for (;;) {
-		AUTO_OBJECT o = {0};
-		if (c->batch->failed || !load(c, below, &o))
-			break;
-		below = o.row;
+	int64_t *below = c->plan->work;
+	AUTO_OBJECT o = {0};
+	if (load(c, *below, &o)) {
+		*below = o.row;
 		if (is_setting(&o))
 			is_untouched(c, &o);
 		else
 			undo(c, &o);
+		return !c->batch->failed;
 	}
-	if (!c->batch->failed && !revision_any(c->s, c->change.audit_id))
+	if (!revision_any(c->s, c->change.audit_id))
 		op_refuse(c, OP_REFUSED, "id",
 			  "nothing of this can be undone: passwords, certificates and keys do not "
 			  "come back");
+	return false;
 }
 
 static void put_reverted(struct op_call *c)
@@ -540,7 +542,9 @@ void op_revision_revert(struct op_call *c)
 	op_int(c, "confirm-within", &seconds);
 	struct plan *plan = mem_new(struct plan);
 	plan->confirm_s = (uint32_t)seconds;
-	plan->steps = revert_steps;
+	plan->steps = revert_step;
+	plan->work = mem_copy(&(int64_t){INT64_MAX}, sizeof(int64_t));
+	plan->work_free = free;
 	plan->put = put_reverted;
 	collect_settings(c, &plan->changes);
 	plan_run(c, plan);

@@ -18,6 +18,8 @@
  * state.show   the document, in an order that depends on nothing but what it says
  * state.diff   what state.apply would do: as it answers, with id null
  * state.apply  id of the revision (null: nothing was to do), items, left_out (op_revision.h);
+ *              without_credentials: names of devices that are added, at most STATE_NAMES,
+ *              without_credentials_count: int, all of them, hint: what to do about it, if any;
  *              token and confirm_within of settings that wait to be confirmed (plan.h)
  * What is wrong in the document is named by its place: "devices[3].groups".
  */

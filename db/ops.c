@@ -148,8 +148,12 @@ op_handler *ops_handler(enum op op)
 
 static void free_call(struct op_call *c)
 {
+	if (c->state)
+		c->state_free(c->state); /* before the connection of its job goes */
+	job_stop(&c->job);
 	list_remove(&c->node);
 	c->s->calls_n--;
+	job_look(c->s);
 	link_call_cancel(&c->ask);
 	events_unwait(&c->waiter);
 	trace_unwait(&c->trace);
@@ -157,8 +161,6 @@ static void free_call(struct op_call *c)
 	loop_timer_stop(c->s->loop, &c->timer);
 	logins_cancel(c->s->logins, c);
 	change_fini(&c->change);
-	if (c->state)
-		c->state_free(c->state);
 	batch_free(c->batch);
 	plan_free(c->plan);
 	free(c->scope);
@@ -311,7 +313,9 @@ static void name_target(struct op_call *c)
 	if (c->op == OP_SESSION_ADD)
 		return; /* a password may stand in the place of the name */
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (!rec_find(buf_view(&c->args), names[i], &v))
+		/* What it does not take need not be looked for behind a long document. */
+		if (!arguments_known(op_spec(c->op), names[i]) ||
+		    !rec_find(buf_view(&c->args), names[i], &v))
 			continue;
 		if (v.kind == REC_INT)
 			snprintf(c->target, sizeof(c->target), "%lld", (long long)v.number);
@@ -359,7 +363,7 @@ static void run(struct op_call *c)
 	struct why why;
 	if (authorise_refused(c))
 		return;
-	if (ops_full(c->s)) {
+	if (ops_full(c->s) || c->crowded) {
 		op_refuse(c, OP_TOO_MANY, NULL, "%d operations are in progress: try again",
 			  CALLS_MAX);
 		return;
@@ -390,8 +394,12 @@ int ops_handle(struct store *s, enum process peer, struct record *r)
 	struct body_op b;
 	if (body_op_get(r->body, &b) || b.op >= OP_COUNT || !rec_valid(b.args))
 		return ERR_MALFORMED;
+	bool crowded = false;
+	if (op_spec(b.op)->effect == CHANGES && job_keep_back(s, peer, r, ops_handle, &crowded))
+		return 0;
 	struct op_call *c = new_call(s, peer, r->id, b.source);
 	c->op = b.op;
+	c->crowded = crowded;
 	c->name = op_spec(c->op)->name;
 	c->passive = b.passive;
 	buf_str(&c->args, b.args);

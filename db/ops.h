@@ -29,6 +29,7 @@ struct op_call {
 	bool page_missing;           /* a session without the proof that a page of ours asks */
 	char *scope;                 /* of a token: the operations that it is for; NULL: all */
 	bool passive;                /* it does not count as a sign of life of its session */
+	bool crowded;                /* too many changes wait for a job that writes */
 	uint16_t retry_s;            /* with OP_TOO_MANY: when to try again */
 	int64_t administrator;       /* of a session, else 0 */
 	int64_t session;
@@ -51,7 +52,8 @@ struct op_call {
 	struct trace_waiter trace;
 	struct logs_waiter log_waiter;
 	struct loop_timer timer;
-	void *state; /* of a handler that waits */
+	struct job job; /* what takes long (job.h) */
+	void *state;    /* of a handler that waits */
 	void (*state_free)(void *state);
 };
 

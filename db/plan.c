@@ -16,6 +16,8 @@ void plan_free(struct plan *plan)
 		return;
 	buf_fini(&plan->changes);
 	buf_fini(&plan->settings);
+	if (plan->work)
+		plan->work_free(plan->work);
 	free(plan);
 }
 
@@ -57,27 +59,76 @@ static void undone(struct link_call *call, int err, struct record *reply)
 {
 	(void)err;
 	(void)reply;
-	batch_end(container_of(call, struct op_call, ask), false);
+	batch_refuse_call(container_of(call, struct op_call, ask));
+}
+
+/* ---- the job ---- */
+
+static bool is_changed(struct op_call *c)
+{
+	return !c->batch->failed && !c->plan->dry && revision_any(c->s, c->change.audit_id);
+}
+
+static bool run_portion(struct job *j)
+{
+	struct op_call *c = container_of(j, struct op_call, job);
+	struct plan *p = c->plan;
+	switch (p->phase) {
+	case PLAN_BEGINS:
+		batch_begin(c);
+		settings_put_revisions(c, buf_view(&p->settings));
+		settings_put_events(c, buf_view(&p->settings));
+		p->phase = PLAN_RUNS;
+		return true;
+	case PLAN_RUNS:
+		if (!p->steps(c))
+			p->phase = PLAN_ENDS;
+		return !c->batch->failed;
+	case PLAN_ENDS:
+		break;
+	}
+	put_result(c);
+	change_count(c);
+	j->keeps = is_changed(c);
+	return false;
+}
+
+/* What was refused, or not written, leaves no setting behind. */
+static void take_back(struct op_call *c)
+{
+	if (c->plan->token[0])
+		settings_keep(c, str_of(c->plan->token), false, undone);
+	else
+		batch_refuse_call(c);
+}
+
+static void finished(struct job *j)
+{
+	struct op_call *c = container_of(j, struct op_call, job);
+	const struct plan *p = c->plan;
+	if (j->error) {
+		c->batch->at[0] = 0;
+		op_refuse_sql(c, j->error); /* the batch takes it */
+	}
+	if (c->batch->failed) {
+		take_back(c);
+		return;
+	}
+	batch_end(c);
+	if (p->token[0] && !p->confirm_s)
+		c->then = keep_settings;
+	if (j->keeps)
+		change_committed(c);
+	else
+		op_done(c);
 }
 
 static void run_steps(struct op_call *c)
 {
-	struct plan *p = c->plan;
-	batch_begin(c);
-	settings_put_revisions(c, buf_view(&p->settings));
-	settings_put_events(c, buf_view(&p->settings));
-	p->steps(c);
-	if (c->batch->failed && p->token[0]) {
-		sql_rollback(c->s->registry);
-		c->change.open = false;
-		settings_keep(c, str_of(p->token), false, undone);
-		return;
-	}
-	if (!c->batch->failed)
-		put_result(c);
-	if (p->token[0] && !p->confirm_s)
-		c->then = keep_settings;
-	batch_end(c, !p->dry && revision_any(c->s, c->change.audit_id));
+	c->job.writes = true;
+	c->job.portion = run_portion;
+	c->job.over = finished;
+	job_start(c->s, &c->job);
 }
 
 static void refuse(struct op_call *c, const struct body_setting_done *done)

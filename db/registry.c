@@ -198,26 +198,52 @@ void registry_put_rule_gone(int64_t id, struct buf *entries)
 
 /* ---- snapshot ---- */
 
-int registry_snapshot(struct sql *db, int64_t ended_after, struct buf *entries)
+static struct sql_query walk_query(struct sql *db, enum registry_part part, int64_t ended_after)
 {
-	AUTO_QUERY ca = SQL_QUERY(db, "SELECT id, kind, der, state FROM ca "
-				      "WHERE state IN ('active', 'retiring')");
-	while (sql_next(&ca))
-		put_ca_row(&ca, entries);
-	AUTO_QUERY device = SQL_QUERY(db, "SELECT id, name, uuid, enabled FROM device");
-	while (sql_next(&device))
-		put_device_row(db, &device, entries);
-	AUTO_QUERY rule = SQL_QUERY(db, RULE_COLUMNS);
-	while (sql_next(&rule))
-		put_rule_row(&rule, entries);
-	AUTO_QUERY cert = SQL_QUERY(db,
-				    CERT_COLUMNS "FROM cert "
-						 "WHERE profile = 'device' AND not_after > ?",
-				    sql_int(ended_after));
-	while (sql_next(&cert))
-		put_cert_row(&cert, entries);
-	return ca.error       ? ca.error
-	       : device.error ? device.error
-	       : rule.error   ? rule.error
-			      : cert.error;
+	switch (part) {
+	case REGISTRY_AUTHORITIES:
+		return SQL_QUERY(db, "SELECT id, kind, der, state FROM ca "
+				     "WHERE state IN ('active', 'retiring')");
+	case REGISTRY_DEVICES:
+		return SQL_QUERY(db, "SELECT id, name, uuid, enabled FROM device");
+	case REGISTRY_RULES:
+		return SQL_QUERY(db, RULE_COLUMNS);
+	default:
+		return SQL_QUERY(db,
+				 CERT_COLUMNS "FROM cert "
+					      "WHERE profile = 'device' AND not_after > ?",
+				 sql_int(ended_after));
+	}
+}
+
+static void walk_put(struct sql *db, const struct registry_walk *w, struct buf *entries)
+{
+	if (w->part == REGISTRY_AUTHORITIES)
+		put_ca_row(&w->rows, entries);
+	else if (w->part == REGISTRY_DEVICES)
+		put_device_row(db, &w->rows, entries);
+	else if (w->part == REGISTRY_RULES)
+		put_rule_row(&w->rows, entries);
+	else
+		put_cert_row(&w->rows, entries);
+}
+
+bool registry_walk(struct sql *db, struct registry_walk *w, int64_t ended_after,
+		   struct buf *entries)
+{
+	if (!w->open)
+		w->rows = walk_query(db, w->part, ended_after);
+	w->open = sql_next(&w->rows);
+	if (w->open)
+		walk_put(db, w, entries);
+	else if (!w->rows.error)
+		w->part++;
+	return !w->rows.error && w->part != REGISTRY_PARTS;
+}
+
+void registry_walk_end(struct registry_walk *w)
+{
+	if (w->open)
+		sql_query_end(&w->rows);
+	*w = (struct registry_walk){0};
 }

@@ -28,5 +28,20 @@ void registry_put_device_gone(int64_t id, struct buf *entries);
 void registry_put_rule_gone(int64_t id, struct buf *entries);
 
 /* Everything: active authorities, devices, rules, and the certificates of devices that end or ended
- * after this time. 0, or the error of sql.h. */
-int registry_snapshot(struct sql *db, int64_t ended_after, struct buf *entries);
+ * after this time, one object at each call. True: there are more. At the end, and after an error
+ * (rows.error, of sql.h), false. A walk begins zeroed. */
+enum registry_part {
+	REGISTRY_AUTHORITIES,
+	REGISTRY_DEVICES,
+	REGISTRY_RULES,
+	REGISTRY_CERTIFICATES,
+	REGISTRY_PARTS
+};
+struct registry_walk {
+	enum registry_part part;
+	bool open;
+	struct sql_query rows;
+};
+bool registry_walk(struct sql *db, struct registry_walk *w, int64_t ended_after,
+		   struct buf *entries);
+void registry_walk_end(struct registry_walk *w); /* before the connection is closed; zeroes it */

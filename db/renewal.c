@@ -48,7 +48,7 @@ static void supersede(struct store *s, const int64_t *ids, size_t n, int64_t see
 			sql_int(timefloor_now(&s->floor)), sql_int(ids[i]));
 		registry_put_cert(db, ids[i], &entries);
 	}
-	const int64_t parts = change_parts(buf_view(&entries));
+	const int64_t parts = deltas_count(buf_view(&entries));
 	if (parts)
 		SQL_RUN(db, "UPDATE meta SET value = value + ? WHERE name = 'registry-seq'",
 			sql_int(parts));
@@ -57,13 +57,23 @@ static void supersede(struct store *s, const int64_t *ids, size_t n, int64_t see
 		store_registry_failed(s, err);
 		return;
 	}
-	change_tell(s, buf_view(&entries));
+	deltas_send(s, NULL, buf_view(&entries));
 	for (size_t i = 0; i < n; i++)
 		raise_superseded(s, ids[i]);
 }
 
+/* The certificate of a record that was kept back. */
+static int seen_later(struct store *s, enum process peer, struct record *r)
+{
+	(void)peer;
+	renewal_seen(s, r->body);
+	return 0;
+}
+
 void renewal_seen(struct store *s, struct str fingerprint)
 {
+	struct record later = {.body = fingerprint, .fd = -1};
+	bool crowded;
 	int64_t ids[1];
 	int64_t good = 0;
 	AUTO_QUERY q =
@@ -77,7 +87,8 @@ void renewal_seen(struct store *s, struct str fingerprint)
 	ids[0] = sql_at_int(&q, 1);
 	good = sql_at_int(&q, 2);
 	sql_query_end(&q);
-	supersede(s, ids, good ? 1 : 0, id);
+	if (!job_keep_back(s, PROCESS_STORE, &later, seen_later, &crowded))
+		supersede(s, ids, good ? 1 : 0, id);
 }
 
 static void check(struct loop_timer *t)
@@ -85,8 +96,10 @@ static void check(struct loop_timer *t)
 	struct store *s = container_of(t, struct store, renewal_timer);
 	int64_t ids[AT_ONCE];
 	size_t n = 0;
-	loop_timer_start(s->loop, t, "renewed certificates", RENEWAL_CHECK_MS, check);
-	if (!timefloor_ok(&s->floor))
+	const bool later = job_writes(s);
+	loop_timer_start(s->loop, t, "renewed certificates",
+			 later ? JOB_RETRY_MS : RENEWAL_CHECK_MS, check);
+	if (later || !timefloor_ok(&s->floor))
 		return;
 	AUTO_QUERY q = SQL_QUERY(s->registry,
 				 "SELECT id FROM cert WHERE retire_at <= ? AND status = 0 LIMIT ?",

@@ -117,7 +117,7 @@ bool seen_write(struct store *s)
 static void write_timer(struct loop_timer *t)
 {
 	struct store *s = container_of(t, struct store, seen.timer);
-	const bool written = seen_write(s);
+	const bool written = !job_writes(s) && seen_write(s);
 	if (s->seen.waiting.n)
 		arm(s, written ? SEEN_AGAIN_MS : SEEN_WRITE_MS, true);
 	else if (s->presence.devices.n)
@@ -193,8 +193,8 @@ void seen_settle(struct store *s)
 		    "SELECT EXISTS(SELECT 1 FROM cert WHERE status = 0 AND not_after > ? AND "
 		    "not_after <= ? AND device_id IS NOT NULL)",
 		    sql_int(from), sql_int(to));
-	if (!some)
-		return;
+	if (!some || job_writes(s))
+		return; /* the next list makes it good */
 	sql_begin(db);
 	SQL_RUN(db, "UPDATE meta SET value = ? WHERE name = 'state-cutoff'", sql_int(now));
 	SQL_RUN(db,

@@ -26,4 +26,4 @@ void settings_put_revisions(struct op_call *c, struct str rec);
 /* Events of the same, raised after the commit. */
 void settings_put_events(struct op_call *c, struct str rec);
 /* SETTING_UNDONE. Returns like a link_handler. */
-int settings_undone(struct store *s, struct record *r);
+int settings_undone(struct store *s, enum process peer, struct record *r);

@@ -22,6 +22,7 @@ struct sql_statement {
 struct sql {
 	sqlite3 *handle;
 	char *path;
+	enum sql_sync sync;
 	struct map statements; /* address of the text -> struct sql_statement */
 	bool in_transaction;
 	int error; /* first one of this transaction */
@@ -75,35 +76,57 @@ static int set_up_new(struct sql *db)
 	return pages ? 0 : sql_script(db, "PRAGMA auto_vacuum=INCREMENTAL");
 }
 
-static int configure(struct sql *db, enum sql_sync sync)
+static int configure(struct sql *db)
 {
-	int err = sql_script(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY;");
+	int err = sql_script(db, db->sync == SQL_SHARED ? "PRAGMA temp_store=MEMORY"
+							: "PRAGMA locking_mode=EXCLUSIVE;"
+							  "PRAGMA temp_store=MEMORY");
 	if (!err)
 		err = set_up_new(db);
 	if (!err)
 		err = sql_script(db, "PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON;"
 				     "PRAGMA trusted_schema=OFF;");
 	if (!err)
-		err = sql_script(db, sync == SQL_FULL ? "PRAGMA synchronous=FULL"
-						      : "PRAGMA synchronous=NORMAL");
+		err = sql_script(db, db->sync == SQL_NORMAL ? "PRAGMA synchronous=NORMAL"
+							    : "PRAGMA synchronous=FULL");
 	return err;
 }
 
-int sql_open(const char *path, enum sql_sync sync, struct sql **out)
+static int connect_to(const char *path, enum sql_sync sync, struct sql **out)
 {
-	const bool memory = strcmp(path, ":memory:") == 0;
-	if (!memory && make_file(path))
-		return ERR_IO;
 	AUTO(sql) db = mem_new(struct sql);
 	db->path = mem_strdup(path);
-	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL))
+	db->sync = sync;
+	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+			    sync == SQL_SHARED ? "unix-excl" : NULL))
 		return ERR_IO;
 	sqlite3_extended_result_codes(db->handle, 1);
-	const int err = configure(db, sync);
+	const int err = configure(db);
 	if (err)
 		return err;
 	*out = TAKE(db);
 	return 0;
+}
+
+static bool is_in_memory(const char *path)
+{
+	return strcmp(path, ":memory:") == 0;
+}
+
+int sql_open(const char *path, enum sql_sync sync, struct sql **out)
+{
+	if (!is_in_memory(path) && make_file(path))
+		return ERR_IO;
+	return connect_to(path, sync, out);
+}
+
+/* Without make_file: to close any descriptor of the file would give up the locks of all. */
+struct sql *sql_open_again(const struct sql *db)
+{
+	struct sql *again = NULL;
+	if (db->sync != SQL_SHARED || is_in_memory(db->path))
+		return NULL;
+	return connect_to(db->path, db->sync, &again) ? NULL : again;
 }
 
 void sql_close(struct sql *db)
@@ -271,12 +294,27 @@ int64_t sql_changes(const struct sql *db)
 	return sqlite3_changes64(db->handle);
 }
 
-void sql_begin(struct sql *db)
+static void begin(struct sql *db, const char *how)
 {
 	CHECK(!db->in_transaction);
 	db->in_transaction = true;
 	db->error = 0;
-	sql_script(db, "BEGIN IMMEDIATE");
+	sql_script(db, how);
+}
+
+void sql_begin(struct sql *db)
+{
+	begin(db, "BEGIN IMMEDIATE");
+}
+
+void sql_begin_reading(struct sql *db)
+{
+	begin(db, "BEGIN");
+}
+
+bool sql_in_transaction(const struct sql *db)
+{
+	return db->in_transaction;
 }
 
 int sql_commit(struct sql *db)

@@ -2,10 +2,12 @@
  *
  * One SQLite database file and the statements on it: the only code that calls sqlite3.
  *
- * The file is opened for this process alone (locking_mode EXCLUSIVE: no shared-memory file, so a
- * full disk is an error code and never a SIGBUS), in WAL mode, with foreign keys. Statements are
- * prepared once and kept. Within a transaction the first error sticks and nothing more is run:
- * write all statements down, judge once at sql_commit. Main thread of the store.
+ * The file is opened for this process alone, in WAL mode, with foreign keys. There is no
+ * shared-memory file, so a full disk is an error code and never a SIGBUS: locking_mode EXCLUSIVE,
+ * or with SQL_SHARED the VFS unix-excl, which keeps that memory on the heap for several connections
+ * of one process. Statements are prepared once and kept. Within a transaction the first error
+ * sticks and nothing more is run: write all statements down, judge once at sql_commit. A connection
+ * is used by one thread at a time: that of the store's loop, but for job.h and spool.h.
  *
  * Errors: ERR_EXISTS a UNIQUE or other constraint; ERR_LIMIT no space left on the disk;
  * ERR_MALFORMED the file is damaged or no database; ERR_IO anything else. sql_why says more.
@@ -17,10 +19,15 @@
 
 struct sql;
 
-enum sql_sync { SQL_NORMAL, SQL_FULL };
+/* SQL_SHARED: SQL_FULL, and sql_open_again is possible. */
+enum sql_sync { SQL_NORMAL, SQL_FULL, SQL_SHARED };
 
 /* Opens or creates (0600) and checks that it is a database. */
 int sql_open(const char *path, enum sql_sync sync, struct sql **out);
+/* One more connection to the file of one that is SQL_SHARED: it reads while another one writes, and
+ * sees what was committed. One of them may write at a time, a second one fails with ERR_IO. NULL
+ * when there can be none: it is in memory, or out of descriptors. */
+struct sql *sql_open_again(const struct sql *db);
 void sql_close(struct sql *db);
 DEFINE_AUTO(sql, sql_close)
 
@@ -88,5 +95,8 @@ bool sql_get_int(struct sql *db, int64_t *out, const char *text, const struct sq
 		 size_t n);
 
 void sql_begin(struct sql *db); /* transactions do not nest */
+/* One that only reads, and sees one moment until sql_rollback. */
+void sql_begin_reading(struct sql *db);
+bool sql_in_transaction(const struct sql *db);
 int sql_commit(struct sql *db); /* 0, or the first error since sql_begin: all is rolled back */
 void sql_rollback(struct sql *db);

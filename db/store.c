@@ -94,25 +94,6 @@ static int on_events(struct link *l, struct record *r)
 	return body_events_get(r->body, &b) ? ERR_MALFORMED : take_events(of(l), b.events);
 }
 
-static int on_snapshot_get(struct link *l, struct record *r)
-{
-	struct store *s = of(l);
-	AUTO_BUF entries = {0};
-	int err = registry_snapshot(s->registry, expiry_forgotten(s), &entries);
-	AUTO_FD fd = err ? -1 : memfd_make("registry", buf_view(&entries));
-	if (fd < 0) {
-		/* Without an answer the broker asks again after its time-out. */
-		log_error("no snapshot of the registry for the broker: %s",
-			  err ? sql_why(s->registry) : strerror(errno));
-		if (err)
-			store_registry_failed(s, err);
-		return 0;
-	}
-	const struct body_snapshot body = {(uint64_t)s->seq};
-	s->broker_synced = LINK_SEND(l, SNAPSHOT, snapshot, r->id, fd, &body) == 0;
-	return 0;
-}
-
 static int on_presence(struct link *l, struct record *r)
 {
 	struct body_presence b;
@@ -139,10 +120,18 @@ static int on_counters(struct link *l, struct record *r)
 					      : presence_take_counters(&of(l)->presence, &b);
 }
 
-static int on_learned(struct link *l, struct record *r)
+static int take_learned(struct store *s, enum process peer, struct record *r)
 {
 	struct body_learned b;
-	return body_learned_get(r->body, &b) ? ERR_MALFORMED : learn_take(of(l), b.topics);
+	bool crowded;
+	if (job_keep_back(s, peer, r, take_learned, &crowded))
+		return 0;
+	return body_learned_get(r->body, &b) ? ERR_MALFORMED : learn_take(s, b.topics);
+}
+
+static int on_learned(struct link *l, struct record *r)
+{
+	return take_learned(of(l), link_peer(l), r);
 }
 
 /* A server certificate was made anew. */
@@ -173,7 +162,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_SCRAM_FIRST] = on_scram_first,
 	[MSG_SCRAM_FINAL] = on_scram_final,
 	[MSG_EVENTS] = on_events,
-	[MSG_SNAPSHOT_GET] = on_snapshot_get,
+	[MSG_SNAPSHOT_GET] = snapshot_get,
 	[MSG_PRESENCE] = on_presence,
 	[MSG_COUNTERS] = on_counters,
 	[MSG_LEARNED] = on_learned,
@@ -249,7 +238,7 @@ int store_parent_message(struct store *s, struct record *r)
 	case MSG_GATEWAY:
 		return on_gateway(s, r);
 	case MSG_SETTING_UNDONE:
-		return settings_undone(s, r);
+		return settings_undone(s, PROCESS_PARENT, r);
 	case MSG_EVENTS:
 		if (body_events_get(r->body, &events))
 			return ERR_MALFORMED;
@@ -266,6 +255,8 @@ static void drop_link(struct store *s, enum process peer)
 	struct peer *p = &s->peer[peer];
 	if (peer == PROCESS_BROKER) {
 		s->broker_synced = false;
+		deltas_drop(s);
+		snapshot_stop(s);
 		presence_reset(&s->presence);
 		traces_use_broker(&s->traces, NULL);
 	}
@@ -453,6 +444,8 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 	s->dir = mem_strdup(dir);
 	s->dir_fd = -1;
 	list_init(&s->calls);
+	jobs_init(&s->jobs);
+	deltas_init(&s->deltas);
 	list_init(&s->login_asks);
 	traces_init(&s->traces, loop);
 	begin_logs(s);
@@ -491,6 +484,8 @@ int store_open(struct store *s, struct loop *loop, const char *dir,
 void store_close(struct store *s)
 {
 	ops_cancel_all(s);
+	snapshot_stop(s);
+	jobs_fini(s);
 	op_ca_check_reset(s);
 	lists_stop(s);
 	expiry_stop(s);
@@ -503,7 +498,7 @@ void store_close(struct store *s)
 		if (l)
 			link_free(l);
 	}
-	loop_timer_stop(s->loop, &s->nudge_timer);
+	deltas_fini(s);
 	device_login_cancel_all(s);
 	logins_free(s->logins);
 	guard_free(s->guard);

@@ -3,6 +3,8 @@
  * The inside of the store process: what its parts share. One main thread with one loop; password
  * threads only hash (logins.h), and the spool has a thread and a file of its own (spool.h).
  *
+ * What takes long is done in portions (job.h), so that a device never waits for a person.
+ *
  * store.c owns the life of it all and the links; registry.h reads the tables, change.h makes one
  * audited change out of several statements, ops.h runs operations, op_*.c are the operations by
  * noun, logins.h judges passwords, presence.h knows who is connected and
@@ -15,9 +17,11 @@
 #include "daemon/ipc/op.h"
 #include "db/audit.h"
 #include "db/backoff.h"
+#include "db/deltas.h"
 #include "db/events.h"
 #include "db/expiry.h"
 #include "db/guard.h"
+#include "db/job.h"
 #include "db/lists.h"
 #include "db/logins.h"
 #include "db/logs.h"
@@ -26,6 +30,7 @@
 #include "db/rate.h"
 #include "db/security.h"
 #include "db/seen.h"
+#include "db/snapshot.h"
 #include "db/spool.h"
 #include "db/sql.h"
 #include "db/timefloor.h"
@@ -86,19 +91,21 @@ struct store {
 	struct peer peer[PROCESS_COUNT];
 	bool broker_synced; /* the broker has a snapshot over this link: deltas mean something */
 	int64_t seq;        /* number of the last delta */
+	struct snapshot snapshot;
 	bool ready;
 	bool disk_full;  /* told; the next commit that works ends it */
 	bool clock_told; /* the clock is wrong, and that was told */
 	struct loop_timer clock_timer;
 	struct loop_timer renewal_timer;
 	struct loop_timer learn_timer;
-	int approval;                  /* enum config_approval: who may ask without a code */
-	struct loop_timer nudge_timer; /* a delta did not get through */
+	int approval; /* enum config_approval: who may ask without a code */
+	struct deltas deltas;
 	struct link_call ca_call;
 	struct lists lists;
 	struct expiry expiry;
 	struct audit audit;
 	struct staples staples;
+	struct jobs jobs;
 	struct list calls; /* struct op_call in progress */
 	unsigned calls_n;
 	struct map checked;  /* fingerprints that the present ca.check has seen (op_ca_check.c) */

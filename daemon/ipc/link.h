@@ -72,6 +72,10 @@ void link_ask(struct link *l, struct link_call *call, enum message type, struct 
 	      uint32_t timeout_ms, void (*done)(struct link_call *, int, struct record *));
 void link_call_cancel(
 	struct link_call *call); /* done() will not be called; nothing when not waiting */
+static inline bool link_call_waiting(const struct link_call *call)
+{
+	return list_linked(&call->node);
+}
 
 /* Encoded bodies: LINK_SEND(l, READY, ready, 0, -1, &(struct body_ready){}) gives what link_send
  * gives. A body that is longer than the table allows is the caller's mistake: CHECK fails, so limit

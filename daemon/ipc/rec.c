@@ -130,18 +130,41 @@ static void take_value(struct cur *c, struct rec_value *v)
 	}
 }
 
+/* Bytes that follow the name of a value; of text the length alone. */
+static const uint8_t rest_of[] = {[REC_BOOL] = 1, [REC_INT] = 8,   [REC_TIME] = 8,
+				  [REC_STR] = 4,  [REC_BYTES] = 4, [REC_END] = 0};
+
+/* Moves behind one value, or behind the opening of a level. Documents have a million of them. */
+static uint8_t skip_value(struct cur *c)
+{
+	const size_t left = cur_left(c);
+	const uint8_t kind = left ? c->p[0] : REC_END + 1;
+	const size_t head = left > 1 ? 2 + (size_t)c->p[1] : 2;
+	if (kind > REC_END || left < head + rest_of[kind]) {
+		cur_fail(c);
+		return kind;
+	}
+	const unsigned char *rest = c->p + head;
+	c->p = rest + rest_of[kind];
+	if (kind == REC_BOOL && rest[0] > 1)
+		cur_fail(c);
+	if (kind == REC_STR || kind == REC_BYTES)
+		cur_bytes(c, (size_t)rest[0] | (size_t)rest[1] << 8 | (size_t)rest[2] << 16 |
+				     (size_t)rest[3] << 24);
+	return kind;
+}
+
 /* Moves behind the REC_END that closes the level just opened; gives what lies between. */
 static struct str take_level(struct cur *c)
 {
 	const unsigned char *start = c->p;
 	unsigned depth = 1;
 	while (depth > 0 && cur_ok(c)) {
-		struct rec_value v;
 		const unsigned char *before = c->p;
-		take_value(c, &v);
-		if (v.kind == REC_LIST || v.kind == REC_OBJECT)
+		const uint8_t kind = skip_value(c);
+		if (kind == REC_LIST || kind == REC_OBJECT)
 			depth++;
-		if (v.kind == REC_END && --depth == 0 && cur_ok(c))
+		if (kind == REC_END && --depth == 0 && cur_ok(c))
 			return str_make(start, (size_t)(before - start));
 		if (depth > REC_DEPTH)
 			cur_fail(c);

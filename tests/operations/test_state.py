@@ -123,6 +123,29 @@ def test_what_differs_is_changed_and_what_is_not_named_stays(gw, tmp_path):
     assert said == 'device pump-1 changed\n  - note: "new"\n  + note: "x"\n'
 
 
+def test_devices_that_come_back_without_credentials_are_named(gw, tmp_path):
+    """The document has no secrets: what was removed comes back, but cannot connect."""
+    gw.cli("device", "add", "gone", "--password", input="a good password\n")
+    state = export(gw)
+    gw.cli("device", "remove", "gone")
+    path = write(tmp_path, state)
+    said = gw.cli("state", "diff", path).stdout
+    assert "1 device would have neither password nor certificate: gone\n" in said
+    assert "gatehouse device set NAME --password" in said
+    planned = gw.json("state", "diff", path)
+    done = gw.json("state", "apply", path)
+    for answer in (planned, done):
+        assert answer["without_credentials"] == ["gone"] and answer["without_credentials_count"] == 1
+        assert "device set NAME --password" in answer["hint"]
+    assert gw.json("device", "show", "gone")["password"] is False
+    again = gw.json("state", "diff", path)
+    assert again["without_credentials"] == [] and "hint" not in again
+    many = {"version": 1, "devices": [{"name": f"bare-{i:03}"} for i in range(101)]}
+    planned = gw.json("state", "diff", write(tmp_path, many))
+    assert len(planned["without_credentials"]) == 100 and planned["without_credentials_count"] == 101
+    gw.cli("device", "remove", "gone")
+
+
 def test_prune_removes_from_the_parts_that_are_named(gw, tmp_path):
     state = export(gw)
     keep = {"version": 1, "devices": [d for d in state["devices"] if d["name"] != "pump-3"],

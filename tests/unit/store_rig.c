@@ -224,6 +224,41 @@ static int parent_setting_get(struct link *l, struct record *r)
 	return 0;
 }
 
+/* A setting that had a value and is held now. */
+static void answer_held(struct link *l, uint64_t id, struct str key, struct str value)
+{
+	AUTO_BUF rec = {0};
+	AUTO_CHAR name = str_dup(key);
+	rec_list(&rec, "items");
+	rec_object(&rec, "");
+	rec_text(&rec, "key", name);
+	rec_object(&rec, "before");
+	rec_text(&rec, "value", "before");
+	rec_end(&rec);
+	rec_object(&rec, "after");
+	rec_str(&rec, "value", value);
+	rec_end(&rec);
+	rec_end(&rec);
+	rec_end(&rec);
+	AUTO_FD fd = memfd_make("settings", buf_view(&rec));
+	const struct body_setting_done done = {.status = OP_OK, .token = STR("held")};
+	LINK_SEND(l, SETTING_DONE, setting_done, id, fd, &done);
+}
+
+static int parent_setting_keep(struct link *l, struct record *r)
+{
+	struct body_setting_keep b;
+	const struct body_setting_done done = {.status = OP_OK};
+	assert_int_equal(body_setting_keep_get(r->body, &b), 0);
+	assert_true(str_is(b.token, "held"));
+	if (b.keep)
+		of(l)->kept++;
+	else
+		of(l)->undone++;
+	LINK_SEND(l, SETTING_DONE, setting_done, r->id, -1, &done);
+	return 0;
+}
+
 static int parent_setting_set(struct link *l, struct record *r)
 {
 	struct body_setting_set b;
@@ -232,6 +267,10 @@ static int parent_setting_set(struct link *l, struct record *r)
 	struct str key, value;
 	assert_true(strs_next(&b.changes, &key));
 	assert_true(strs_next(&b.changes, &value));
+	if (b.hold_ms && !b.dry) {
+		answer_held(l, r->id, key, value);
+		return 0;
+	}
 	if (str_is(value, "loud"))
 		done = (struct body_setting_done){.status = OP_INVALID,
 						  .key = key,
@@ -314,6 +353,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_ROOTS] = parent_roots,
 	[MSG_SETTING_GET] = parent_setting_get,
 	[MSG_SETTING_SET] = parent_setting_set,
+	[MSG_SETTING_KEEP] = parent_setting_keep,
 };
 
 /* ---- links ---- */
@@ -547,6 +587,30 @@ const struct rig_answer *rig_op_as(struct rig *r, enum process peer, enum creden
 	rig_until(r, &answered);
 	buf_fini(args);
 	return &answer;
+}
+
+static void sent_answered(struct link_call *call, int err, struct record *reply)
+{
+	struct rig_sent *sent = container_of(call, struct rig_sent, call);
+	struct body_op_done b;
+	assert_int_equal(err, 0);
+	assert_int_equal(body_op_done_get(reply->body, &b), 0);
+	sent->status = b.status;
+	sent->answered = true;
+}
+
+void rig_send(struct rig *r, enum op op, struct buf *args, struct rig_sent *sent)
+{
+	const struct body_op body = {
+		.op = (uint16_t)op,
+		.credential_kind = CREDENTIAL_PEER,
+		.credential = str_make("\0\0\0\0\0\0\0\0", 8),
+		.source = STR("control socket"),
+		.args = buf_view(args),
+	};
+	*sent = (struct rig_sent){.answered = false};
+	LINK_ASK(r->end[PROCESS_CTL], &sent->call, OP, op, -1, &body, PATIENCE_MS, sent_answered);
+	buf_fini(args);
 }
 
 const struct rig_answer *rig_op(struct rig *r, enum op op, struct buf *args)

@@ -50,6 +50,8 @@ struct rig {
 	struct buf staples;
 	/* fake parent */
 	struct buf roots;
+	unsigned kept; /* holds of settings that were ended, one way and the other */
+	unsigned undone;
 	/* the broker's next login */
 	bool login_done;
 	enum login_verdict verdict;
@@ -77,6 +79,13 @@ const struct rig_answer *rig_op(struct rig *r, enum op op, struct buf *args);
 /* The same from any web process with any credential. */
 const struct rig_answer *rig_op_as(struct rig *r, enum process peer, enum credential_kind kind,
 				   struct str credential, enum op op, struct buf *args);
+/* The same without waiting: sent must live until it is answered. args is freed. */
+struct rig_sent {
+	struct link_call call;
+	bool answered;
+	enum op_status status;
+};
+void rig_send(struct rig *r, enum op op, struct buf *args, struct rig_sent *sent);
 /* Without arguments or with one string. */
 const struct rig_answer *rig_op0(struct rig *r, enum op op);
 const struct rig_answer *rig_op1(struct rig *r, enum op op, const char *name, const char *value);

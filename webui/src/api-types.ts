@@ -1369,22 +1369,28 @@ export interface Answers {
     administrators: boolean;
     code: boolean;
   };
-  /** Adds what is not here and changes what differs, all or nothing; id: the revision */
+  /** Adds what is not here and changes what differs, all or nothing; id: the revision; without_credentials: at most 100 of the devices that it added, which have neither password nor certificate */
   "state.apply": {
     id: number | null;
     items: Difference[];
     left_out: number;
+    without_credentials: string[];
+    without_credentials_count: number;
+    hint?: string;
     token?: string;
     confirm_within?: number;
     warning?: string;
     broker?: "done" | "away";
     sessions_closed?: number;
   };
-  /** What applying such a document would change; id is null */
+  /** What applying such a document would change; id is null; without_credentials: at most 100 of the devices that it would add, which have neither password nor certificate then */
   "state.diff": {
     id: number | null;
     items: Difference[];
     left_out: number;
+    without_credentials: string[];
+    without_credentials_count: number;
+    hint?: string;
   };
   /** Settings, listeners, roles, rules and devices in one document, without secrets */
   "state.show": {
@@ -2269,7 +2275,7 @@ export interface Takes {
   };
   /** Whether there is an administrator yet */
   "setup.show": Record<string, never>;
-  /** Adds what is not here and changes what differs, all or nothing; id: the revision */
+  /** Adds what is not here and changes what differs, all or nothing; id: the revision; without_credentials: at most 100 of the devices that it added, which have neither password nor certificate */
   "state.apply": {
     /** the document, as state.show gives it */
     state: Record<string, unknown>;
@@ -2278,7 +2284,7 @@ export interface Takes {
     /** seconds until settings are undone unless config.confirm comes (0: they stay) */
     "confirm-within"?: number;
   };
-  /** What applying such a document would change; id is null */
+  /** What applying such a document would change; id is null; without_credentials: at most 100 of the devices that it would add, which have neither password nor certificate then */
   "state.diff": {
     /** the document, as state.show gives it */
     state: Record<string, unknown>;

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Long work in the store goes in portions: devices and other people are answered between them, what
+ * changes something waits for its turn, and what was not committed leaves nothing behind.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/mem.h"
+#include "db/hash.h"
+#include "tests/unit/store_rig.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+enum { MANY = 9000 };
+
+static int set_up(void **state)
+{
+	*state = rig_new();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	rig_free(*state);
+	return 0;
+}
+
+static struct buf number(const char *name, int64_t value)
+{
+	struct buf args = {0};
+	rec_int(&args, name, value);
+	return args;
+}
+
+static struct buf text(const char *name, const char *value)
+{
+	struct buf args = {0};
+	rec_text(&args, name, value);
+	return args;
+}
+
+/* Devices, and the revision that made them: to undo it takes many portions. */
+static int64_t add_many(struct rig *r)
+{
+	struct sql *db = r->store.registry;
+	char name[24];
+	sql_begin(db);
+	SQL_RUN(db, "INSERT INTO audit(at, actor, source, operation, target, outcome) "
+		    "VALUES(1, 'test', '', 'state.apply', '', 'ok')");
+	const int64_t audit = sql_last_id(db);
+	for (int i = 0; i < MANY; i++) {
+		AUTO_BUF after = {0};
+		snprintf(name, sizeof(name), "device-%d", i);
+		rec_text(&after, "name", name);
+		SQL_RUN(db,
+			"INSERT INTO device(name, uuid, created, created_by, changed) "
+			"VALUES(?1, ?1, 1, 'test', 1)",
+			sql_text(name));
+		SQL_RUN(db,
+			"INSERT INTO revision(audit_id, kind, object, after) VALUES(?, 'device', "
+			"?, ?)",
+			sql_int(audit), sql_text(name), sql_blob(buf_view(&after)));
+	}
+	assert_int_equal(sql_commit(db), 0);
+	return audit;
+}
+
+static bool writes(const struct rig *r)
+{
+	return r->store.jobs.writer != NULL;
+}
+
+/* Until the job has begun and done a portion. */
+static void until_it_writes(struct rig *r)
+{
+	while (!writes(r))
+		loop_turn(r->loop, 20);
+	rig_turns(r, 2);
+	assert_true(writes(r));
+}
+
+static void everybody_is_answered_between_the_portions(void **state)
+{
+	struct rig *r = *state;
+	struct rig_sent revert;
+	struct buf args = number("id", add_many(r));
+	rig_send(r, OP_REVISION_REVERT, &args, &revert);
+	until_it_writes(r);
+	/* A device that is about to go logs in: wrongly, as it has no password; and a person looks.
+	 */
+	assert_int_equal(rig_login(r, "device-1", "x", "10.0.0.1:1"), LOGIN_WRONG);
+	args = text("name", "device-8999"); /* the first one that was undone: nobody sees it yet */
+	rig_ok(r, OP_DEVICE_SHOW, &args);
+	assert_true(writes(r));
+	assert_false(revert.answered);
+	rig_until(r, &revert.answered);
+	assert_int_equal(revert.status, OP_OK);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM device"), 0);
+}
+
+static void changes_wait_for_their_turn(void **state)
+{
+	struct rig *r = *state;
+	struct rig_sent revert, late, later, refused;
+	struct buf args = number("id", add_many(r));
+	rig_send(r, OP_REVISION_REVERT, &args, &revert);
+	until_it_writes(r);
+	args = text("name", "late");
+	rig_send(r, OP_DEVICE_ADD, &args, &late);
+	args = text("name", "late"); /* in their order: the first one is there then */
+	rig_send(r, OP_DEVICE_REMOVE, &args, &later);
+	args = text("name", "nobody");
+	rig_send(r, OP_DEVICE_REMOVE, &args, &refused);
+	rig_turns(r, 3);
+	assert_false(late.answered);
+	rig_until(r, &revert.answered);
+	rig_until(r, &late.answered);
+	rig_until(r, &later.answered);
+	rig_until(r, &refused.answered);
+	assert_int_equal(late.status, OP_OK);
+	assert_int_equal(later.status, OP_OK);
+	assert_int_equal(refused.status, OP_NOT_FOUND);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit WHERE operation = 'device.remove' "
+				    "AND outcome = 'not-found'"),
+			 1);
+}
+
+static void two_that_write_follow_each_other(void **state)
+{
+	struct rig *r = *state;
+	struct rig_sent first, second;
+	const int64_t id = add_many(r);
+	struct buf args = number("id", id);
+	rig_send(r, OP_REVISION_REVERT, &args, &first);
+	args = number("id", id);
+	rig_send(r, OP_REVISION_REVERT, &args, &second);
+	rig_until(r, &second.answered);
+	assert_true(first.answered);
+	assert_int_equal(first.status, OP_OK);
+	assert_int_equal(second.status, OP_CONFLICT); /* removed since, by the first */
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM device"), 0);
+}
+
+static void put_draft(struct buf *args)
+{
+	rec_list(args, "with");
+	rec_text(args, "", "deny any all #");
+	rec_end(args);
+}
+
+static void questions_are_read_beside_each_other(void **state)
+{
+	struct rig *r = *state;
+	struct rig_sent preview, revert;
+	struct buf args = {0};
+	put_draft(&args);
+	rig_send(r, OP_ACL_PREVIEW, &args, &preview);
+	rig_ok(r, OP_STATUS, &args); /* asked after it, answered before it */
+	assert_false(preview.answered);
+	rig_until(r, &preview.answered);
+	assert_int_equal(preview.status, OP_OK);
+	args = number("id", add_many(r));
+	rig_send(r, OP_REVISION_REVERT, &args, &revert);
+	until_it_writes(r);
+	put_draft(&args);
+	rig_ok(r, OP_ACL_PREVIEW, &args);
+	assert_true(writes(r));
+	rig_until(r, &revert.answered);
+}
+
+static void snapshot_taken(struct link_call *call, int err, struct record *reply)
+{
+	struct rig_sent *sent = container_of(call, struct rig_sent, call);
+	struct body_snapshot b;
+	AUTO_BUF entries = {0};
+	assert_int_equal(err, 0);
+	assert_int_equal(body_snapshot_get(reply->body, &b), 0);
+	assert_int_equal(memfd_read(reply->fd, 64 * MiB, &entries), 0);
+	struct cur c = cur_of(buf_view(&entries));
+	struct str record;
+	while (entries_next(&c, &record)) {
+		struct body_entry e;
+		struct body_reg_device device;
+		assert_int_equal(body_entry_get(record, &e), 0);
+		if (e.kind == ENTRY_DEVICE && body_reg_device_get(e.body, &device) == 0)
+			sent->status += str_is(device.name, "meanwhile");
+	}
+	sent->answered = true;
+}
+
+/* The broker's picture is read in portions: what is changed meanwhile is in it. */
+static void a_snapshot_has_what_came_meanwhile(void **state)
+{
+	struct rig *r = *state;
+	struct rig_sent shot = {.status = 0};
+	struct buf args = text("name", "meanwhile");
+	const struct body_snapshot_get body = {};
+	add_many(r);
+	LINK_ASK(r->end[PROCESS_BROKER], &shot.call, SNAPSHOT_GET, snapshot_get, -1, &body, 10000,
+		 snapshot_taken);
+	while (!job_runs(&r->store.snapshot.job) || !r->store.snapshot.job.began)
+		loop_turn(r->loop, 20);
+	const struct rig_answer *a = rig_ok(r, OP_DEVICE_ADD, &args);
+	assert_false(shot.answered);
+	assert_true(str_is(rig_str(a, "broker"), "away")); /* not by a delta */
+	rig_until(r, &shot.answered);
+	assert_int_equal(shot.status, 1);
+}
+
+/* state.apply with a setting: the parent holds it until the registry has its part. */
+static void put_state(struct buf *args, const char *note)
+{
+	rec_object(args, "state");
+	rec_int(args, "version", 1);
+	rec_object(args, "settings");
+	rec_text(args, "log.level", "debug");
+	rec_end(args);
+	rec_list(args, "devices");
+	rec_object(args, "");
+	rec_text(args, "name", "one");
+	rec_text(args, "note", note);
+	rec_end(args);
+	rec_end(args);
+	rec_end(args);
+}
+
+static void what_is_not_committed_leaves_no_setting(void **state)
+{
+	struct rig *r = *state;
+	struct rlimit before;
+	struct buf args = {0};
+	put_state(&args, "works");
+	rig_ok(r, OP_STATE_APPLY, &args);
+	assert_int_equal(r->kept, 1);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	/* Messages between the processes fit, what is added to the log of the database does not. */
+	const struct rlimit none = {4096, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	put_state(&args, "does not");
+	const struct rig_answer *a = rig_op(r, OP_STATE_APPLY, &args);
+	assert_int_equal(a->status, OP_FAILED);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(r->kept, 1);
+	assert_int_equal(r->undone, 1);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM device WHERE note = 'works'"), 1);
+	put_state(&args, "again");
+	rig_ok(r, OP_STATE_APPLY, &args);
+	assert_int_equal(r->kept, 2);
+}
+
+static void a_store_can_end_in_the_middle(void **state)
+{
+	struct rig *r = *state;
+	struct rig_sent revert;
+	struct buf args = number("id", add_many(r));
+	rig_send(r, OP_REVISION_REVERT, &args, &revert);
+	until_it_writes(r);
+	link_call_cancel(&revert.call);
+	rig_restart(r);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM device"), MANY);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(everybody_is_answered_between_the_portions),
+		TEST(changes_wait_for_their_turn),
+		TEST(two_that_write_follow_each_other),
+		TEST(questions_are_read_beside_each_other),
+		TEST(a_snapshot_has_what_came_meanwhile),
+		TEST(what_is_not_committed_leaves_no_setting),
+		TEST(a_store_can_end_in_the_middle),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
