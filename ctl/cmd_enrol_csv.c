@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gatehouse enrol csv and enrol devices: codes for many devices, from a table or for those that are
- * there. The whole file is read and checked before
+ * gatehouse enrol csv, enrol devices and device import: many devices, from a table, and codes for
+ * them or for those that are there. The whole file is read and checked before
  * anything is asked for; then every line is one request that works or changes nothing, and a line
  * that was refused does not stop the next ones.
  */
@@ -23,26 +23,37 @@
 
 enum { FILE_MAX = 64 * MiB, LINES_MAX = 1000000, BUSY = 429, BUSY_TRIES = 600, BUSY_US = 500000 };
 
+/* What is made of a line. */
+enum wanted { CODES = 1, BUNDLES = 2, DEVICES = 4 };
+
 /* Columns by their titles; a list is written with blanks between its items. */
 static const struct column {
 	const char *title;
 	const char *field;
 	bool list;
-	bool codes_only;
+	unsigned of; /* bits of enum wanted */
 } columns[] = {
-	{"name", "name", false, false},      {"kind", "kind", false, false},
-	{"group", "groups", true, false},    {"groups", "groups", true, false},
-	{"role", "roles", true, false},      {"roles", "roles", true, false},
-	{"note", "note", false, false},      {"profile", "profile", false, true},
-	{"network", "network", false, true},
+	{"name", "name", false, CODES | BUNDLES | DEVICES},
+	{"kind", "kind", false, CODES | BUNDLES | DEVICES},
+	{"groups", "groups", true, CODES | BUNDLES | DEVICES},
+	{"group", "groups", true, CODES | BUNDLES | DEVICES},
+	{"roles", "roles", true, CODES | BUNDLES | DEVICES},
+	{"role", "roles", true, CODES | BUNDLES | DEVICES},
+	{"note", "note", false, CODES | BUNDLES | DEVICES},
+	{"profile", "profile", false, CODES},
+	{"network", "network", false, CODES},
+	{"password", "password", false, DEVICES},
+	{"code", "code", false, DEVICES},
 };
 
 struct job {
 	struct invocation *in;
-	const char *bundles; /* NULL: codes are wanted */
+	enum wanted wanted;
+	const char *bundles; /* directory for them */
 	json_t *lines;       /* list of {line, body} */
 	json_t *status;
 	FILE *out;
+	bool titled; /* the titles of the codes are out */
 	size_t done;
 	size_t failed;
 	json_int_t replaced; /* older codes */
@@ -87,30 +98,62 @@ static void put_field(json_t *body, const struct column *column, json_t *value)
 		json_object_set(body, column->field, value);
 }
 
+/* "name, kind, groups, roles, note, password, code": one way to write each. */
+static void put_known(enum wanted wanted, struct buf *out)
+{
+	const char *field = "";
+	for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
+		if (!(columns[i].of & wanted) || strcmp(field, columns[i].field) == 0)
+			continue;
+		buf_printf(out, "%s%s", field[0] ? ", " : "", columns[i].title);
+		field = columns[i].field;
+	}
+}
+
 static int check_titles(const struct job *j, const json_t *titles, size_t line)
 {
+	static const char *const words[] = {[CODES] = "codes (enrol csv)",
+					    [BUNDLES] = "enrol csv --bundles",
+					    [DEVICES] = "device import"};
 	size_t i;
 	const json_t *title;
 	bool name = false;
+	AUTO_BUF known = {0};
+	put_known(j->wanted, &known);
 	json_array_foreach(titles, i, title)
 	{
 		const struct column *c = find_column(json_string_value(title));
 		AUTO_CHAR what = NULL;
 		if (!c)
-			what = mem_printf("there is no column \"%s\"; known are name, kind, group, "
-					  "role, note, profile and network",
-					  json_string_value(title));
-		else if (c->codes_only && j->bundles)
-			what = mem_printf("the column \"%s\" is for codes, not for --bundles",
-					  c->title);
+			what = mem_printf("there is no column \"%s\"; known are %s",
+					  json_string_value(title), buf_cstr(&known));
+		else if (!(c->of & j->wanted))
+			what = mem_printf("the column \"%s\" is for %s, not for %s; known are %s",
+					  c->title, words[c->of], words[j->wanted],
+					  buf_cstr(&known));
 		if (what)
 			return complain(line, what);
 		name |= c && strcmp(c->title, "name") == 0;
 	}
-	return name ? EXIT_OK
-		    : complain(line,
-			       "the first line must have the titles of the columns, name among "
-			       "them: name,kind,group,role,profile");
+	if (name)
+		return EXIT_OK;
+	AUTO_CHAR what =
+		mem_printf("the first line must have the titles of the columns, name among "
+			   "them; known are %s",
+			   buf_cstr(&known));
+	return complain(line, what);
+}
+
+/* yes, no or nothing in the column "code". */
+static bool take_wish(json_t *body)
+{
+	const char *word = json_string_value(json_object_get(body, "code"));
+	const bool yes = word && strcmp(word, "yes") == 0;
+	if (word && !yes && strcmp(word, "no") != 0)
+		return false;
+	if (word)
+		json_object_set_new(body, "code", json_boolean(yes));
+	return true;
 }
 
 static int take_row(struct job *j, const json_t *titles, const json_t *row, json_t *seen,
@@ -128,6 +171,8 @@ static int take_row(struct job *j, const json_t *titles, const json_t *row, json
 	const char *name = json_string_value(json_object_get(body, "name"));
 	if (!name)
 		return complain(line, "the name is missing");
+	if (!take_wish(body))
+		return complain(line, "the column \"code\" says whether a code is made: yes or no");
 	const json_t *before = json_object_get(seen, name);
 	if (before) {
 		print_error("line %zu: \"%s\" is in line %lld already", line, name,
@@ -163,8 +208,8 @@ static int read_table(struct job *j, const char *path)
 	struct why why;
 	int err = 0;
 	const char *problem = "";
-	AUTO_BUF text = {0};
-	if (file_read(path, FILE_MAX, &text, &problem)) {
+	AUTO_SECRET text = {0}; /* perhaps with passwords */
+	if (file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, FILE_MAX, &text, &problem)) {
 		print_error("%s: %s", path, problem);
 		return EXIT_USAGE;
 	}
@@ -208,6 +253,13 @@ static int judge(unsigned http, size_t line, const json_t *answer)
 	return print_problem_of_line(line, http, answer);
 }
 
+static void print_titles(struct job *j)
+{
+	if (!j->titled)
+		fprintf(j->out, "name,code,expires,profile\n");
+	j->titled = true;
+}
+
 static int make_code(struct job *j, json_t *body, size_t line)
 {
 	static const char *const titles[] = {"name", "code", "expires", "profile"};
@@ -219,6 +271,7 @@ static int make_code(struct job *j, json_t *body, size_t line)
 	if (status == EXIT_OK && j->in->json)
 		print_json_line(answer);
 	if (status == EXIT_OK && !j->in->json) {
+		print_titles(j);
 		AUTO_SECRET text = {0};
 		for (size_t i = 0; i < ARRAY_LEN(titles); i++) {
 			const char *value = json_string_value(json_object_get(answer, titles[i]));
@@ -271,6 +324,39 @@ static int make_bundle(struct job *j, json_t *body, size_t line)
 	return status;
 }
 
+static int make_device(struct job *j, json_t *body, size_t line)
+{
+	json_t *answer = NULL;
+	const bool code = json_is_true(json_object_get(body, "code"));
+	json_object_del(body, "code");
+	const unsigned http = send_patiently(j, "/api/v1/devices", body, &answer);
+	int status = judge(http, line, answer);
+	if (status == EXIT_OK && j->in->json)
+		print_json_line(answer);
+	json_decref(answer);
+	if (status != EXIT_OK || !code)
+		return status;
+	json_t *wish = json_pack("{s:O}", "name", json_object_get(body, "name"));
+	json_t *ttl = json_object_get(j->in->args, "ttl");
+	if (ttl)
+		json_object_set(wish, "ttl", ttl);
+	status = make_code(j, wish, line);
+	json_decref(wish);
+	return status;
+}
+
+static int make(struct job *j, json_t *body, size_t line)
+{
+	switch (j->wanted) {
+	case BUNDLES:
+		return make_bundle(j, body, line);
+	case DEVICES:
+		return make_device(j, body, line);
+	default:
+		return make_code(j, body, line);
+	}
+}
+
 /* Where codes scroll by at the same terminal, they are the progress. */
 static bool shows_progress(const struct job *j)
 {
@@ -291,8 +377,7 @@ static int work(struct job *j)
 	{
 		json_t *body = json_object_get(entry, "body");
 		const size_t line = (size_t)json_integer_value(json_object_get(entry, "line"));
-		const int status =
-			j->bundles ? make_bundle(j, body, line) : make_code(j, body, line);
+		const int status = make(j, body, line);
 		j->done += status == EXIT_OK;
 		j->failed += status != EXIT_OK;
 		j->worst = status != EXIT_OK ? status : j->worst;
@@ -341,8 +426,8 @@ static int run(struct job *j)
 		j->bundles ? request_send(j->in, "GET", "/api/v1/status", NULL, &j->status) : 200;
 	if (http != 200)
 		return http ? print_problem(http, j->status) : EXIT_UNREACHABLE;
-	if (!j->bundles && !j->in->json)
-		fprintf(j->out, "name,code,expires,profile\n");
+	if (j->wanted == CODES && !j->in->json)
+		print_titles(j);
 	status = work(j);
 	if (j->out != stdout && fclose(j->out)) {
 		print_error("cannot write %s: %s", invocation_local(j->in, "out"), strerror(errno));
@@ -405,7 +490,7 @@ static int read_devices(struct job *j)
 int run_enrol_devices(struct invocation *in)
 {
 	static const char *const of_codes[] = {"ttl", "network", "profile", "keep"};
-	struct job j = {.in = in, .lines = json_array()};
+	struct job j = {.in = in, .wanted = CODES, .lines = json_array()};
 	json_t *codes = json_object();
 	/* The list of devices does not know these. */
 	for (size_t i = 0; i < ARRAY_LEN(of_codes); i++) {
@@ -427,10 +512,14 @@ int run_enrol_devices(struct invocation *in)
 
 int run_enrol_csv(struct invocation *in)
 {
-	struct job j = {
-		.in = in, .bundles = invocation_local(in, "bundles"), .lines = json_array()};
+	struct job j = {.in = in,
+			.wanted = CODES,
+			.bundles = invocation_local(in, "bundles"),
+			.lines = json_array()};
 	const char *host = invocation_local(in, "host");
 	int status = EXIT_OK;
+	if (j.bundles)
+		j.wanted = BUNDLES;
 	if (host && !bundle_is_host(host)) {
 		print_error("--host %s: not a host name or an address", host);
 		status = EXIT_USAGE;
@@ -448,6 +537,16 @@ int run_enrol_csv(struct invocation *in)
 		status = run(&j);
 	}
 	json_decref(j.status);
+	json_decref(j.lines);
+	return status;
+}
+
+int run_device_import(struct invocation *in)
+{
+	struct job j = {.in = in, .wanted = DEVICES, .lines = json_array()};
+	int status = read_table(&j, json_string_value(json_object_get(in->args, "file")));
+	if (status == EXIT_OK)
+		status = run(&j);
 	json_decref(j.lines);
 	return status;
 }

@@ -195,6 +195,7 @@ int run_publish(struct invocation *in);
 int run_watch(struct invocation *in);
 int run_security_check(struct invocation *in);
 int run_security_mute(struct invocation *in);
+int run_device_import(struct invocation *in);
 int run_device_add(struct invocation *in);
 int run_device_set(struct invocation *in);
 int run_cert_add(struct invocation *in);

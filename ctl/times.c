@@ -2,7 +2,7 @@
  *
  * Times for people: the API says them in UTC; whoever looks at a screen means the clock of that
  * place. They keep their form (RFC 3339) with the offset of the zone, so that nobody takes one for
- * the other. Only fields that are times are touched: a device's note may look like one.
+ * the other.
  */
 #include "ctl/ctl.h"
 
@@ -12,20 +12,14 @@
 
 enum { SECONDS_END = 19 /* of 2026-11-26T12:00:01 */, TEXT_MAX = 40 };
 
-static bool is_time_field(const char *name)
+/* What people and devices write may look like a time, and is shown as they wrote it. */
+static bool is_free_text(const char *field)
 {
-	/* tests/cli/test_documents.py holds this list against the description of the API. */
-	static const char *const names[] = {
-		"at",        "certificate_end", "changed",     "checked",
-		"connected", "created",         "decided",     "expires",
-		"first",     "heard",           "issued_at",   "last",
-		"last_used", "learn_until",     "lists_until", "next_update",
-		"not_after", "not_before",      "revoked_at",  "seen",
-		"since",     "staples_until",   "started",     "this_update",
-		"time",      "until",
-	};
+	static const char *const names[] = {"client_id", "device", "filter", "group",  "groups",
+					    "kind",      "name",   "note",   "object", "payload",
+					    "reason",    "text",   "topic",  "value"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strcmp(names[i], name) == 0)
+		if (strcmp(names[i], field) == 0)
 			return true;
 	return false;
 }
@@ -67,7 +61,7 @@ void times_localise(json_t *answer)
 	{
 		if (!json_is_string(value))
 			times_localise(value);
-		else if (is_time_field(key) && localise(json_string_value(value), text))
+		else if (!is_free_text(key) && localise(json_string_value(value), text))
 			json_string_set(value, text);
 	}
 }

@@ -153,3 +153,45 @@ def test_codes_for_the_devices_that_are_there(gateway, tmp_path):
     assert len({r["code"] for r in made}) == 120 and {r["profile"] for r in made} == {"manual"}
     done = gateway.cli("enrol", "devices", "--match", "no such device", check=False)
     assert done.returncode == NOT_FOUND and done.stderr == "none\n"
+
+
+# -- device import
+
+def test_devices_with_passwords_and_codes(gateway, tmp_path):
+    gateway.cli("role", "add", "importer")
+    table = write(tmp_path, "name,kind,groups,roles,note,password,code\n"
+                            "i-1,meter,north cellar,importer,\"first, and best\",a long password,\n"
+                            "i-2,,,,,,yes\n"
+                            "i-3,,,,,,no\n")
+    done = gateway.cli("device", "import", table, "--ttl", "7d")
+    assert done.stderr == "gatehouse: 3 of 3 lines done\n"
+    made = rows(done.stdout)
+    assert [(r["name"], len(r["code"])) for r in made] == [("i-2", 35)]
+    one = gateway.json("device", "show", "i-1")
+    assert (one["kind"], one["note"], one["roles"]) == ("meter", "first, and best", ["importer"])
+    assert sorted(one["groups"]) == ["cellar", "north"] and one["password"] is True
+    assert gateway.json("device", "show", "i-3")["password"] is False
+    with Client.tls(gateway.mqtts, V5, ca=gateway.root_ca) as client:
+        client.connect("i-1", username="i-1", password=b"a long password")
+
+
+def test_devices_from_standard_input(gateway):
+    done = gateway.cli("device", "import", "-", input="name,group\npipe-1,piped\npipe-2,piped\n")
+    assert done.stdout == "" and done.stderr == "gatehouse: 2 of 2 lines done\n"
+    assert [d["name"] for d in gateway.json("device", "list", "--group", "piped")] == ["pipe-1", "pipe-2"]
+    again = gateway.cli("device", "import", "-", input="name\npipe-2\npipe-3\n", check=False)
+    assert again.returncode == CONFLICT and 'line 2: there is a device "pipe-2" already' in again.stderr
+    assert again.stderr.endswith("gatehouse: 1 of 2 lines done; the others changed nothing\n")
+
+
+@pytest.mark.parametrize("words, text, says", [
+    (("device", "import"), "name,profile\nx,device\n", 'the column "profile" is for codes (enrol csv), not'),
+    (("device", "import"), "name,colour\nx,red\n", "known are name, kind, groups, roles, note, password, code"),
+    (("device", "import"), "name,code\nx,maybe\n", 'line 2: the column "code" says whether a code is made: yes or no'),
+    (("enrol", "csv"), "name,password\nx,secret word\n", 'the column "password" is for device import, not for codes'),
+    (("enrol", "csv"), "name,colour\nx,red\n", "known are name, kind, groups, roles, note, profile, network"),
+])
+def test_columns_that_are_for_something_else(gateway, words, text, says):
+    done = gateway.cli(*words, "-", input=text, check=False)
+    assert done.returncode == USAGE and says in done.stderr, done
+    assert gateway.cli("device", "show", "x", check=False).returncode == NOT_FOUND

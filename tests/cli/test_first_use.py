@@ -150,10 +150,18 @@ def test_times_are_those_of_this_machine_but_for_programs(gateway):
     def started(*words, zone):
         done = subprocess.run([build() / "gatehouse", "--socket", gateway.socket, *words], env={"TZ": zone}, text=True,
                               capture_output=True)
-        return re.search(r'"?started"?[: ]*"?([^\s",]*)', done.stdout)[1]
+        return re.search(r'(?:"started":"|, since )([^\s",]*)', done.stdout)[1]
     utc = started("status", "--utc", zone="Asia/Kolkata")
     assert utc.endswith("Z") and started("status", "--json", zone="Asia/Kolkata") == utc
     assert started("status", zone="UTC") == utc
     local = started("status", zone="Asia/Kolkata")
+    listed = gateway.cli("cert", "list", "--limit", "1").stdout  # the zone of the tests' machine, and another
+    there = subprocess.run([build() / "gatehouse", "--socket", gateway.socket, "cert", "list", "--limit", "1"],
+                           env={"TZ": "Asia/Kolkata"}, text=True, capture_output=True).stdout
+    assert "+05:30" in there and "+05:30" not in listed
+    gateway.cli("device", "add", "clock", "--note", "2026-11-26T12:00:00Z", "--kind", "2026-11-26T12:00:00Z")
+    shown = subprocess.run([build() / "gatehouse", "--socket", gateway.socket, "device", "show", "clock"],
+                           env={"TZ": "Asia/Kolkata"}, text=True, capture_output=True).stdout
+    assert shown.count("2026-11-26T12:00:00Z") == 2, "what somebody wrote is no time"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+05:30", local)
     assert datetime.fromisoformat(local) == datetime.fromisoformat(utc.replace("Z", "+00:00"))
