@@ -24,8 +24,8 @@
 #include <unistd.h>
 
 enum {
-	LINKS_MAX = 512, /* that may come before START */
-	KEYS_MAX = CONFIG_LISTENERS_MAX,
+	LINKS_MAX = 512,                     /* that may come before START */
+	KEYS_MAX = CONFIG_LISTENERS_MAX + 1, /* and the interface */
 	RENEW_MS = 60 * 60 * 1000,
 	TROUBLE_MS = 60 * 1000, /* the same trouble is an event once in this time */
 	ENDING_MS = 24 * 60 * 60 * 1000
@@ -38,6 +38,7 @@ struct early_link {
 };
 
 struct early_key {
+	enum process owner;
 	char listener[SIGN_LISTENER_MAX + 1];
 	struct key *key;
 };
@@ -306,17 +307,17 @@ static void peer_misbehaved(struct tls_service *s, enum process peer, const char
 /* ---- what the parent tells --------------------------------------------------------------------
  */
 
-static int add_key(struct str listener, struct key *key)
+static int add_key(enum process owner, struct str listener, struct key *key)
 {
 	uint32_t id;
 	struct why why;
-	const int err = signer_add(vault.signer, PROCESS_BROKER, listener, key, &id, &why);
+	const int err = signer_add(vault.signer, owner, listener, key, &id, &why);
 	if (err)
 		log_error("%s", why.text);
 	return err;
 }
 
-static void keep_key(struct str listener, struct key *key)
+static void keep_key(enum process owner, struct str listener, struct key *key)
 {
 	if (vault.keys == KEYS_MAX) {
 		log_error("listener %.*s: more than %d listeners with keys of their own",
@@ -327,15 +328,17 @@ static void keep_key(struct str listener, struct key *key)
 	}
 	struct early_key *k = &vault.key[vault.keys++];
 	snprintf(k->listener, sizeof(k->listener), "%.*s", STR_ARG(listener));
+	k->owner = owner;
 	k->key = key;
 }
 
-/* The broker compares the public key with the certificate, which it alone has. */
+/* Its owner compares the public key with the certificate, which it alone has. */
 static int on_listener_key(struct record *r)
 {
 	struct body_listener_key b;
 	AUTO_SECRET bytes = {0};
-	if (body_listener_key_get(r->body, &b) || r->fd < 0)
+	if (body_listener_key_get(r->body, &b) || r->fd < 0 ||
+	    (b.process != PROCESS_BROKER && b.process != PROCESS_ADMIN))
 		return ERR_MALFORMED;
 	struct why why;
 	struct key *key = NULL;
@@ -351,10 +354,10 @@ static int on_listener_key(struct record *r)
 		return 0;
 	}
 	if (!vault.started) {
-		keep_key(b.listener, key);
+		keep_key(b.process, b.listener, key);
 		return 0;
 	}
-	if (add_key(b.listener, key) == 0)
+	if (add_key(b.process, b.listener, key) == 0)
 		tls_service_renewed(&vault.tls);
 	key_unref(key);
 	return 0;
@@ -454,7 +457,7 @@ static int serve_early(void)
 	int err = vault.bad_key ? ERR_INVALID : 0;
 	for (size_t i = 0; i < vault.keys; i++) {
 		const struct early_key *k = &vault.key[i];
-		const int failed = add_key(str_of(k->listener), k->key);
+		const int failed = add_key(k->owner, str_of(k->listener), k->key);
 		err = err ? err : failed;
 		key_unref(k->key);
 	}

@@ -221,6 +221,10 @@ static void show(const struct invocation *in, const json_t *before, const json_t
 	print_rows("processes", json_object_get(status, "processes"));
 	printf("\n");
 	print_rows("listeners", json_object_get(status, "listeners"));
+	if (json_array_size(json_object_get(status, "server_files"))) {
+		printf("\n");
+		print_rows("server_files", json_object_get(status, "server_files"));
+	}
 	print_open_events(in);
 	if (invocation_switch(in, "counters"))
 		print_counters(json_object_get(status, "counters"));

@@ -9,6 +9,8 @@
  *   processes               list of {name, state (down, starting, serving, stopping), pid: int,
  *                           since: time, restarts: int, last_exit: str, "" when it never ended}
  *   listeners               list of {name, address, protocol, connections: int, of this name}
+ *   server_files            list of {name ("admin", "listener NAME"), path, fingerprint: str,
+ *                           not_after: time, public: bool}: certificates out of files
  *   devices                 {total, enabled, connected: int}
  *   certificates            {good, revoked, expired, expiring: int, within 30 days}
  *   connections             int
@@ -74,6 +76,23 @@ static void put_listeners(struct store *s, struct buf *out)
 		rec_str(out, "address", address.p ? address : STR(""));
 		rec_str(out, "protocol", item.p ? item : STR(""));
 		rec_int(out, "connections", (int64_t)presence_of_listener(&s->presence, name));
+		rec_end(out);
+	}
+	rec_end(out);
+}
+
+static void put_server_files(struct store *s, struct buf *out)
+{
+	struct str list = buf_view(&s->gateway.certificates);
+	struct gateway_certificate c;
+	rec_list(out, "server_files");
+	while (gateway_certificate_next(&list, &c)) {
+		rec_object(out, "");
+		rec_str(out, "name", c.name);
+		rec_str(out, "path", c.path);
+		rec_str(out, "fingerprint", c.fingerprint);
+		rec_time(out, "not_after", c.ends * 1000);
+		rec_bool(out, "public", c.is_public);
 		rec_end(out);
 	}
 	rec_end(out);
@@ -207,6 +226,7 @@ void op_status_(struct op_call *c)
 		started_ms && now_ms > started_ms ? (int64_t)((now_ms - started_ms) / 1000) : 0);
 	put_processes(s, out);
 	put_listeners(s, out);
+	put_server_files(s, out);
 	put_figures(s, out);
 	put_spool(s, out);
 	put_disk(s, out);

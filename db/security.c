@@ -317,6 +317,22 @@ static void check_people(struct look *k)
 
 /* ---- certificates and codes ---- */
 
+/* Of people who bring certificates. */
+static void check_files(struct look *k)
+{
+	struct str list = buf_view(&k->s->gateway.certificates);
+	struct gateway_certificate c;
+	struct objects ending = {0};
+	while (gateway_certificate_next(&list, &c))
+		if (c.ends < k->now + SERVER_SOON)
+			add(&ending, c.name);
+	if (ending.n)
+		found(k, FINDING_FILE_ENDS, &ending,
+		      "%lld server certificate%s out of a file ended%s within 10 days.",
+		      (long long)ending.n, ending.n == 1 ? "" : "s", " or will end");
+	buf_fini(&ending.list);
+}
+
 static void check_certificates(struct look *k)
 {
 	struct sql *db = k->s->registry;
@@ -561,6 +577,7 @@ void security_check(struct store *s, struct str settings, bool names, struct buf
 	check_listeners(&k);
 	check_people(&k);
 	check_certificates(&k);
+	check_files(&k);
 	check_authority(&k);
 	check_shared(&k);
 	check_rules(&k);

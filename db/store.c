@@ -182,11 +182,25 @@ static int on_process_state(struct store *s, struct record *r)
 	return 0;
 }
 
+bool gateway_certificate_next(struct str *list, struct gateway_certificate *out)
+{
+	struct str ends, word;
+	uint64_t seconds;
+	if (!strs_next(list, &out->name) || !strs_next(list, &out->path) ||
+	    !strs_next(list, &out->fingerprint) || !strs_next(list, &ends) ||
+	    !strs_next(list, &word) || str_u64(ends, INT64_MAX / 1000, &seconds))
+		return false;
+	out->ends = (int64_t)seconds;
+	out->is_public = word.n != 0;
+	return true;
+}
+
 static int on_gateway(struct store *s, struct record *r)
 {
 	struct body_gateway b;
 	struct gateway_info *g = &s->gateway;
-	if (body_gateway_get(r->body, &b) || !strs_valid(b.addresses))
+	if (body_gateway_get(r->body, &b) || !strs_valid(b.addresses) ||
+	    !strs_valid(b.certificates))
 		return ERR_MALFORMED;
 	snprintf(g->version, sizeof(g->version), "%.*s", STR_ARG(b.version));
 	snprintf(g->name, sizeof(g->name), "%.*s", STR_ARG(b.name));
@@ -194,6 +208,8 @@ static int on_gateway(struct store *s, struct record *r)
 	g->addresses.n = 0;
 	buf_str(&g->addresses, b.addresses);
 	g->started_ms = b.started_ms;
+	g->certificates.n = 0;
+	buf_str(&g->certificates, b.certificates);
 	return 0;
 }
 
@@ -518,6 +534,7 @@ void store_close(struct store *s)
 	if (s->registry)
 		sql_close(s->registry);
 	buf_fini(&s->gateway.addresses);
+	buf_fini(&s->gateway.certificates);
 	buf_fini(&s->early);
 	for (size_t i = 0; i < ARRAY_LEN(s->security); i++)
 		buf_fini(&s->security[i].result);

@@ -58,7 +58,19 @@ struct gateway_info {
 	char config_path[513];
 	struct buf addresses; /* list of strings "NAME ADDRESS PROTOCOL" */
 	uint64_t started_ms;
+	struct buf certificates; /* out of files: as GATEWAY has them */
 };
+
+/* A server certificate out of a file. */
+struct gateway_certificate {
+	struct str name; /* "admin", "listener NAME" */
+	struct str path;
+	struct str fingerprint; /* hexadecimal */
+	int64_t ends;           /* seconds since 1970 */
+	bool is_public;
+};
+/* The next one of a view of gateway.certificates. */
+bool gateway_certificate_next(struct str *list, struct gateway_certificate *out);
 
 struct store_settings {
 	struct events_settings events;

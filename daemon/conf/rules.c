@@ -201,6 +201,17 @@ static void check_listener(const struct config *c, size_t i, struct config_error
 		check_order(c, place, &listener_orders[k], errors);
 }
 
+static void check_admin(const struct config *c, struct config_errors *errors)
+{
+	const struct conf_place place = {CONF_SECTION_admin, 0};
+	if (c->admin.certificate[0] && !c->admin.key[0])
+		conf_error_at(errors, c, place, CONF_KEY_admin_certificate,
+			      "needs the private key that belongs to it; add key = PATH");
+	if (c->admin.key[0] && !c->admin.certificate[0])
+		conf_error_at(errors, c, place, CONF_KEY_admin_key,
+			      "needs the certificate that it belongs to; add certificate = PATH");
+}
+
 static bool is_wildcard(const struct addr *a)
 {
 	if (a->any.sa_family == AF_INET)
@@ -287,5 +298,6 @@ void conf_rules(const struct config *c, struct config_errors *errors)
 		check_order(c, broker_place, &broker_orders[i], errors);
 	for (size_t i = 0; i < c->listeners; i++)
 		check_listener(c, i, errors);
+	check_admin(c, errors);
 	check_addresses(c, errors);
 }

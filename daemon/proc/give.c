@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the parent gives a child before it starts: its slice of the configuration, its sockets, and
- * for vault and broker the names of the machine, the files of people who bring a PKI, and the
- * secret of the session tickets. Parent.
+ * What the parent gives a child before it starts: its slice of the configuration, its sockets, the
+ * files of people who bring a PKI (files.h), and for vault and broker the names of the machine and
+ * the secret of the session tickets. Parent.
  */
 #include "config.h"
 #include "daemon/base/clock.h"
@@ -73,140 +73,6 @@ void give_new_sockets(struct unit *u)
 			give_socket(u, &s->entry[i]);
 }
 
-/* A file that a listener names, and what is asked of it. */
-struct file {
-	const char *key;
-	size_t path; /* in struct config_listener */
-	bool secret; /* nobody else may read it */
-	off_t max;   /* bytes */
-	enum listener_file kind;
-};
-
-static const struct file files[] = {
-	{"certificate", offsetof(struct config_listener, certificate), false, 1 * MiB,
-	 LISTENER_CERTIFICATE},
-	{"client-ca", offsetof(struct config_listener, client_ca), false, 1 * MiB,
-	 LISTENER_CLIENT_CA},
-	{"crl", offsetof(struct config_listener, crl), false, 32 * MiB, LISTENER_CRL},
-};
-static const struct file key_file = {"key", offsetof(struct config_listener, key), true, 1 * MiB,
-				     LISTENER_CERTIFICATE};
-
-static const char *path_of(const struct config_listener *l, const struct file *f)
-{
-	return *(char *const *)((const char *)l + f->path);
-}
-
-/* Descriptor, or ERR_* after one log line. */
-static int open_file(const struct config_listener *l, const struct file *f)
-{
-	const char *path = path_of(l, f);
-	struct stat st;
-	/* Not blocking: a pipe without a writer would stop the gateway. */
-	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		const int error = errno;
-		log_error("listener %s: %s = %s: %s%s", l->name, f->key, path, strerror(error),
-			  error == EACCES ? " (it must belong to the user who starts the gateway)"
-					  : "");
-		return ERR_IO;
-	}
-	if (!S_ISREG(st.st_mode) || st.st_size > f->max) {
-		log_error("listener %s: %s = %s: not a file of at most %d MiB", l->name, f->key,
-			  path, (int)(f->max / MiB));
-		return ERR_INVALID;
-	}
-	if (f->secret && st.st_mode & 077) {
-		log_error("listener %s: %s = %s: others may read this private key (mode %04o): "
-			  "chmod 0600 %s",
-			  l->name, f->key, path, (unsigned)st.st_mode & 07777, path);
-		return ERR_DENIED;
-	}
-	return TAKE_FD(fd);
-}
-
-/* The file's bytes in a memfd: the receiver has no access to files. */
-static int open_copy(const struct config_listener *l, const struct file *f)
-{
-	AUTO_SECRET bytes = {0};
-	AUTO_FD fd = open_file(l, f);
-	if (fd < 0)
-		return fd;
-	if (f == &key_file) /* one block: growing would leave copies of a key behind */
-		buf_reserve(&bytes, (size_t)f->max + 2 * 4096);
-	while (bytes.n <= (size_t)f->max) {
-		char *at = buf_reserve(&bytes, 4096);
-		const ssize_t n = read(fd, at, 4096);
-		if (n == 0)
-			return memfd_make("listener", buf_view(&bytes));
-		if (n < 0 && errno != EINTR)
-			return ERR_IO;
-		if (n > 0)
-			bytes.n += (size_t)n;
-	}
-	return ERR_LIMIT; /* it grows while it is read */
-}
-
-static int give_key(struct unit *vault, const struct config_listener *l)
-{
-	const struct body_listener_key b = {str_of(l->name), str_of(l->key)};
-	AUTO_FD fd = open_copy(l, &key_file);
-	if (fd < 0)
-		return fd;
-	LINK_SEND(vault->link, LISTENER_KEY, listener_key, 0, fd, &b);
-	return 0;
-}
-
-static int give_certificates(struct unit *u, const struct config_listener *l, const struct file *f)
-{
-	const struct body_listener_files b = {str_of(l->name), (uint8_t)f->kind,
-					      str_of(path_of(l, f))};
-	AUTO_FD fd = open_copy(l, f);
-	if (fd < 0)
-		return fd;
-	LINK_SEND(u->link, LISTENER_FILES, listener_files, 0, fd, &b);
-	return 0;
-}
-
-int give_listener_files(struct unit *u)
-{
-	const struct config *c = u->parent->running;
-	int err = 0;
-	for (size_t i = 0; i < c->listeners && err == 0; i++) {
-		const struct config_listener *l = &c->listener[i];
-		if (u->self == PROCESS_VAULT && l->key[0])
-			err = give_key(u, l);
-		if (u->self != PROCESS_BROKER)
-			continue;
-		for (size_t k = 0; k < ARRAY_LEN(files) && err == 0; k++)
-			if (path_of(l, &files[k])[0])
-				err = give_certificates(u, l, &files[k]);
-	}
-	return err;
-}
-
-static int check_file(const struct config_listener *l, const struct file *f)
-{
-	if (!path_of(l, f)[0])
-		return 0;
-	AUTO_FD fd = open_file(l, f);
-	return fd < 0 ? fd : 0;
-}
-
-int give_check_files(const struct config *c)
-{
-	int first = 0;
-	for (size_t i = 0; i < c->listeners; i++) {
-		int err = check_file(&c->listener[i], &key_file);
-		for (size_t k = 0; k < ARRAY_LEN(files); k++) {
-			first = first ? first : err;
-			err = check_file(&c->listener[i], &files[k]);
-		}
-		first = first ? first : err;
-	}
-	return first;
-}
-
 void give_ticket_secret(struct unit *broker)
 {
 	unsigned char secret[TICKET_SECRET];
@@ -222,12 +88,15 @@ void give_gateway(struct unit *store)
 {
 	struct parent *p = store->parent;
 	AUTO_BUF addresses = {0};
+	AUTO_BUF certificates = {0};
 	sockets_describe(&p->sockets, p->running, &addresses);
+	files_describe(p, &certificates);
 	const struct body_gateway b = {
 		.name = str_of(p->running->gateway.name),
 		.version = STR(PACKAGE_VERSION),
 		.config_path = str_of(p->options.config_path),
 		.addresses = {addresses.p, MIN(addresses.n, (size_t)8192)},
+		.certificates = buf_view(&certificates),
 		.started_ms = p->started_ms,
 	};
 	LINK_SEND(store->link, GATEWAY, gateway, 0, -1, &b);
@@ -265,6 +134,6 @@ void give_start(struct unit *u)
 	}
 	if (u->self == PROCESS_BROKER)
 		give_ticket_secret(u);
-	give_listener_files(u);
+	files_give(u);
 	LINK_SEND(u->link, START, start, 0, -1, &(struct body_start){});
 }

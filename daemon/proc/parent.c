@@ -230,9 +230,11 @@ static int run(struct parent *p)
 	if (sd_watchdog_ms())
 		feed_watchdog(&p->watchdog);
 	renew_tickets(&p->tickets);
+	files_watch(p);
 	start_stage(p);
 	loop_run(p->loop);
 	sockets_close(&p->sockets);
+	files_fini(&p->files);
 	if (p->status == 0)
 		log_notice("stopped");
 	return p->status;
@@ -254,7 +256,7 @@ static int prepare(struct parent *p)
 		log_error("cannot open this program again: %s", strerror(errno));
 		return ERR_IO;
 	}
-	int err = give_check_files(c);
+	int err = files_check(p, c, true, NULL);
 	if (!err)
 		err = priv_lookup(c->gateway.user_prefix, p->user);
 	if (!err)
@@ -269,7 +271,7 @@ static int prepare(struct parent *p)
 
 static int test_config(const struct parent *p)
 {
-	if (give_check_files(p->config))
+	if (files_check(p, p->config, true, NULL))
 		return EXIT_CONFIG;
 	printf("%s: the configuration is good (%zu listener%s)\n", p->options.config_path,
 	       p->config->listeners, p->config->listeners == 1 ? "" : "s");

@@ -11,6 +11,7 @@
 #include "daemon/ipc/report.h"
 #include "daemon/proc/accuse.h"
 #include "daemon/proc/dirs.h"
+#include "daemon/proc/files.h"
 #include "daemon/proc/options.h"
 #include "daemon/proc/sockets.h"
 
@@ -67,6 +68,7 @@ struct parent {
 	struct loop_timer watchdog;
 	struct loop_timer tickets;
 	struct sockets sockets;
+	struct files files;
 	struct priv_user user[PROCESS_COUNT];
 	struct unit unit[PROCESS_COUNT];
 	struct report report;
@@ -94,11 +96,7 @@ void give_start(struct unit *u); /* everything up to START */
 void give_config(struct unit *u, void (*done)(struct link_call *, int, struct record *));
 /* Sockets that came or went since it started or was told last. */
 void give_new_sockets(struct unit *u);
-/* Certificates and keys of listeners that bring their own: to broker and vault. ERR_* after one log
- * line each. */
-int give_listener_files(struct unit *u);
-int give_check_files(const struct config *c); /* are they there, readable, and the keys private? */
-void give_machine(struct unit *vault);        /* addresses may be others than before */
+void give_machine(struct unit *vault); /* addresses may be others than before */
 void give_ticket_secret(struct unit *u);
 void give_gateway(struct unit *store); /* GATEWAY and all PROCESS_STATEs */
 

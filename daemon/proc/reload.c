@@ -76,7 +76,7 @@ static void child_took(struct link_call *call, int err, struct record *reply)
 
 void reload_give(struct unit *u)
 {
-	give_listener_files(u);
+	files_give(u);
 	give_config(u, child_took);
 	if (u->self == PROCESS_VAULT)
 		give_machine(u);
@@ -175,12 +175,9 @@ int reload_asked(struct parent *p, struct buf *rec, struct buf *why)
 	struct change change;
 	AUTO_BUF said = {0};
 	AUTO(config) c = read_files(p, why);
-	if (!c || give_check_files(c) || plan(p, c, &change, &said)) {
+	if (!c || files_check(p, c, false, why) || plan(p, c, &change, &said)) {
 		log_lines(buf_view(&said));
 		buf_str(why, buf_view(&said));
-		if (!why->n)
-			buf_puts(why, "a file that the configuration names cannot be used: see the "
-				      "log");
 		log_error("the changed configuration has errors: the gateway goes on with the old "
 			  "one");
 		report_event(&p->report, EVENT_CONFIG_REFUSED,

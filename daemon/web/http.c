@@ -18,6 +18,7 @@
 #include <malloc.h>
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -32,6 +33,8 @@ enum {
 	FILE_BYTES_PER_MS = 32,
 	LARGE_ANSWER = 1 * MiB /* from here on its memory is given back to the system */
 };
+
+static atomic_bool strict;
 
 #define NOT_ALLOWED "the address is not in allow-from"
 
@@ -566,6 +569,11 @@ static enum MHD_Result may_connect(void *cls, const struct sockaddr *sa, socklen
 	return may ? MHD_YES : MHD_NO;
 }
 
+void http_strict(bool on)
+{
+	atomic_store(&strict, on);
+}
+
 void http_set_access(struct http_server *s, const struct http_access *access)
 {
 	pthread_mutex_lock(&s->lock);
@@ -786,6 +794,9 @@ static void give_back(struct http_request *r, unsigned status, const char *conte
 		MHD_add_response_header(r->response, "Content-Type", content_type);
 	MHD_add_response_header(r->response, "Cache-Control", cache_control);
 	MHD_add_response_header(r->response, "X-Content-Type-Options", "nosniff");
+	if (atomic_load(&strict) && r->server->config.tls)
+		MHD_add_response_header(r->response, "Strict-Transport-Security",
+					"max-age=31536000");
 	if (is_last(r))
 		MHD_add_response_header(r->response, "Connection", "close");
 	MHD_resume_connection(r->connection);

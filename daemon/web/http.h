@@ -71,6 +71,9 @@ struct http_config {
 struct http_server *http_start(const struct http_config *config, int fd);
 /* Copied. Connections that may not be any more end as http_retire says. */
 void http_set_access(struct http_server *s, const struct http_access *access);
+/* Whether answers over TLS tell browsers to come by HTTPS alone for a year (RFC 6797). It holds for
+ * every port of this host name, so only with a certificate that they know. All servers. */
+void http_strict(bool on);
 /* From now on the server answers 503 by itself and hands nothing over any more. */
 void http_refuse(struct http_server *s);
 /* Accepts nothing any more. Requests under way are answered, then their connections end; idle ones

@@ -9,6 +9,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/ipc/staples.h"
+#include "daemon/net/tls_pem.h"
 #include "daemon/web/assets.h"
 #include "daemon/web/http_tls.h"
 #include "daemon/web/json.h"
@@ -286,20 +287,58 @@ static void anchors_changed(struct anchors *a)
 	begin_to_serve(container_of(a, struct web, est.anchors));
 }
 
+static bool has_file(const struct web *w)
+{
+	return child_self(w->child) == PROCESS_ADMIN && w->config->admin.certificate[0];
+}
+
+/* The vault knows the key, this process the certificates. */
+static int set_file_chain(struct web *w, struct str chains)
+{
+	struct cur c = cur_of(chains), list = cur_of(buf_view(&w->file_chain));
+	struct str record, leaf;
+	struct body_chain chain;
+	AUTO_BUF whole = {0};
+	if (!entries_next(&c, &record) || body_chain_get(record, &chain))
+		return ERR_MALFORMED;
+	if (!entries_next(&list, &leaf) || !tls_key_fits(leaf, chain.spki))
+		return ERR_CONFLICT;
+	chain.certificates = buf_view(&w->file_chain);
+	ENTRIES_PUT(&whole, chain, &chain);
+	return http_tls_set_chains(buf_view(&whole));
+}
+
+static int set_chains(struct web *w, const struct body_tls_chain_done *done)
+{
+	if (!done->ok && has_file(w) && w->ready) {
+		log_info("the key of the interface is not there yet"); /* TLS_RENEWED comes */
+		return ERR_NOT_FOUND;
+	}
+	if (!done->ok) {
+		log_error("the vault has no certificate for this process: %.*s",
+			  STR_ARG(done->why));
+		return ERR_NOT_FOUND;
+	}
+	const int err =
+		has_file(w) ? set_file_chain(w, done->chains) : http_tls_set_chains(done->chains);
+	/* One of the two is newer: the other one comes, and is a reason to ask again. */
+	if (err == ERR_CONFLICT)
+		log_info("the certificate of the interface and its key do not belong together yet");
+	if (!err)
+		http_strict(has_file(w) && w->file_public);
+	return err;
+}
+
 static void got_chains(struct link_call *call, int err, struct record *reply)
 {
 	struct web *w = container_of(call, struct web, chains);
 	struct body_tls_chain_done done;
 	if (!err)
 		err = body_tls_chain_done_get(reply->body, &done);
-	if (!err && !done.ok) {
-		log_error("the vault has no certificate for this process: %.*s", STR_ARG(done.why));
-		err = ERR_NOT_FOUND;
-	} else if (!err) {
-		err = http_tls_set_chains(done.chains);
-	} else {
+	if (err)
 		log_error("no certificates from the vault: %s", err_text(err));
-	}
+	else
+		err = set_chains(w, &done);
 	if (w->ready)
 		return; /* after a restart of the vault the old chains still serve */
 	w->has_chains = !err;
@@ -323,8 +362,9 @@ static void ask_chains(struct web *w)
 {
 	link_call_cancel(&w->chains);
 	loop_timer_start(w->loop, &w->chains_again, "chains", CHAINS_AGAIN_MS, ask_again);
-	LINK_ASK(w->vault, &w->chains, TLS_CHAIN, tls_chain, -1, &(struct body_tls_chain){},
-		 CHAINS_TIMEOUT_MS, got_chains);
+	LINK_ASK(w->vault, &w->chains, TLS_CHAIN, tls_chain, -1,
+		 &(struct body_tls_chain){has_file(w) ? STR("admin") : STR("")}, CHAINS_TIMEOUT_MS,
+		 got_chains);
 }
 
 static void on_link(struct child *child, enum process peer, unsigned index, int fd)
@@ -447,7 +487,33 @@ static int start(struct child *child)
 
 static int on_reload(struct child *child, struct str text, struct buf *why)
 {
-	return take_config(context(child), text, why);
+	struct web *w = context(child);
+	const int err = take_config(w, text, why);
+	if (!err && w->vault && w->ready)
+		ask_chains(w); /* it may name a file now, or none any more */
+	return err;
+}
+
+/* LISTENER_FILES: the parent has judged them. */
+static int on_message(struct child *child, struct record *r)
+{
+	struct web *w = context(child);
+	struct body_listener_files b;
+	AUTO_BUF text = {0};
+	AUTO_BUF list = {0};
+	if (r->type != MSG_LISTENER_FILES)
+		return ERR_DENIED;
+	if (r->fd < 0 || body_listener_files_get(r->body, &b) || b.kind != LISTENER_CERTIFICATE ||
+	    memfd_read(r->fd, 1 * MiB, &text) ||
+	    tls_certificates_read(buf_view(&text), HTTP_TLS_CHAIN_MAX, &list))
+		return ERR_MALFORMED;
+	buf_fini(&w->file_chain);
+	w->file_chain = list;
+	list = (struct buf){0};
+	w->file_public = b.is_public;
+	if (w->vault && w->ready)
+		ask_chains(w);
+	return 0;
 }
 
 static void on_stop(struct child *child)
@@ -475,10 +541,11 @@ static void on_stop(struct child *child)
 	child_stopped(child);
 }
 
-#define HOOKS(process)                                                                     \
-	{                                                                                  \
-		.self = process, .start = start, .link = on_link, .listener = on_listener, \
-		.listener_close = on_listener_close, .reload = on_reload, .stop = on_stop  \
+#define HOOKS(process)                                                                           \
+	{                                                                                        \
+		.self = process, .start = start, .link = on_link, .listener = on_listener,       \
+		.listener_close = on_listener_close, .message = on_message, .reload = on_reload, \
+		.stop = on_stop                                                                  \
 	}
 
 const struct child_hooks admin_hooks = HOOKS(PROCESS_ADMIN);

@@ -34,6 +34,8 @@ struct web {
 	struct link *vault;         /* chains; NULL while away, and always in ctl */
 	struct loop_note sign_lost; /* the link for signatures turned out to be dead */
 	struct link_call chains;
+	struct buf file_chain; /* certificates of the interface out of a file; entries of DER */
+	bool file_public;
 	struct loop_timer chains_again;
 	struct report report;
 	struct est est; /* in enrol alone */

@@ -399,6 +399,12 @@ static const struct wrong wrong_together[] = {
 	 "F:4: [listener b] bind = 10.0.0.1:2, *:1: clashes with 127.0.0.1:1 of [listener a] "
 	 "(F:2); "
 	 "choose another port or address\n"},
+	{"[admin]\ncertificate = /x/crt\n",
+	 "F:2: [admin] certificate = /x/crt: needs the private key that belongs to it; add key = "
+	 "PATH\n"},
+	{"[admin]\nkey = /x/key\n",
+	 "F:2: [admin] key = /x/key: needs the certificate that it belongs to; add certificate = "
+	 "PATH\n"},
 	{"[listener a]\nbind = 0.0.0.0:8443\n",
 	 "F:2: [listener a] bind = 0.0.0.0:8443: clashes with *:8443 of [admin] (default); choose "
 	 "another port or address\n"},
@@ -727,7 +733,9 @@ static void a_slice_holds_what_the_process_receives(void **state)
 					      "\n[listener a]\n"
 					      "tls = on\n"
 					      "certificate = /c\n"
-					      "key = /k\n");
+					      "key = /k\n"
+					      "\n[admin]\n"
+					      "key =\n");
 	AUTO_BUF ctl = {0};
 	config_slice(c, PROCESS_CTL, &ctl);
 	assert_string_equal(buf_cstr(&ctl), "[gateway]\n"
@@ -838,7 +846,7 @@ static void every_setting_is_listed_once(void **state)
 	assert_int_equal(seen.n, CONF_KEYS);
 	assert_true(seen.found);
 	assert_true(seen.restart > 0 && seen.restart < seen.n);
-	assert_int_equal(seen.file_only, 10);
+	assert_int_equal(seen.file_only, 12);
 }
 
 static void assert_edit(const struct config *c, const char *key, const char *value, int err,

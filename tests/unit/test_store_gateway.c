@@ -144,9 +144,14 @@ static void tell_gateway(struct rig *r)
 	AUTO_BUF addresses = {0};
 	unsigned char bytes[1024];
 	struct out o = out_make(bytes, sizeof(bytes));
+	AUTO_BUF certificates = {0};
+	static const char *const file[] = {"admin", "/etc/x.pem", "00ff", "1700000000", "public"};
 	strs_put(&addresses, STR("mqtts 127.0.0.1:8883 mqtt"));
-	const struct body_gateway body = {STR("gate"), STR("1.2.3"), STR("/etc/x.conf"),
-					  buf_view(&addresses), clock_wall_ms() - 5000};
+	for (size_t i = 0; i < ARRAY_LEN(file); i++)
+		strs_put(&certificates, str_of(file[i]));
+	const struct body_gateway body = {
+		STR("gate"),          STR("1.2.3"),           STR("/etc/x.conf"),
+		buf_view(&addresses), clock_wall_ms() - 5000, buf_view(&certificates)};
 	body_gateway_put(&o, &body);
 	struct record record = {.type = MSG_GATEWAY, .body = str_make(bytes, o.need), .fd = -1};
 	assert_int_equal(store_parent_message(&r->store, &record), 0);
@@ -168,6 +173,9 @@ static void status(void **state)
 	assert_true(str_is(rig_field(process, "name"), "broker"));
 	assert_true(str_is(rig_field(process, "state"), "serving"));
 	assert_true(str_is(rig_field(process, "last_exit"), "killed by signal 9"));
+	const struct str file = rig_item(a, "server_files", 0);
+	assert_true(str_is(rig_field(file, "name"), "admin"));
+	assert_true(str_is(rig_field(file, "fingerprint"), "00ff"));
 	const struct str listener = rig_item(a, "listeners", 0);
 	assert_true(str_is(rig_field(listener, "address"), "127.0.0.1:8883"));
 	assert_true(str_is(rig_field(listener, "protocol"), "mqtt"));

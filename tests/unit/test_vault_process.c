@@ -146,7 +146,8 @@ static int give_link(enum process peer)
 static void give_key(struct str pem)
 {
 	const int fd = memfd_make("key", pem);
-	SAY(parent_end, LISTENER_KEY, listener_key, 0, fd, {STR("mine"), STR("/etc/mine.key")});
+	SAY(parent_end, LISTENER_KEY, listener_key, 0, fd,
+	    {STR("mine"), STR("/etc/mine.key"), PROCESS_BROKER});
 	close(fd);
 }
 

@@ -1443,6 +1443,13 @@ export interface Answers {
       protocol: string;
       connections: number;
     }[];
+    server_files: {
+      name: string;
+      path: string;
+      fingerprint: string;
+      not_after: string;
+      public: boolean;
+    }[];
     devices: {
       total: number;
       enabled: number;
