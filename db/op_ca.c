@@ -196,11 +196,21 @@ static void listed(void *arg, const char *failed)
 		op_refuse(c, OP_CONFLICT, NULL, "the authority is being locked already");
 }
 
+/* Of the call whose state it is; nobody else can have begun meanwhile. */
 static void forget_lock(void *state)
 {
 	struct store *s = state;
 	lists_fresh_forget(s);
 	staples_fresh_forget(s);
+}
+
+/* Until it is answered, the vault's part included. */
+static bool is_being_locked(const struct store *s)
+{
+	list_each (it, &s->calls)
+		if (list_entry(it, struct op_call, node)->state_free == forget_lock)
+			return true;
+	return false;
 }
 
 void op_ca_lock(struct op_call *c)
@@ -219,7 +229,7 @@ void op_ca_lock(struct op_call *c)
 		op_refuse(c, OP_CONFLICT, NULL, "the authority is locked already");
 		return;
 	}
-	if (!lists_fresh(c->s, LOCK_VALID, listed, c)) {
+	if (is_being_locked(c->s) || !lists_fresh(c->s, LOCK_VALID, listed, c)) {
 		op_refuse(c, OP_CONFLICT, NULL, "the authority is being locked already");
 		return;
 	}

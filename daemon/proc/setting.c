@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKEN_BYTES = 16, CHANGES_MAX = 2048, UNDONE_MAX = 62000 };
+enum { TOKEN_BYTES = 16, CHANGES_MAX = 2048 };
 #define TOO_MANY "at most 2048 settings can be changed at once"
 
 /* ---- answers ---- */
@@ -389,9 +389,10 @@ int setting_set(struct link *store, struct record *r)
 static void tell_undone(struct parent *p, const struct buf *rec)
 {
 	struct link *store = p->unit[PROCESS_STORE].link;
-	if (store && rec->n <= UNDONE_MAX)
-		LINK_SEND(store, SETTING_UNDONE, setting_undone, 0, -1,
-			  &(const struct body_setting_undone){buf_view(rec)});
+	AUTO_FD fd = memfd_make("undone", buf_view(rec));
+	if (store)
+		LINK_SEND(store, SETTING_UNDONE, setting_undone, 0, fd,
+			  &(const struct body_setting_undone){});
 	report_event(&p->report, EVENT_CONFIG_UNDONE,
 		     &(struct body_event){.actor = STR("parent"),
 					  .reason = STR("nobody confirmed the change in time")});

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from api import Local
-from gateway import CliError, Gateway
+from gateway import CliError, Gateway, wait_until
 
 USAGE, CONFLICT = 2, 6
 NORMAL = ["broker.max-topic-levels", "broker.max-inflight"]
@@ -223,6 +223,21 @@ def test_settings_of_a_state_may_wait_to_be_confirmed(gw, tmp_path):
     gw.cli("config", "confirm", answer["token"], "--undo")
     assert gw.json("config", "show", "broker.max-inflight")["source"] == "default"
     assert gw.json("device", "show", "held-1")["name"] == "held-1"
+
+
+def test_many_settings_that_nobody_confirms_leave_a_revision(other, tmp_path):
+    """More of them than one message between the processes has room for."""
+    allowed = ", ".join(f"100.64.{i}.0/24" for i in range(60))
+    listeners = {f"many-{i:02}": {"bind": f"127.1.2.{i + 1}:{other.mqtts}", "tls": "off", "auth": "password",
+                                  "allow-from": allowed} for i in range(49)}
+    answer = apply(other, tmp_path, {"version": 1, "listeners": listeners}, "--confirm-within", "1s")
+    assert answer["token"] and len(answer["items"]) >= 196
+
+    def undone():
+        return [r for r in other.json("revision", "list") if r["operation"] == "config.undo"]
+    revision = wait_until(undone, what="the end of the hold")[0]
+    assert revision["objects"] == len(answer["items"])
+    assert "many-00" not in export(other)["listeners"]
 
 
 def test_a_dry_run_changes_nothing(gw, tmp_path):

@@ -339,7 +339,24 @@ static int web_credentials(struct link *l, struct record *r)
 	return 0;
 }
 
+static int vault_ca_change(struct link *l, struct record *r)
+{
+	struct body_ca_change b;
+	assert_int_equal(body_ca_change_get(r->body, &b), 0);
+	assert_int_equal(of(l)->changing, 0);
+	of(l)->changing = r->id;
+	return 0;
+}
+
+void rig_change_authority(struct rig *r, enum op_status status)
+{
+	const struct body_ca_change_done done = {.status = (uint8_t)status, .why = STR("because")};
+	LINK_SEND(r->end[PROCESS_VAULT], CA_CHANGE_DONE, ca_change_done, r->changing, -1, &done);
+	r->changing = 0;
+}
+
 static const link_handler handlers[MSG_COUNT] = {
+	[MSG_CA_CHANGE] = vault_ca_change,
 	[MSG_CREDENTIALS_CHANGED] = web_credentials,
 	[MSG_NOTICE] = broker_notice,
 	[MSG_SIGN_CRL] = vault_sign_crl,

@@ -52,6 +52,7 @@ struct rig {
 	struct buf roots;
 	unsigned kept; /* holds of settings that were ended, one way and the other */
 	unsigned undone;
+	uint64_t changing; /* a CA_CHANGE that waits for rig_change_authority */
 	/* the broker's next login */
 	bool login_done;
 	enum login_verdict verdict;
@@ -109,6 +110,8 @@ struct str rig_item(const struct rig_answer *a, const char *list, size_t n);
 size_t rig_count(const struct rig_answer *a, const char *list);
 struct str rig_field(struct str rec, const char *name);
 
+/* The fake vault answers the CA_CHANGE that waits. */
+void rig_change_authority(struct rig *r, enum op_status status);
 /* One number from the store's databases. */
 int64_t rig_sql(struct rig *r, const char *text);
 /* LOGIN from the broker, and its answer. */

@@ -363,6 +363,94 @@ static void setup_code(void **state)
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM setup_code"), 1);
 }
 
+/* The second one is refused while the first one waits for the vault, which answers both. */
+static void the_authority_is_locked_once(void **state)
+{
+	struct rig *r = *state;
+	struct rig_sent first;
+	struct buf a = one("passphrase", "a long passphrase");
+	rig_send(r, OP_CA_LOCK, &a, &first);
+	for (int i = 0; !r->changing && i < 500; i++)
+		loop_turn(r->loop, 20);
+	assert_true(r->changing != 0);
+	a = one("passphrase", "another passphrase");
+	rig_refused(r, OP_CA_LOCK, &a, OP_CONFLICT, "", "is being locked already");
+	rig_change_authority(r, OP_REFUSED);
+	rig_until(r, &first.answered);
+	assert_int_equal(first.status, OP_REFUSED);
+	a = one("passphrase", "a long passphrase"); /* and then again */
+	rig_send(r, OP_CA_LOCK, &a, &first);
+	for (int i = 0; !r->changing && i < 500; i++)
+		loop_turn(r->loop, 20);
+	rig_change_authority(r, OP_REFUSED);
+	rig_until(r, &first.answered);
+}
+
+/* {items: [{key, before: {value}, after: {value}}]} with so many keys and such long values. */
+static void put_undone(struct buf *rec, int n, const char *value)
+{
+	char key[32];
+	rec_list(rec, "items");
+	for (int i = 0; i < n; i++) {
+		snprintf(key, sizeof(key), "listener.x%d.bind", i);
+		rec_object(rec, "");
+		rec_text(rec, "key", key);
+		rec_object(rec, "before");
+		rec_text(rec, "value", value);
+		rec_end(rec);
+		rec_object(rec, "after");
+		rec_text(rec, "value", "");
+		rec_end(rec);
+		rec_end(rec);
+	}
+	rec_end(rec);
+}
+
+static void a_long_setting_comes_back(void **state)
+{
+	struct rig *r = *state;
+	AUTO_BUF before = {0};
+	static char value[5001];
+	memset(value, 'x', sizeof(value) - 1);
+	rec_text(&before, "value", value);
+	rec_bool(&before, "set", true);
+	struct sql *db = r->store.registry;
+	SQL_RUN(db, "INSERT INTO audit(at, actor, source, operation, target, outcome) "
+		    "VALUES(1, 'test', '', 'config.set', '', 'ok')");
+	const int64_t id = sql_last_id(db);
+	SQL_RUN(db,
+		"INSERT INTO revision(audit_id, kind, object, before, after) VALUES(?, 'setting', "
+		"'log.level', ?, ?)",
+		sql_int(id), sql_blob(buf_view(&before)), sql_blob(buf_view(&before)));
+	struct buf a = {0};
+	rec_int(&a, "id", id);
+	rig_ok(r, OP_REVISION_REVERT, &a);
+	const struct rig_answer *events = rig_op1(r, OP_EVENT_LIST, "name", "config.changed");
+	struct str detail;
+	struct rec_value v;
+	assert_true(rec_find(rig_item(events, "items", 0), "detail", &v));
+	assert_true(rec_get_str(v.text, "value", &detail));
+	assert_int_equal(detail.n, 1024 + 3); /* cut, but not in the revision */
+	assert_int_equal(rig_sql(r, "SELECT length(after) > 5000 FROM revision ORDER BY id DESC"),
+			 1);
+}
+
+static void much_that_is_undone_leaves_a_revision(void **state)
+{
+	struct rig *r = *state;
+	AUTO_BUF rec = {0};
+	static char value[1001];
+	memset(value, 'x', sizeof(value) - 1);
+	put_undone(&rec, 100, value);
+	assert_true(rec.n > 65536);
+	AUTO_FD fd = memfd_make("undone", buf_view(&rec));
+	struct record undone = {.type = MSG_SETTING_UNDONE, .fd = fd};
+	assert_int_equal(store_parent_message(&r->store, &undone), 0);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM revision JOIN audit ON audit.id = "
+				    "audit_id WHERE operation = 'config.undo'"),
+			 100);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -380,6 +468,9 @@ int main(void)
 		TEST(old_rows_of_the_audit_log_go),
 		TEST(the_audit_log_has_a_bound_in_rows),
 		TEST(setup_code),
+		TEST(the_authority_is_locked_once),
+		TEST(a_long_setting_comes_back),
+		TEST(much_that_is_undone_leaves_a_revision),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
