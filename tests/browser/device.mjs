@@ -55,10 +55,28 @@ await walk({ expected: [400] }, async (page) => {
   await page.getByText("Denied:").waitFor();
   await seen(page);
   await shot(page, "denied");
+  await page.getByText("has its certificate").waitFor();
   await page.getByRole("button", { name: "Allow this" }).click();
   await page.getByText("Allowed now:").waitFor();
   await running;
   sh(pub.replace("devices/tank-1/state", "plant/forbidden"), dir);
+
+  // The same denial stands in the device's own history, with why, and with all below the topic for its role.
+  sh(`${pub.replace("devices/tank-1/state", "shop/floor/2")} || true`, dir);
+  await page.goto(`${base}/devices/tank-1`);
+  const line = page.getByRole("listitem").filter({ hasText: "may not publish to shop/floor/2" });
+  await line.getByRole("link", { name: "Why?" }).click();
+  await page.getByText("No rule allows it").waitFor();
+  await page.goBack();
+  await line.getByRole("button", { name: "Allow…" }).click();
+  await page.getByLabel("Everything below shop/floor/").check();
+  await page.getByLabel("All devices with the role own-topics").check();
+  await shot(page, "allow");
+  await page.getByRole("button", { name: "Allow it" }).click();
+  await page.getByText("role:own-topics may publish shop/floor/#").waitFor();
+  sh(pub.replace("devices/tank-1/state", "shop/floor/3"), dir);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByText("It is no longer allowed.").waitFor();
 
   // This browser makes the key.
   await add(page, "tank-2", "Certificate, this browser makes the key");

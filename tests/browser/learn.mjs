@@ -31,6 +31,11 @@ await walk({ expected: [400, 404] }, async (page) => {
   await shot(page, "acknowledge");
   await page.getByRole("dialog").getByRole("button", { name: "Acknowledge" }).click();
   await page.getByText("No event fits").waitFor();
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByRole("cell").getByRole("button", { name: "Acknowledge" }).click();
+  await page.getByRole("dialog").getByLabel("Note").fill("a new device");
+  await page.getByRole("dialog").getByRole("button", { name: "Acknowledge" }).click();
+  await page.getByText("No event fits").waitFor();
   await page.goto(`${base}/devices/learner`);
   await page.getByText("acknowledged by ann: a new device").waitFor();
 

@@ -76,7 +76,7 @@ export const text = {
     differ: "The two passwords are not the same.",
     submit: "Create the administrator",
     fingerprint:
-      "Before you go on, compare the SHA-256 fingerprint of the certificate that the browser shows with the one that the installation printed.",
+      "Your browser warned you, because this gateway vouches for itself. So see once that it is yours: open the certificate (the lock or the warning left of the address, then “certificate”) and compare its SHA-256 fingerprint with the one that the installation printed.",
   },
   overview: {
     title: "Overview",
@@ -109,6 +109,29 @@ export const text = {
     score: "Security check",
     findings: (n: number) => (n === 0 ? "nothing to change" : n === 1 ? "1 finding" : `${n} findings`),
     noDevices: "No device may connect yet. Add the first one.",
+    firstSteps: "First steps",
+    steps: [
+      {
+        href: "/add-device",
+        title: "Add the first device",
+        hint: "It gets a certificate or a password, and rules that say what it may do. Five minutes.",
+      },
+      {
+        href: "/account",
+        title: "Set up your second factor",
+        hint: "A code of an app on your phone, so that your password alone opens nothing.",
+      },
+      {
+        href: "/certificates?tab=authority",
+        title: "Take the key of the root away, and make a backup",
+        hint: "Whoever has that key can make devices of his own. It belongs on a stick in a drawer.",
+      },
+    ],
+    encrypted: "Encrypted connections",
+    plain: (n: number) =>
+      n === 0 ? "all of them" : n === 1 ? "1 without encryption" : `${n} without encryption`,
+    noConnections: "no connections",
+    outOf: "of 100",
   },
   devices: {
     title: "Devices",
@@ -217,28 +240,50 @@ export const text = {
   add: {
     what: "Which device",
     name: "Name",
-    nameHint: "1 to 64 letters, digits and . _ : @ -, the first a letter or digit. It is part of its topics.",
+    nameHint:
+      "For example pump-1. Letters, digits and . _ : @ -, at most 64, the first a letter or digit. It is part of its topics.",
+    more: "Kind and groups (optional)",
     kind: "What it is",
-    kindHint: "Free text, for example pump.",
+    kindHint: "For you, to find it again: pump, soil sensor.",
     groups: "Groups",
-    groupsHint: "Names, separated by commas.",
+    groupsHint: "Devices that belong together, as barn or field-a. Several with commas between them.",
     may: "What may it do?",
+    mayHint:
+      "Messages have topics, which are like paths of files. Here you say which ones it may send and get; everything else is refused. This can be changed at any time.",
+    yourName: "…",
+    does: (action: string) =>
+      action === "all"
+        ? "send and get"
+        : action === "publish"
+          ? "send"
+          : action === "subscribe"
+            ? "ask for"
+            : "get",
+    templates: {
+      "own-topics": "For your own sensors and programs: what is its own, and nothing of any other device.",
+      tasmota: "For plugs and switches with the firmware Tasmota.",
+      zigbee2mqtt: "For the bridge between Zigbee and MQTT.",
+      esphome: "For ESP8266 and ESP32 with the firmware ESPHome.",
+      "home-assistant": "For the hub of the house: it may everything.",
+      dashboard: "For a screen or a recorder: it sees everything and sends nothing.",
+    } as Record<string, string>,
     role: (name: string) => `Role ${name}`,
+    rules: (n: number) => (n === 1 ? "One rule." : `${n} rules.`),
     noRole: "Nothing yet",
     noRoleHint: "Rules come later.",
     proof: "How does it prove itself?",
     code: "Certificate, the device makes the key",
     codeHint:
-      "It gets a code that works once. The key never leaves the device: the safest way, and it renews itself. The device needs curl and openssl, or a client of EST.",
+      "For a Raspberry Pi, a PC, a server. It gets a code that works once. The key never leaves the device: the safest way, and it renews itself. The device needs curl and openssl, or a client of EST.",
     browser: "Certificate, this browser makes the key",
     browserHint:
-      "Three files to carry to the device by hand. The key never reaches the gateway; it has been in this browser and wherever you save it.",
+      "For a device that files are copied to. Three files to carry there by hand. The key never reaches the gateway; it has been in this browser and wherever you save it.",
     gateway: "Certificate, the gateway makes the bundle",
     gatewayHint:
-      "One file with everything, ZIP or PKCS#12, given once. The least work; but the key has been on the gateway and in this browser for a moment, and is wherever you save the file.",
+      "For a device or program that takes one file: ZIP or PKCS#12 with everything, given once. The least work; but the key has been on the gateway and in this browser for a moment, and is wherever you save the file.",
     password: "Password over TLS",
     passwordHint:
-      "For devices that cannot hold a certificate. It is sent with each connection, and whoever learns it is the device.",
+      "For plugs, cameras and other devices that cannot hold a certificate. It is sent with each connection, and whoever learns it is the device.",
     submit: "Add the device",
     done: (name: string) => `${name}: connect it now`,
     kit: "What the device needs",
@@ -254,15 +299,33 @@ export const text = {
     user: "User name",
     rootHint: "The device must trust the root certificate of the gateway: ca.crt.",
     watch: "Is it here?",
+    issued: "has its certificate",
+    notIssued: "waiting for it to fetch its certificate…",
     waiting: "waiting for its first connection…",
+    strangers: "Meanwhile somebody was refused who did not get far enough to say a name. Is it your device?",
+    late: "It does not come?",
+    lateHints: (p: { host: string; mqtts: string; enrol: string }, code: boolean): string[] => [
+      ...(code
+        ? [
+            `Can it reach ${p.host}, port ${p.enrol}, to fetch its certificate? Firewalls and guest networks stand in the way.`,
+          ]
+        : []),
+      `Can it reach ${p.host}, port ${p.mqtts}? On the device: openssl s_client -connect ${p.host}:${p.mqtts}`,
+      `Does it call the gateway by a name that its certificate has? Yours is ${p.host}; others are set under Gateway, Settings, gateway.names.`,
+      "Is its clock right? With a clock in the past, as after a power cut, no certificate is valid.",
+      "Does it trust ca.crt, and no other one? That is the root certificate from this page.",
+      "Does it speak MQTT with TLS? Some devices need their “TLS” or “SSL” switched on first.",
+    ],
     seen: "seen",
     published: "published",
     last: "Last message:",
     notPublished: "nothing published yet",
     refused: "It tried and was refused:",
     denied: "Denied:",
+    deniedHint: "It is connected, but no rule lets it do this. Allow it if that is what it is for.",
     allowed: "Allowed now:",
     allow: "Allow this",
+    allowMore: "Allow more…",
     programs: "For your program",
     untried: "not run by us",
     toDevice: "To the device",
@@ -326,14 +389,79 @@ export const text = {
     note: "Note",
     noteHint: "What you found, for whoever looks next.",
     acknowledged: (n: number) => (n === 1 ? "One event is acknowledged." : `${n} events are acknowledged.`),
+    /** What the badge of an event says; others say their name. */
+    named: {
+      "acl.denied": "not allowed",
+      "admin.changed": "administrator changed",
+      "admin.login": "logged in here",
+      "admin.login-refused": "login refused here",
+      "access.changed": "rules changed",
+      "certificate.expired": "certificate ended",
+      "certificate.expiring": "certificate ends soon",
+      "certificate.issued": "certificate issued",
+      "certificate.renewed": "certificate renewed",
+      "certificate.revoked": "certificate revoked",
+      "certificate.held": "certificate on hold",
+      "certificate.unknown": "unknown certificate",
+      "client.connected": "connected",
+      "client.disconnected": "disconnected",
+      "client.kicked": "disconnected by us",
+      "client.taken-over": "connected again",
+      "config.changed": "setting changed",
+      "device.added": "device added",
+      "device.changed": "device changed",
+      "device.removed": "device removed",
+      "enrol.code-added": "code made",
+      "enrol.issued": "enrolled",
+      "enrol.pending": "waits for approval",
+      "enrol.refused": "enrolment refused",
+      "enrol.renewed": "renewed itself",
+      "gateway.started": "gateway started",
+      "gateway.stopped": "gateway stopped",
+      "handshake.refused": "encryption refused",
+      "learn.started": "learn mode begun",
+      "learn.ended": "learn mode ended",
+      "limit.reached": "limit reached",
+      "login.refused": "login refused",
+      "operation.refused": "level too low",
+    } as Record<string, string>,
+    more: (n: number) => `and ${n} more like it`,
+    takenBack: "It is open again.",
     by: (who: string, note: string) => `acknowledged by ${who}${note ? `: ${note}` : ""}`,
+  },
+  denial: {
+    title: (name: string) => `Allow it to ${name}?`,
+    did: (action: string, topic: string) =>
+      action === "subscribe"
+        ? `It asked for the messages of ${topic}, and no rule allows that.`
+        : action === "receive"
+          ? `A message of ${topic} was kept from it, because no rule allows that.`
+          : `It sent a message to ${topic}, and no rule allows that.`,
+    said: (action: string) =>
+      action === "subscribe"
+        ? "may not subscribe to"
+        : action === "receive"
+          ? "may not receive"
+          : "may not publish to",
+    what: "What is to be allowed?",
+    exactly: (topic: string) => `Exactly this: ${topic}`,
+    below: (filter: string) => `Everything below ${filter.slice(0, -1)}`,
+    whom: "To whom?",
+    only: (name: string) => `Only ${name}`,
+    withRole: (role: string) => `All devices with the role ${role}`,
+    rule: "This rule is added:",
+    add: "Allow it",
+    allow: "Allow…",
+    isAllowed: (subject: string, action: string, filter: string) =>
+      `Allowed: ${subject} may ${action} ${filter}.`,
+    isTakenBack: "It is no longer allowed.",
   },
   learn: {
     title: "Learn mode",
     on: "It may do whatever no rule denies, and what it does is noted, until",
     start: "Let it learn",
     startHint:
-      "Until then it may publish and subscribe to everything that no rule denies, except topics that begin with $. What it does is noted, and rules are proposed from it.",
+      "For a device whose topics you do not know. Let it work for some days as it should; everything that it sends and asks for is noted, and then you get rules to choose from that allow just that. Meanwhile it may do everything that no rule denies (except topics that begin with $), so do this only with a device that you trust.",
     days: "Days",
     daysHint: "1 to 31; it ends by itself.",
     begun: "It learns now.",
@@ -349,7 +477,8 @@ export const text = {
     broad: "broad",
     times: (n: string) => (n === "1" ? "once, last" : `${n} times, last`),
     leftOut: (n: string) => `${n} further uses had no room, or no rule can say them.`,
-    nothing: "Nothing has been learnt.",
+    nothing:
+      "For a device whose topics you do not know: let it work, and choose from rules that fit what it did.",
     learnt: (n: number) => (n === 1 ? "One topic was noted" : `${n} topics were noted`),
     what: "What was done",
     device: "Device",
@@ -505,12 +634,13 @@ export const text = {
     roleRemoved: (name: string) => `The role ${name} is removed.`,
     rolesHint: "A role is a set of rules that many devices share.",
     noRoles: "There are no roles yet",
-    whyHint: "Asks the same judge that decides for the devices.",
+    whyHint:
+      "Say which device wants to do what; the answer names the rule that decides, and every other one that could have. Publish is to send a message, subscribe is to ask for messages, receive is to be given one. The same judge decides for the devices.",
     device: "Device",
-    topic: "Topic, or for subscribe a topic filter",
+    topic: "Topic, or for subscribe a topic filter (plant/+/state, plant/#)",
     ask: "May it?",
     verdict: { allowed: "Allowed.", denied: "Denied.", "allowed in part": "Allowed in part." },
-    noRule: "No rule decides it.",
+    noRule: "No rule allows it, and what no rule allows is denied.",
     byRule: (n: number) => `Rule ${n} decides.`,
     byUnsaved: (line: string) => `“${line}” decides, which nobody has applied.`,
     learnUntil: "learns until",

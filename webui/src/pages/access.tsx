@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may do what: rules, roles, and why something is allowed or not.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { del, get, post, segment, type Page } from "../api";
 import { count } from "../format";
+import { type Place } from "../router";
 import { may } from "../session";
 import { changeOf, linesOf, wrongIn } from "../draft";
 import { text } from "../text";
@@ -141,14 +142,15 @@ function Answer({ verdict, lines }: { verdict: Verdict; lines: string[] }) {
   );
 }
 
-function Why({ draft }: { draft: Draft }) {
+function Why({ place, draft }: { place: Place; draft: Draft }) {
   const complete = draft.filter(
     (r) => changeOf(r) === "removed" || Object.keys(wrongIn(r.cells)).length === 0,
   );
   const { lines } = linesOf(complete);
-  const [device, setDevice] = useState("");
-  const [action, setAction] = useState("publish");
-  const [topic, setTopic] = useState("");
+  const q = place.query;
+  const [device, setDevice] = useState(q.get("device") ?? "");
+  const [action, setAction] = useState(actions.find((a) => a === q.get("action")) ?? "publish");
+  const [topic, setTopic] = useState(q.get("topic") ?? "");
   const [verdict, setVerdict] = useState<Verdict>();
   const names = useLoad(
     (signal) => get<Page<{ name: string }>>("/devices", { match: device, limit: 20 }, signal),
@@ -166,6 +168,9 @@ function Why({ draft }: { draft: Draft }) {
       }),
     );
   };
+  useEffect(() => {
+    if (device !== "" && topic !== "") act.run(ask); // a denial led here
+  }, []);
   const e = act.error;
   return (
     <section class="card stack" aria-label={t.why}>
@@ -256,7 +261,7 @@ export default function Access({ place, session }: PageProps) {
       <Tabs place={place} tabs={tabs} label={t.title} />
       {tab === "rules" && <Rules place={place} operator={operator} draft={draft} setDraft={setDraft} />}
       {tab === "roles" && <Roles operator={operator} />}
-      {tab === "why" && <Why draft={draft} />}
+      {tab === "why" && <Why place={place} draft={draft} />}
       {tab === "learn" && <LearnModes operator={operator} />}
     </>
   );

@@ -23,6 +23,7 @@ import { show, useLastOf } from "../watch";
 import { text } from "../text";
 import type { Answers, Authorities, Device, GatewayEvent, Role, Status, Takes } from "../types";
 import { Alert, Badge, Copy, Input, Link, Trouble, useAction, useLoad, words, wrong } from "../ui/kit";
+import { allow, AllowDialog, below, deniedOf, type Denied, whyHref } from "../ui/denial";
 import { download } from "../ui/pages";
 import { Qr } from "../ui/qr";
 import { bundleArguments, BundleKit, BundleOptions, newBundle, type BundleWish } from "./add-device-bundle";
@@ -127,24 +128,26 @@ function Choice(props: {
 
 const KIT = "kit:";
 
-function RoleChoice({ chosen, set }: { chosen: string; set: (v: string) => void }) {
+function RoleChoice({ name, chosen, set }: { name: string; chosen: string; set: (v: string) => void }) {
   const roles = useLoad((signal) => get<Page<Role>>("/roles", {}, signal), []);
   const own = (roles.data?.items ?? []).filter((r) => !templates.some((x) => x.role === r.name));
   return (
     <fieldset class="choices">
       <legend>{t.may}</legend>
+      <p class="small muted whole">{t.mayHint}</p>
       {templates.map((x) => (
         <Choice key={x.role} group="role" value={KIT + x.role} chosen={chosen} set={set} title={x.title}>
+          <span class="rule">{t.templates[x.role]}</span>
           {x.rules.map(([action, filter]) => (
             <span key={action + filter} class="rule">
-              {action} <code>{filter}</code>
+              {t.does(action)} <code>{filter.replace("${device}", name || t.yourName)}</code>
             </span>
           ))}
         </Choice>
       ))}
       {own.map((r) => (
         <Choice key={r.name} group="role" value={r.name} chosen={chosen} set={set} title={t.role(r.name)}>
-          {r.note}
+          {r.note || t.rules(r.rule_count)}
         </Choice>
       ))}
       <Choice group="role" value="" chosen={chosen} set={set} title={t.noRole}>
@@ -158,7 +161,7 @@ function RoleChoice({ chosen, set }: { chosen: string; set: (v: string) => void 
 function ProofChoice({ chosen, set }: { chosen: Proof; set: (v: Proof) => void }) {
   const pick = (v: string) => set(v as Proof);
   return (
-    <fieldset class="choices">
+    <fieldset class="choices two">
       <legend>{t.proof}</legend>
       <Choice group="proof" value="code" chosen={chosen} set={pick} title={t.code}>
         {t.codeHint}
@@ -208,23 +211,28 @@ function Form({ done }: { done: (m: Made) => void }) {
           autofocus
           autocomplete="off"
         />
-        <Input
-          label={t.kind}
-          hint={t.kindHint}
-          value={kind}
-          set={setKind}
-          error={wrong(action.error, "kind")}
-        />
-        <Input
-          label={t.groups}
-          hint={t.groupsHint}
-          value={groups}
-          set={setGroups}
-          error={wrong(action.error, "groups")}
-        />
+        <details open={wrong(action.error, "kind") !== "" || wrong(action.error, "groups") !== ""}>
+          <summary>{t.more}</summary>
+          <div class="stack">
+            <Input
+              label={t.kind}
+              hint={t.kindHint}
+              value={kind}
+              set={setKind}
+              error={wrong(action.error, "kind")}
+            />
+            <Input
+              label={t.groups}
+              hint={t.groupsHint}
+              value={groups}
+              set={setGroups}
+              error={wrong(action.error, "groups")}
+            />
+          </div>
+        </details>
       </section>
       <section class="card">
-        <RoleChoice chosen={role} set={setRole} />
+        <RoleChoice name={name} chosen={role} set={setRole} />
       </section>
       <section class="card">
         <ProofChoice chosen={proof} set={setProof} />
@@ -334,53 +342,108 @@ function PasswordKit({ made }: { made: Made }) {
 }
 
 /** The last denial of the device, with one click to allow it. */
-function Denial({ event, name }: { event: GatewayEvent; name: string }) {
+function Denial({ denied }: { denied: Denied }) {
   const [allowed, set] = useState(false);
+  const [asking, ask] = useState(false);
   const action = useAction();
-  const topic = String(event.detail.topic ?? event.detail.filter ?? "");
-  const what = String(event.detail.action ?? "");
-  const allow = () =>
+  const { device, topic } = denied;
+  const run = () =>
     action.run(async () => {
-      await post("/acl", { effect: "allow", subject: `device:${name}`, action: what, filter: topic });
+      const rule = { effect: "allow", subject: `device:${device}`, action: denied.action, filter: topic };
+      await allow(rule);
       set(true);
     });
   return (
     <Alert tone={allowed ? "good" : "warn"}>
       <div class="row apart">
         <span>
-          {allowed ? t.allowed : t.denied} {what} <code>{topic}</code>
+          {allowed ? t.allowed : t.denied} {denied.action} <code>{topic}</code>
         </span>
-        {!allowed && topic !== "" && (
-          <button disabled={action.busy} onClick={allow}>
-            {t.allow}
-          </button>
+        {!allowed && denied.rule === 0 && (
+          <span class="row">
+            <button disabled={action.busy} onClick={run}>
+              {t.allow}
+            </button>
+            {below(topic) && <button onClick={() => ask(true)}>{t.allowMore}</button>}
+          </span>
         )}
+        <Link href={whyHref(denied)}>{text.access.why}</Link>
       </div>
+      {!allowed && denied.rule === 0 && <p class="small">{t.deniedHint}</p>}
       <Trouble error={action.error} />
+      {asking && <AllowDialog denied={denied} close={() => ask(false)} />}
     </Alert>
   );
 }
 
-function Watch({ name }: { name: string }) {
+const LATE_MS = 30000;
+
+/** Those who were refused before they said who they are: a device whose TLS fails is one of them. */
+function Strangers({ list }: { list: GatewayEvent[] }) {
+  if (list.length === 0) return null;
+  return (
+    <Alert tone="warn">
+      {t.strangers}
+      <ul class="plain">
+        {list.map((e) => (
+          <li key={e.seq}>
+            <span class="mono">{e.address}</span> – {e.reason}
+          </li>
+        ))}
+      </ul>
+    </Alert>
+  );
+}
+
+function Late({ place, code }: { place: Place; code: boolean }) {
+  return (
+    <details class="late" open>
+      <summary>{t.late}</summary>
+      <ul>
+        {t.lateHints(place, code).map((h) => (
+          <li key={h}>{h}</li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+function Step({ done, yes, no }: { done: boolean; yes: string; no: string }) {
+  return <Badge tone={done ? "good" : ""}>{done ? `✔ ${yes}` : no}</Badge>;
+}
+
+function Watch({ name, proof, place }: { name: string; proof: Proof; place: Place }) {
+  const [issued, setIssued] = useState(false);
   const [seen, setSeen] = useState<GatewayEvent>();
   const [refused, setRefused] = useState<GatewayEvent>();
-  const [denied, setDenied] = useState<GatewayEvent>();
+  const [denied, setDenied] = useState<Denied>();
+  const [strangers, setStrangers] = useState<GatewayEvent[]>([]);
+  const [late, setLate] = useState(false);
   const { last, count } = useLastOf(name);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), LATE_MS);
+    return () => clearTimeout(timer);
+  }, []);
   useEvents((e) => {
+    if (e.event.endsWith(".refused") && e.device === null && e.actor === null && e.listener !== "admin")
+      setStrangers((l) => [...l.filter((x) => x.reason !== e.reason), e].slice(-3));
     if (e.device !== name && e.actor !== name) return;
+    if (e.event === "enrol.issued" || e.event === "certificate.issued") setIssued(true);
     if (e.event === "client.connected") {
       setSeen(e);
       setRefused(undefined);
     }
     if (e.event.endsWith(".refused")) setRefused(e);
-    if (e.event === "acl.denied") setDenied(e);
+    const d = deniedOf(e);
+    if (d) setDenied(d);
   });
   return (
     <section class="card stack" aria-label={t.watch} aria-live="polite">
       <h2>{t.watch}</h2>
       <div class="row">
-        <Badge tone={seen ? "good" : ""}>{seen ? `✔ ${t.seen}` : t.waiting}</Badge>
-        <Badge tone={count > 0 ? "good" : ""}>{count > 0 ? `✔ ${t.published}` : t.notPublished}</Badge>
+        {proof === "code" && <Step done={issued || seen !== undefined} yes={t.issued} no={t.notIssued} />}
+        <Step done={seen !== undefined} yes={t.seen} no={t.waiting} />
+        <Step done={count > 0} yes={t.published} no={t.notPublished} />
       </div>
       {seen && (
         <p class="small muted">{`${seen.address ?? ""} ${String(seen.detail.protocol ?? "")} ${String(seen.detail.tls ?? "")}`}</p>
@@ -400,7 +463,9 @@ function Watch({ name }: { name: string }) {
           {t.refused} {refused.reason}
         </Alert>
       )}
-      {denied && <Denial key={denied.seq} event={denied} name={name} />}
+      {denied && <Denial key={`${denied.action} ${denied.topic}`} denied={denied} />}
+      {!seen && <Strangers list={strangers} />}
+      {!seen && late && <Late place={place} code={proof === "code"} />}
     </section>
   );
 }
@@ -429,7 +494,7 @@ export default function AddDevice({ session }: PageProps) {
       {made.files && <FilesKit files={made.files} />}
       {made.bundle && <BundleKit file={made.bundle} passphrase={made.passphrase} />}
       {made.proof === "password" && <PasswordKit made={made} />}
-      <Watch name={made.name} />
+      <Watch name={made.name} proof={made.proof} place={made.place} />
       {made.proof !== "password" && <Snippets list={snippets(made.place, made.name)} />}
       <div class="row">
         <Link class="button" href={`/devices/${segment(made.name)}`}>

@@ -7,8 +7,8 @@ import { setQuery } from "../router";
 import { may } from "../session";
 import { text } from "../text";
 import type { GatewayEvent, Severity } from "../types";
-import { Acknowledge, type Acknowledging, details, EventList, tones, useEventLog } from "../ui/event";
-import { Badge, type Column, Empty, Link, Table, Time } from "../ui/kit";
+import { Acknowledge, type Acknowledging, details, EventList, EventName, useEventLog } from "../ui/event";
+import { type Column, Empty, Link, Table, Time } from "../ui/kit";
 import { download, tabOf, Tabs } from "../ui/pages";
 
 const t = text.events;
@@ -180,7 +180,7 @@ function acknowledging(g: Group): Acknowledging {
 function GroupTable(props: { events: GatewayEvent[]; operator: boolean; done: () => void }) {
   const [what, setWhat] = useState<Acknowledging>();
   const columns: Column<Group>[] = [
-    { title: t.what, cell: (g) => <Badge tone={tones[g.severity]}>{g.event}</Badge> },
+    { title: t.what, cell: (g) => <EventName event={g.event} severity={g.severity} /> },
     {
       title: t.who,
       cell: (g) =>

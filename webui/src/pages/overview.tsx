@@ -12,13 +12,21 @@ import { Alert, Badge, Empty, Link, Spinner, Trouble, useLoad } from "../ui/kit"
 import { scoreTone } from "./check";
 
 const t = text.overview;
-const SHOWN = 12;
+const SHOWN = 60; // of which the same are told once
 
-function Figure(props: { title: string; value: string; href?: string; children?: ComponentChildren }) {
+function Figure(props: {
+  title: string;
+  value: string;
+  unit?: string;
+  href?: string;
+  children?: ComponentChildren;
+}) {
   return (
-    <div class="card stack">
+    <div class="card stack tight">
       <h2 class="small muted">{props.href ? <Link href={props.href}>{props.title}</Link> : props.title}</h2>
-      <div class="figure">{props.value}</div>
+      <div class="figure">
+        {props.value} {props.unit && <span class="small muted">{props.unit}</span>}
+      </div>
       <div class="small muted">{props.children}</div>
     </div>
   );
@@ -118,7 +126,7 @@ function Recent() {
       </div>
       {log.foot}
       {log.loaded && log.all.length === 0 && <Empty title={t.quiet} />}
-      <EventList events={log.all} />
+      <EventList events={log.all} fold />
     </section>
   );
 }
@@ -128,8 +136,28 @@ function Score() {
   const c = check.data;
   const open = c ? c.findings.filter((f) => !f.muted).length : 0;
   return (
-    <Figure title={t.score} value={c ? String(c.score) : "–"} href="/check">
+    <Figure title={t.score} value={c ? String(c.score) : "–"} unit={t.outOf} href="/check">
       {c && <Badge tone={scoreTone(c)}>{t.findings(open)}</Badge>}
+    </Figure>
+  );
+}
+
+/** Devices' connections by whether their listener encrypts. */
+function Encryption({ status }: { status: Status }) {
+  const on = (names: string[]) =>
+    status.listeners
+      .filter((l) => l.protocol.split("+").some((p) => names.includes(p)))
+      .reduce((sum, l) => sum + l.connections, 0);
+  const encrypted = on(["mqtts", "wss"]);
+  const plain = on(["mqtt", "ws"]);
+  const all = encrypted + plain;
+  return (
+    <Figure
+      title={t.encrypted}
+      value={all === 0 ? "–" : `${Math.floor((encrypted / all) * 1000) / 10} %`}
+      href="/gateway?tab=listeners"
+    >
+      {all === 0 ? t.noConnections : plain > 0 ? <Badge tone="warn">{t.plain(plain)}</Badge> : t.plain(0)}
     </Figure>
   );
 }
@@ -158,11 +186,31 @@ function Figures({ status }: { status: Status }) {
       <Figure title={t.retained} value={count(c["messages.retained"] ?? 0)}>
         {bytes(c["messages.retained.bytes"] ?? 0)}
       </Figure>
+      <Encryption status={status} />
       <Score />
       <Figure title={t.uptime} value={duration(status.uptime)}>
         {`${text.product} ${status.version}`}
       </Figure>
     </div>
+  );
+}
+
+function FirstSteps() {
+  return (
+    <section class="card stack" aria-label={t.firstSteps}>
+      <h2>{t.firstSteps}</h2>
+      <p class="muted">{t.noDevices}</p>
+      <ol class="steps">
+        {t.steps.map((s, i) => (
+          <li key={s.href}>
+            <Link class={i === 0 ? "button primary" : "button"} href={s.href}>
+              {s.title}
+            </Link>
+            <span class="small muted">{s.hint}</span>
+          </li>
+        ))}
+      </ol>
+    </section>
   );
 }
 
@@ -181,15 +229,7 @@ export default function Overview() {
       </div>
       {!status && <Trouble error={first.error} retry={first.reload} />}
       {!status && first.loading && <Spinner />}
-      {status && status.devices.total === 0 && (
-        <div class="card">
-          <Empty title={t.noDevices}>
-            <Link class="button primary" href="/add-device">
-              {text.devices.add}
-            </Link>
-          </Empty>
-        </div>
-      )}
+      {status && status.devices.total === 0 && <FirstSteps />}
       {status && <Figures status={status} />}
       <Traffic />
       {status && (

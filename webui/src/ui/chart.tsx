@@ -12,6 +12,10 @@ export interface Line {
 }
 
 const HEIGHT = 180;
+/** Seconds that a chart shows at least: a new one grows from the right instead of being stretched. */
+const SPAN_S = 120;
+
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 function colourOf(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -52,8 +56,24 @@ export function Chart({
           height: HEIGHT,
           legend: { show: false },
           cursor: { show: false },
-          scales: { y: { range: (_u, _min, max) => [0, Math.max(least, max * 1.15)] } },
-          axes: [axis, { ...axis, size: 64, values: (_u, values) => values.map(format) }],
+          scales: {
+            x: {
+              range: (_u, min, max) => {
+                const end = max || Date.now() / 1000; // null while there is nothing
+                return [Math.min(min || end, end - SPAN_S), end];
+              },
+            },
+            y: { range: (_u, _min, max) => [0, Math.max(least, max * 1.15)] },
+          },
+          axes: [
+            {
+              ...axis,
+              size: 28,
+              space: 90,
+              values: (_u, values) => values.map((v) => clock.format(v * 1000)),
+            },
+            { ...axis, size: 64, values: (_u, values) => values.map(format) },
+          ],
           series: [
             {},
             ...lines.map((l) => ({

@@ -9,6 +9,7 @@ import type { Answers, GatewayEvent, Severity } from "../types";
 import {
   Badge,
   Dialog,
+  explain,
   Form,
   Input,
   Link,
@@ -20,6 +21,7 @@ import {
   wrong,
   type Tone,
 } from "./kit";
+import { DenialActions, deniedOf } from "./denial";
 import { toast } from "./toast";
 
 export const tones: Record<Severity, Tone> = {
@@ -36,11 +38,24 @@ function short(value: string): string {
   return /^[0-9a-f]{32,}$/.test(value) ? `${value.slice(0, 16)}…` : value;
 }
 
-/** "topic plant/x, rule 0". */
-export function details(e: GatewayEvent): string {
+/** What a sentence says already is not told again. */
+const told = new Set(["action", "topic", "filter"]);
+
+/** "topic plant/x, rule 7". */
+export function details(e: GatewayEvent, without: ReadonlySet<string> = new Set()): string {
   return Object.entries(e.detail)
+    .filter(([k, v]) => !without.has(k) && !(k === "rule" && v === 0))
     .map(([k, v]) => `${k.replaceAll("_", " ")} ${short(String(v))}`)
     .join(", ");
+}
+
+/** The kind of an event in words; its name for the filter on hover. */
+export function EventName({ event, severity }: { event: string; severity: Severity }) {
+  return (
+    <span title={event}>
+      <Badge tone={tones[severity]}>{text.events.named[event] ?? event}</Badge>
+    </span>
+  );
 }
 
 /** What is acknowledged: one event, or all of a kind as the gateway's operation says it. */
@@ -65,7 +80,12 @@ export function Acknowledge({
       ...what.args,
       note,
     });
-    toast(text.events.acknowledged(events));
+    toast(text.events.acknowledged(events), () => {
+      post("/events/acknowledge", { ...what.args, undo: true })
+        .then(() => toast(text.events.takenBack))
+        .catch((e: unknown) => toast(explain(e)))
+        .finally(done);
+    });
     done();
     close();
   };
@@ -89,29 +109,46 @@ export function Acknowledge({
 
 const needsLook: Severity[] = ["warning", "error", "critical"];
 
-function EventLine({ event, acknowledge }: { event: GatewayEvent; acknowledge?: (e: GatewayEvent) => void }) {
-  const who = event.device ?? event.actor;
+function Who({ event }: { event: GatewayEvent }) {
+  if (event.device === null) return <>{event.actor}</>;
+  return <Link href={`/devices/${encodeURIComponent(event.device)}`}>{event.device}</Link>;
+}
+
+function EventLine(props: {
+  event: GatewayEvent;
+  /** How many of the kind before it are not shown. */
+  more: number;
+  operator: boolean;
+  acknowledge?: (e: GatewayEvent) => void;
+}) {
+  const { event, acknowledge } = props;
+  const denied = deniedOf(event);
   return (
     <li>
       <span class="small muted">
         <Time at={event.time} />
       </span>
       <span class="what">
-        <Badge tone={tones[event.severity]}>{event.event}</Badge>{" "}
-        {event.device ? (
-          <Link href={`/devices/${encodeURIComponent(event.device)}`}>{event.device}</Link>
-        ) : (
-          who
+        <EventName event={event.event} severity={event.severity} /> <Who event={event} />
+        {denied && (
+          <>
+            {` ${text.denial.said(denied.action)} `}
+            <code>{denied.topic}</code>
+          </>
         )}
         {event.reason ? ` – ${event.reason}` : ""}
         {event.address ? <span class="muted small"> {event.address}</span> : null}
-        <span class="muted small"> {details(event)}</span>
+        <span class="muted small"> {details(event, denied ? told : undefined)}</span>
+        {props.more > 0 && <span class="small"> {text.events.more(props.more)}</span>}
         {event.acknowledged && (
           <span class="small good">
             {" "}
             ✓ {text.events.by(event.acknowledged.actor, event.acknowledged.note)}
           </span>
         )}
+      </span>
+      <span class="act">
+        {denied && <DenialActions denied={denied} operator={props.operator} />}
         {acknowledge && !event.acknowledged && needsLook.includes(event.severity) && (
           <button class="plain small" onClick={() => acknowledge(event)}>
             {text.events.acknowledge}
@@ -120,6 +157,24 @@ function EventLine({ event, acknowledge }: { event: GatewayEvent; acknowledge?: 
       </span>
     </li>
   );
+}
+
+/** Neighbours of one kind, by the same, for the same: the newest of them and how many more. Newest first. */
+export function folded(newest: readonly GatewayEvent[]): { event: GatewayEvent; more: number }[] {
+  const key = (e: GatewayEvent) => JSON.stringify([e.event, e.device, e.actor, e.reason, e.detail.topic]);
+  const out: { event: GatewayEvent; more: number }[] = [];
+  const seen = new Map<string, { event: GatewayEvent; more: number }>();
+  for (const event of newest) {
+    const before = seen.get(key(event));
+    if (before) {
+      before.more++;
+      continue;
+    }
+    const one = { event, more: 0 };
+    seen.set(key(event), one);
+    out.push(one);
+  }
+  return out;
 }
 
 export interface EventLog {
@@ -179,14 +234,24 @@ export function EventList(props: {
   events: GatewayEvent[];
   /** May the viewer acknowledge? Then done is called after it. */
   operator?: boolean;
+  /** Those that are the same again and again, once. */
+  fold?: boolean;
   done?: () => void;
 }) {
+  const newest = [...props.events].reverse();
+  const lines = props.fold ? folded(newest) : newest.map((event) => ({ event, more: 0 }));
   const [one, setOne] = useState<GatewayEvent>();
   return (
     <>
       <ul class="events">
-        {[...props.events].reverse().map((e) => (
-          <EventLine key={e.seq} event={e} {...(props.operator ? { acknowledge: setOne } : {})} />
+        {lines.map((l) => (
+          <EventLine
+            key={l.event.seq}
+            event={l.event}
+            more={l.more}
+            operator={props.operator ?? false}
+            {...(props.operator ? { acknowledge: setOne } : {})}
+          />
         ))}
       </ul>
       {one && (
