@@ -33,7 +33,7 @@ struct api_call {
 	enum op op;
 	uint64_t repeat; /* to keep the answer for (repeat.h), 0: none */
 	uint64_t replay; /* whose answer is given if the caller may still ask, 0: none */
-	bool reads;      /* its document, if the caller may ask for that */
+	bool lets;       /* its large body come, if the caller may send one */
 	unsigned status; /* when it works */
 	void (*render)(struct http_request *r, json_t *result); /* NULL: as JSON */
 };
@@ -209,13 +209,19 @@ static bool has_level(const char *word, enum op_level level)
 	return false;
 }
 
-static void handle(struct web *w, struct http_request *r, const struct router_match *m);
+static void refuse_place(struct http_request *r)
+{
+	http_add_header(r, "Retry-After", "5");
+	api_problem(r, 503, NULL,
+		    "as many large documents come already as there is room for, of you or in all: "
+		    "try again",
+		    NULL);
+}
 
-/* The document that came, from whom may send one. */
-static void read_document(struct api_call *a, const json_t *who)
+/* The document may come, from whom may send one. */
+static void let_come(struct api_call *a, const json_t *who)
 {
 	const char *level = json_string_value(json_object_get(who, "level"));
-	struct web *w = a->web;
 	struct http_request *r = finish(a);
 	struct router_match m;
 	char allow[64];
@@ -225,8 +231,8 @@ static void read_document(struct api_call *a, const json_t *who)
 		api_problem(r, 401, NULL, "log in first", NULL);
 	else if (!has_level(level, op_spec(m.op)->level))
 		api_problem(r, 403, NULL, "this needs a higher level; ask an administrator", NULL);
-	else
-		handle(w, r, &m);
+	else if (!http_go_on(r))
+		refuse_place(r);
 }
 
 static void send_result(struct api_call *a, struct str result)
@@ -239,8 +245,8 @@ static void send_result(struct api_call *a, struct str result)
 		return;
 	}
 	json_t *j = json_from_rec(result);
-	if (a->replay || a->reads) {
-		(a->replay ? send_again : read_document)(a, j);
+	if (a->replay || a->lets) {
+		(a->replay ? send_again : let_come)(a, j);
 		json_decref(j);
 		return;
 	}
@@ -334,7 +340,7 @@ static bool takes_document(enum op op)
 struct repeated {
 	uint64_t repeat;
 	uint64_t replay;
-	bool reads;
+	bool lets;
 };
 
 static void ask_store(struct web *w, struct http_request *r, const struct router_match *m,
@@ -372,7 +378,7 @@ static void ask_store(struct web *w, struct http_request *r, const struct router
 	a->render = render;
 	a->repeat = repeated.repeat;
 	a->replay = repeated.replay;
-	a->reads = repeated.reads;
+	a->lets = repeated.lets;
 	list_append(&w->pending, &a->node);
 	LINK_ASK(w->store, &a->call, OP, op, fd, &b,
 		 (takes_document(m->op) || m->op == OP_BACKUP_ADD ? ASK_DOCUMENT_MS
@@ -656,30 +662,37 @@ static void handle(struct web *w, struct http_request *r, const struct router_ma
 		begin(w, r, m, &args);
 }
 
+/* False: there is none, or not for this; that was answered. */
+static bool find_route(struct http_request *r, struct router_match *m)
+{
+	char allow[64];
+	const int err = router_find(http_method(r), http_path(r), m, allow, sizeof(allow));
+	if (err == ERR_NOT_FOUND)
+		api_problem(r, 404, NULL, "there is no such resource", NULL);
+	else if (err)
+		api_problem(r, 405, NULL, "this resource does not know this method", allow);
+	else if (strcmp(http_method(r), "GET") != 0 && caller_is_foreign(r))
+		api_problem(r, 403, NULL, "a page of another origin may not ask for this", NULL);
+	else
+		return true;
+	return false;
+}
+
 void api_handle(struct web *w, struct http_request *r)
+{
+	struct router_match m;
+	if (find_route(r, &m))
+		handle(w, r, &m);
+}
+
+/* What a large body becomes takes many times its size: that is not for strangers. */
+void api_large(struct web *w, struct http_request *r)
 {
 	const struct router_match who = {.op = OP_SESSION_SHOW, .status = 200};
 	const struct buf none = {0};
 	struct router_match m;
-	char allow[64];
-	const int err = router_find(http_method(r), http_path(r), &m, allow, sizeof(allow));
-	if (err == ERR_NOT_FOUND) {
-		api_problem(r, 404, NULL, "there is no such resource", NULL);
-		return;
-	}
-	if (err) {
-		api_problem(r, 405, NULL, "this resource does not know this method", allow);
-		return;
-	}
-	if (strcmp(http_method(r), "GET") != 0 && caller_is_foreign(r)) {
-		api_problem(r, 403, NULL, "a page of another origin may not ask for this", NULL);
-		return;
-	}
-	/* What a large body becomes takes many times its size: that is not for strangers. */
-	if (http_body(r).n > HTTP_BODY_MAX)
-		ask_store(w, r, &who, &none, NULL, (struct repeated){.reads = true});
-	else
-		handle(w, r, &m);
+	if (find_route(r, &m))
+		ask_store(w, r, &who, &none, NULL, (struct repeated){.lets = true});
 }
 
 void api_stop(struct web *w)

@@ -11,12 +11,13 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
-#include "daemon/net/limit.h"
 #include "daemon/web/forwarded.h"
+#include "daemon/web/http_peers.h"
 #include "daemon/web/http_tls.h"
 
 #include <malloc.h>
 #include <microhttpd.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -28,8 +29,6 @@
 
 enum {
 	HEAD_MAX = 32 * KiB,
-	SWEEPS = 8, /* per HTTP_REQUEST_MS */
-	RETIRED_SWEEP_MS = 100,
 	FILE_BYTES_PER_MS = 32,
 	LARGE_ANSWER = 1 * MiB /* from here on its memory is given back to the system */
 };
@@ -43,30 +42,18 @@ struct http_server {
 	struct MHD_Daemon *daemon;
 	bool local;
 	struct loop_timer sweep;
-	struct limit *limit; /* connections; NULL: local */
-	int retired_fd;      /* the socket of one that is retired, which the library has left; -1 */
+	struct http_peers peers;
+	int retired_fd; /* the socket of one that is retired, which the library has left; -1 */
 	void (*ended)(void *owner, struct http_server *s);
 	struct loop_note note;
 	pthread_mutex_t lock; /* of what is below */
 	struct http_access access;
 	bool refuses;
-	bool retired;
-	unsigned large;          /* requests with a body above body_max */
-	struct list connections; /* struct http_connection */
 };
 
 /* One that the library has accepted. */
 struct http_connection {
-	struct list node;
-	int fd;
-	bool ours;         /* its request waits for the handler: the peer is not to blame */
-	bool busy;         /* a request has begun and its answer not ended */
-	bool endless;      /* with an answer without an end */
-	bool barred;       /* it may not be any more */
-	uint64_t since_ms; /* when the peer's turn began */
-	struct addr address;
-	struct addr from; /* of its last request: another one behind a proxy */
-	struct limit_hold hold;
+	struct http_peer peer;
 	struct http_tls_progress tls;
 	bool refused;
 };
@@ -75,12 +62,12 @@ struct http_request {
 	struct loop_note note;
 	struct http_server *server;
 	struct MHD_Connection *connection;
-	struct http_connection *peer;
+	struct http_peer *peer;
 	char *method;
 	char *path;
 	struct buf body;
 	uint64_t body_n; /* bytes that came */
-	bool large;      /* counted in the server's */
+	bool asking;     /* whether its body may come */
 	bool too_large;
 	bool handed_over;
 	struct MHD_Response *response; /* set by the main loop while the connection is suspended */
@@ -175,30 +162,16 @@ static void access_fini(struct http_access *a)
 /* ---- requests --------------------------------------------------------------------------------
  */
 
+static void run_large(struct loop_note *note)
+{
+	struct http_request *r = container_of(note, struct http_request, note);
+	r->server->config.large(r->server->config.owner, r);
+}
+
 static void run_handler(struct loop_note *note)
 {
 	struct http_request *r = container_of(note, struct http_request, note);
 	r->server->config.handle(r->server->config.owner, r);
-}
-
-static void set_turn_at(struct http_server *s, struct http_connection *c, bool ours, uint64_t ms)
-{
-	pthread_mutex_lock(&s->lock);
-	c->ours = ours;
-	c->since_ms = ms;
-	pthread_mutex_unlock(&s->lock);
-}
-
-static void set_busy(struct http_server *s, struct http_connection *c, bool busy)
-{
-	pthread_mutex_lock(&s->lock);
-	c->busy = busy;
-	pthread_mutex_unlock(&s->lock);
-}
-
-static void set_turn(struct http_server *s, struct http_connection *c, bool ours)
-{
-	set_turn_at(s, c, ours, clock_mono_ms());
 }
 
 static void *begin(void *cls, const char *uri, struct MHD_Connection *connection)
@@ -207,20 +180,13 @@ static void *begin(void *cls, const char *uri, struct MHD_Connection *connection
 	const char *query = strchr(uri, '?');
 	r->server = cls;
 	r->connection = connection;
-	r->peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
-			  ->socket_context;
+	struct http_connection *c =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+			->socket_context;
+	r->peer = &c->peer;
 	r->path = str_dup((struct str){uri, query ? (size_t)(query - uri) : strlen(uri)});
-	set_busy(r->server, r->peer, true);
+	http_peers_begin(&r->server->peers, r->peer);
 	return r;
-}
-
-static void count_large(struct http_request *r, int by)
-{
-	struct http_server *s = r->server;
-	pthread_mutex_lock(&s->lock);
-	r->large = by > 0 && s->large < HTTP_LARGE_AT_ONCE;
-	s->large += by < 0 ? -1u : r->large;
-	pthread_mutex_unlock(&s->lock);
 }
 
 static void end(void *cls, struct MHD_Connection *connection, void **context,
@@ -232,11 +198,7 @@ static void end(void *cls, struct MHD_Connection *connection, void **context,
 	(void)code;
 	if (!r)
 		return;
-	set_turn(r->server, r->peer, false);
-	set_busy(r->server, r->peer, false);
-	const bool large = r->large;
-	if (large)
-		count_large(r, -1);
+	const bool large = http_peers_end(&r->server->peers, r->peer);
 	if (r->response)
 		MHD_destroy_response(r->response);
 	free(r->method);
@@ -260,23 +222,20 @@ static size_t body_max(const struct http_request *r)
 		       : c->body_max;
 }
 
-/* May the body grow to n bytes? A large one takes one of few places. */
-static bool has_room(struct http_request *r, uint64_t n)
-{
-	if (n > r->server->config.body_max && n <= body_max(r) && !r->large)
-		count_large(r, 1);
-	return n <= (r->large ? HTTP_LARGE_MAX : r->server->config.body_max);
-}
-
 /* False: far too much. */
 static bool take_body(struct http_request *r, const char *data, size_t n)
 {
+	const size_t max = r->peer->large ? HTTP_LARGE_MAX : r->server->config.body_max;
 	r->body_n += n;
-	if (r->too_large || !has_room(r, r->body_n)) {
-		r->too_large = true;
+	if (r->response) /* refused when its head was there; read to its end, so that he sees it */
+		return r->body_n <= HTTP_LARGE_MAX;
+	r->too_large |= r->body_n > max;
+	if (r->too_large) {
 		buf_fini(&r->body);
 		return r->body_n <= HTTP_DRAIN_MAX;
 	}
+	if (r->peer->large)
+		http_peers_large_came(&r->server->peers, r->peer, n);
 	buf_put(&r->body, data, n);
 	return true;
 }
@@ -330,14 +289,7 @@ static enum MHD_Result refuse_size(struct http_request *r)
 		loop_post(s->config.loop, &n->note, tell_size);
 	}
 	pthread_mutex_unlock(&s->lock);
-	if (r->body_n && r->body_n <= body_max(r))
-		snprintf(detail, sizeof(detail),
-			 "%d bodies larger than %zu KiB come already: try "
-			 "again",
-			 HTTP_LARGE_AT_ONCE, s->config.body_max / KiB);
-	else
-		snprintf(detail, sizeof(detail), "the body is larger than %zu KiB",
-			 body_max(r) / KiB);
+	snprintf(detail, sizeof(detail), "the body is larger than %zu KiB", body_max(r) / KiB);
 	return refuse(s, r->connection, 413, "Content Too Large", detail);
 }
 
@@ -382,7 +334,7 @@ static void fill_peer(struct http_request *r)
 }
 
 /* Gives the request to the main loop, if that still takes any. */
-static enum MHD_Result hand_over(struct http_request *r)
+static enum MHD_Result give(struct http_request *r, void (*run)(struct loop_note *note))
 {
 	struct http_server *s = r->server;
 	pthread_mutex_lock(&s->lock);
@@ -390,11 +342,9 @@ static enum MHD_Result hand_over(struct http_request *r)
 	fill_source(r);
 	const bool barred = !is_allowed(s, &r->peer->from);
 	if (!refuses && !barred) {
-		r->handed_over = true;
-		r->peer->ours = true;
-		fill_peer(r);
+		http_peers_turn(&s->peers, r->peer, true);
 		MHD_suspend_connection(r->connection);
-		loop_post(s->config.loop, &r->note, run_handler);
+		loop_post(s->config.loop, &r->note, run);
 	}
 	pthread_mutex_unlock(&s->lock);
 	if (refuses)
@@ -405,13 +355,50 @@ static enum MHD_Result hand_over(struct http_request *r)
 	return refuse(s, r->connection, 403, "Forbidden", NOT_ALLOWED);
 }
 
+static enum MHD_Result hand_over(struct http_request *r)
+{
+	r->handed_over = true;
+	fill_peer(r);
+	return give(r, run_handler);
+}
+
+static bool expects(const struct http_request *r)
+{
+	return http_header(r, "Expect").n > 0;
+}
+
+/* Is it to be asked whether the body may come? One of unknown length may be a large one. */
+static bool may_be_large(const struct http_request *r)
+{
+	uint64_t n = 0;
+	const size_t usual = r->server->config.body_max;
+	if (body_max(r) <= usual)
+		return false;
+	return http_header(r, "Transfer-Encoding").n ||
+	       (str_u64(http_header(r, "Content-Length"), HTTP_LARGE_MAX, &n) == 0 && n > usual);
+}
+
+static enum MHD_Result ask_large(struct http_request *r)
+{
+	r->asking = true;
+	return give(r, run_large);
+}
+
+/* Was told whether it may: a refusal waits until the client has sent what it sends anyhow. */
+static enum MHD_Result told_large(struct http_request *r)
+{
+	r->asking = false;
+	return r->response && expects(r) ? MHD_queue_response(r->connection, r->status, r->response)
+					 : MHD_YES;
+}
+
 /* A body that the client has announced and not yet begun to send, or that is not worth reading. */
 static bool refused_before_body(const struct http_request *r)
 {
 	uint64_t n = 0;
 	const struct str length = http_header(r, "Content-Length");
 	const int err = length.n ? str_u64(length, MAX(HTTP_DRAIN_MAX, body_max(r)), &n) : 0;
-	return err == ERR_LIMIT || (n > body_max(r) && http_header(r, "Expect").n);
+	return err == ERR_LIMIT || (n > body_max(r) && expects(r));
 }
 
 /* The library calls this for the head, for each part of the body, at the end, and again after a
@@ -426,8 +413,12 @@ static enum MHD_Result access_handler(void *cls, struct MHD_Connection *connecti
 	(void)version;
 	if (!r->method) {
 		r->method = mem_strdup(method);
-		return refused_before_body(r) ? refuse_size(r) : MHD_YES;
+		return refused_before_body(r) ? refuse_size(r)
+		       : may_be_large(r)      ? ask_large(r)
+					      : MHD_YES;
 	}
+	if (r->asking)
+		return told_large(r);
 	if (*n) {
 		const bool more = take_body(r, data, *n);
 		*n = 0;
@@ -458,35 +449,35 @@ static void PRINTF_LIKE(2, 0) log_library(void *cls, const char *fmt, va_list ap
 	log_debug("http: %s", line);
 }
 
-/* The library would count single addresses, and of IPv6 one peer has a whole network. */
+/* A proxy's is one for many: the library bounds all connections together. */
 static void count_in(struct http_server *s, struct http_connection *c)
 {
 	pthread_mutex_lock(&s->lock);
-	const bool proxy = is_proxy(s, &c->address);
+	const bool proxy = is_proxy(s, &c->peer.address);
 	pthread_mutex_unlock(&s->lock);
-	/* One for many: the library bounds all connections together. */
-	const enum limit_refusal r = s->limit && c->address.len && !proxy
-					     ? limit_accept(s->limit, &c->address, &c->hold)
-					     : LIMIT_OK;
-	if (r == LIMIT_OK)
-		return;
-	c->refused = true;
-	shutdown(c->fd, SHUT_RDWR);
-	refused(s, &c->address, EVENT_LIMIT_REACHED, "connections of one address");
+	c->refused = !http_peers_add(&s->peers, &c->peer, !proxy);
+	if (c->refused)
+		refused(s, &c->peer.address, EVENT_LIMIT_REACHED, "connections of one address");
+}
+
+/* Who has vanished is noticed: what was sent to him is not acknowledged. */
+static void give_up_on_silence(int fd)
+{
+	const unsigned ms = HTTP_IDLE_S * 1000;
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
 static void begin_connection(struct http_server *s, struct MHD_Connection *connection,
 			     void **context)
 {
 	struct http_connection *c = mem_new(struct http_connection);
-	c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-	c->address = address_of(connection);
-	pthread_mutex_lock(&s->lock);
-	list_append(&s->connections, &c->node);
-	pthread_mutex_unlock(&s->lock);
-	set_turn(s, c, false);
+	c->peer.fd =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	c->peer.address = address_of(connection);
 	*context = c;
 	count_in(s, c);
+	if (!s->local)
+		give_up_on_silence(c->peer.fd);
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	if (info)
@@ -497,16 +488,12 @@ static void begin_connection(struct http_server *s, struct MHD_Connection *conne
 static void end_connection(struct http_server *s, struct http_connection *c)
 {
 	if (s->config.tls && !c->tls.established && !c->refused)
-		refused(s, &c->address, EVENT_HANDSHAKE_REFUSED,
+		refused(s, &c->peer.address, EVENT_HANDSHAKE_REFUSED,
 			c->tls.hello
 				? "the client does not trust our certificate, or knows no TLS "
 				  "version or cipher that is offered"
 				: "no ClientHello came: the peer speaks no TLS, or said nothing");
-	if (s->limit)
-		limit_release(s->limit, &c->hold);
-	pthread_mutex_lock(&s->lock);
-	list_remove(&c->node);
-	pthread_mutex_unlock(&s->lock);
+	http_peers_remove(&s->peers, &c->peer);
 	free(c);
 }
 
@@ -517,12 +504,6 @@ static void connection_notice(void *cls, struct MHD_Connection *connection, void
 		begin_connection(cls, connection, context);
 	else
 		end_connection(cls, *context);
-}
-
-static bool is_over(const struct http_server *s, const struct http_connection *c, uint64_t now)
-{
-	return (!c->ours && now > c->since_ms + s->config.request_ms) ||
-	       ((s->retired || c->barred) && (c->endless || !c->busy));
 }
 
 static void tell_ended(struct loop_note *note)
@@ -536,22 +517,17 @@ static void tell_ended(struct loop_note *note)
 static void sweep(struct loop_timer *t)
 {
 	struct http_server *s = container_of(t, struct http_server, sweep);
-	const uint64_t now = clock_mono_ms();
-	pthread_mutex_lock(&s->lock);
-	list_each (it, &s->connections) {
-		const struct http_connection *c = list_entry(it, struct http_connection, node);
-		if (is_over(s, c, now))
-			shutdown(c->fd, SHUT_RDWR);
+	const uint64_t next_ms = http_peers_sweep(&s->peers, clock_mono_ms());
+	if (next_ms) {
+		loop_timer_start(s->config.loop, t, "http", next_ms, sweep);
+		return;
 	}
-	const bool last = s->retired && !s->refuses && list_empty(&s->connections);
-	s->refuses |= last;
+	pthread_mutex_lock(&s->lock);
+	const bool last = !s->refuses;
+	s->refuses = true;
 	pthread_mutex_unlock(&s->lock);
 	if (last)
 		loop_post(s->config.loop, &s->note, tell_ended);
-	else
-		loop_timer_start(s->config.loop, t, "http",
-				 s->retired ? RETIRED_SWEEP_MS : s->config.request_ms / SWEEPS,
-				 sweep);
 }
 
 /* Before anything is spent on the connection; the library closes it. */
@@ -574,16 +550,20 @@ void http_strict(bool on)
 	atomic_store(&strict, on);
 }
 
+/* With the lock of the server. */
+static bool may_stay(const void *arg, const struct http_peer *p)
+{
+	const struct http_server *s = arg;
+	return (is_allowed(s, &p->address) || is_proxy(s, &p->address)) &&
+	       (!p->endless || is_allowed(s, &p->from));
+}
+
 void http_set_access(struct http_server *s, const struct http_access *access)
 {
 	pthread_mutex_lock(&s->lock);
 	access_fini(&s->access);
 	s->access = copy_access(access);
-	list_each (it, &s->connections) {
-		struct http_connection *c = list_entry(it, struct http_connection, node);
-		c->barred = !(is_allowed(s, &c->address) || is_proxy(s, &c->address)) ||
-			    (c->endless && !is_allowed(s, &c->from));
-	}
+	http_peers_judge(&s->peers, may_stay, s);
 	pthread_mutex_unlock(&s->lock);
 	loop_timer_start(s->config.loop, &s->sweep, "http", 0, sweep);
 }
@@ -613,15 +593,20 @@ struct http_server *http_start(const struct http_config *config, int fd)
 		s->config.body_max = HTTP_BODY_MAX;
 	if (!s->config.request_ms)
 		s->config.request_ms = HTTP_REQUEST_MS;
+	if (!s->config.large_ms)
+		s->config.large_ms = HTTP_LARGE_MS;
 	s->local = is_local(fd);
 	s->access = copy_access(&config->access);
 	s->retired_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
-	list_init(&s->connections);
-	if (!s->local)
-		s->limit = limit_new(&(struct limit_settings){
-			.connections_per_address = HTTP_PER_ADDRESS_MAX,
-		});
+	http_peers_init(&s->peers, &(struct http_peers_config){
+					   .local = s->local,
+					   .per_address = HTTP_PER_ADDRESS_MAX,
+					   .request_ms = s->config.request_ms,
+					   .large_at_once = HTTP_LARGE_AT_ONCE,
+					   .large_ms = s->config.large_ms,
+					   .large_per_sec = HTTP_LARGE_PER_SEC,
+				   });
 	s->daemon = MHD_start_daemon(
 		flags, 0, may_connect, s, access_handler, s, MHD_OPTION_EXTERNAL_LOGGER,
 		log_library, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, begin,
@@ -634,12 +619,12 @@ struct http_server *http_start(const struct http_config *config, int fd)
 	if (!s->daemon) {
 		log_error("the HTTP server could not start");
 		access_fini(&s->access);
-		if (s->limit)
-			limit_free(s->limit);
+		pthread_mutex_destroy(&s->lock);
+		http_peers_fini(&s->peers);
 		free(s);
 		return NULL;
 	}
-	loop_timer_start(s->config.loop, &s->sweep, "http", s->config.request_ms / SWEEPS, sweep);
+	sweep(&s->sweep);
 	return s;
 }
 
@@ -658,9 +643,7 @@ void http_retire(struct http_server *s, void (*ended)(void *owner, struct http_s
 	s->retired_fd = MHD_quiesce_daemon(s->daemon);
 	if (s->retired_fd >= 0)
 		shutdown(s->retired_fd, SHUT_RDWR);
-	pthread_mutex_lock(&s->lock);
-	s->retired = true;
-	pthread_mutex_unlock(&s->lock);
+	http_peers_retire(&s->peers);
 	loop_timer_start(s->config.loop, &s->sweep, "http", 0, sweep);
 }
 
@@ -671,8 +654,7 @@ void http_stop(struct http_server *s)
 	if (s->retired_fd >= 0)
 		close(s->retired_fd);
 	pthread_mutex_destroy(&s->lock);
-	if (s->limit)
-		limit_free(s->limit);
+	http_peers_fini(&s->peers);
 	access_fini(&s->access);
 	free(s);
 }
@@ -748,6 +730,17 @@ bool http_peer(const struct http_request *r, uint32_t *uid, uint32_t *gid)
 	return true;
 }
 
+bool http_go_on(struct http_request *r)
+{
+	struct http_server *s = r->server;
+	if (!http_peers_large(&s->peers, r->peer))
+		return false;
+	http_peers_turn(&s->peers, r->peer, false);
+	sweep(&s->sweep);
+	MHD_resume_connection(r->connection);
+	return true;
+}
+
 void http_add_header(struct http_request *r, const char *name, const char *value)
 {
 	CHECK(r->adds < HTTP_HEADERS_MAX);
@@ -775,14 +768,6 @@ static struct MHD_Response *response_of(struct str body)
 								      copy);
 }
 
-static bool is_last(const struct http_request *r)
-{
-	pthread_mutex_lock(&r->server->lock);
-	const bool last = r->server->retired || r->peer->barred;
-	pthread_mutex_unlock(&r->server->lock);
-	return last;
-}
-
 static void give_back(struct http_request *r, unsigned status, const char *content_type,
 		      const char *cache_control)
 {
@@ -797,7 +782,7 @@ static void give_back(struct http_request *r, unsigned status, const char *conte
 	if (atomic_load(&strict) && r->server->config.tls)
 		MHD_add_response_header(r->response, "Strict-Transport-Security",
 					"max-age=31536000");
-	if (is_last(r))
+	if (http_peers_last(&r->server->peers, r->peer))
 		MHD_add_response_header(r->response, "Connection", "close");
 	MHD_resume_connection(r->connection);
 }
@@ -808,7 +793,7 @@ void http_reply(struct http_request *r, unsigned status, const char *content_typ
 	r->response = response_of(body);
 	if (allow)
 		http_add_header(r, "Allow", allow);
-	set_turn(r->server, r->peer, false);
+	http_peers_turn(&r->server->peers, r->peer, false);
 	give_back(r, status, content_type, "no-store");
 }
 
@@ -838,7 +823,7 @@ void http_reply_file(struct http_request *r, int fd, const char *name)
 		MHD_create_response_from_buffer_with_free_callback_cls(file->n, p, unmap, file);
 	snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s\"", name);
 	http_add_header(r, "Content-Disposition", disposition);
-	set_turn_at(r->server, r->peer, false, clock_mono_ms() + file->n / FILE_BYTES_PER_MS);
+	http_peers_answer(&r->server->peers, r->peer, file->n / FILE_BYTES_PER_MS);
 	give_back(r, 200, "application/octet-stream", "no-store");
 }
 
@@ -847,7 +832,7 @@ void http_reply_static(struct http_request *r, unsigned status, const char *cont
 {
 	r->response = MHD_create_response_from_buffer(
 		body.n, (void *)(uintptr_t)(body.n ? body.p : ""), MHD_RESPMEM_PERSISTENT);
-	set_turn(r->server, r->peer, false);
+	http_peers_turn(&r->server->peers, r->peer, false);
 	give_back(r, status, content_type, cache_control);
 }
 
@@ -937,9 +922,7 @@ struct http_stream *http_stream_begin(struct http_request *r, const char *conten
 	s->arg = arg;
 	r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE, stream_read, s,
 							stream_left);
-	pthread_mutex_lock(&r->server->lock);
-	r->peer->endless = true;
-	pthread_mutex_unlock(&r->server->lock);
+	http_peers_endless(&r->server->peers, r->peer);
 	/* It stays our turn: what the client does not read has a bound of its own. */
 	give_back(r, 200, content_type, "no-store");
 	return s;

@@ -15,7 +15,11 @@
 enum {
 	HTTP_BODY_MAX = 64 * KiB,  /* larger ones get 413; a server may allow less */
 	HTTP_LARGE_MAX = 16 * MiB, /* where large_path allows it */
-	HTTP_LARGE_AT_ONCE = 2,    /* on one server, so that strangers cannot fill the memory */
+	HTTP_LARGE_AT_ONCE = 3,    /* on one server; nobody takes the last place from others */
+	/* After HTTP_LARGE_MS a large body is to have come at this many bytes per second: it has a
+	 * place and memory that others wait for. */
+	HTTP_LARGE_MS = 10000,
+	HTTP_LARGE_PER_SEC = 64 * KiB,
 	/* Up to here a body that is too large is read to its end, because a client that still
 	 * writes would not see the answer; then the connection just ends. */
 	HTTP_DRAIN_MAX = 1 * MiB,
@@ -52,9 +56,13 @@ struct http_config {
 	bool client_certificates;
 	size_t body_max;     /* bytes; 0: HTTP_BODY_MAX, which is also the most */
 	uint32_t request_ms; /* 0: HTTP_REQUEST_MS */
-	/* Paths that begin so may have a body of HTTP_LARGE_MAX; NULL: none. */
+	/* Paths that begin so may have a body of HTTP_LARGE_MAX; NULL: none. Before it is read
+	 * `large` is asked, in the loop, of a request that has only its head: it answers, or
+	 * lets it come (http_go_on). */
 	const char *large_path;
-	bool plain_text; /* what the server refuses by itself is explained as text, not as JSON */
+	void (*large)(void *owner, struct http_request *r);
+	uint32_t large_ms; /* 0: HTTP_LARGE_MS */
+	bool plain_text;   /* what the server refuses by itself is explained as text, not as JSON */
 	/* A body was too large and was refused with 413; in the loop. NULL: nobody wants to know.
 	 */
 	void (*too_large)(void *owner, const char *source);
@@ -97,6 +105,9 @@ const struct http_tls_peer *http_tls_peer(const struct http_request *r);
  * false. */
 void http_each_query(const struct http_request *r,
 		     bool (*fn)(void *arg, struct str name, struct str value), void *arg);
+/* The body may come, and the request is handed over when it is there. False: there is no place for
+ * it now, nothing was done. Gives the request back. */
+bool http_go_on(struct http_request *r);
 /* Address without port that the request comes from: the peer's, or the one that a proxy states;
  * "control socket" for a local one. */
 const char *http_source(const struct http_request *r);

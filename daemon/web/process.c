@@ -92,6 +92,15 @@ static void handle(void *owner, struct http_request *r)
 		api_problem(r, 404, NULL, "there is no such resource", NULL);
 }
 
+static void large(void *owner, struct http_request *r)
+{
+	struct web *w = owner;
+	if (w->stopping)
+		api_problem(r, 503, NULL, "the gateway stops", NULL);
+	else
+		api_large(w, r);
+}
+
 static void too_large(void *owner, const char *source)
 {
 	struct web *w = owner;
@@ -254,6 +263,7 @@ static bool serve(struct web *w)
 		.client_certificates = is_enrol(w),
 		.body_max = is_enrol(w) ? CSR_MAX : HTTP_BODY_MAX,
 		.large_path = is_enrol(w) ? NULL : "/api/v1/state",
+		.large = large,
 		.plain_text = is_enrol(w),
 		.handle = handle,
 		.too_large = is_enrol(w) ? too_large : NULL,

@@ -59,6 +59,8 @@ struct web {
 
 /* api.c: answers /api/v1/... by asking the store. */
 void api_handle(struct web *w, struct http_request *r);
+/* May the large body come of a request of which only the head is there? */
+void api_large(struct web *w, struct http_request *r);
 /* True when the path was /metrics, which is answered with the figures of status (metrics.h); the
  * caller needs the level for that operation. */
 bool api_metrics(struct web *w, struct http_request *r);

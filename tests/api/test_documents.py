@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import socket
 
 import pytest
 
@@ -40,6 +41,71 @@ def test_a_document_that_grows_when_it_is_read_is_refused(login):
     status, answer = login("operator").call("POST", "/state/diff", body)
     assert status == 400 and answer["field"] == "state" and "at most 16777216" in answer["detail"]
     assert login("operator").call("GET", "/status")[0] == 200
+
+
+class Sender:
+    """A large document whose body comes piece by piece."""
+
+    def __init__(self, who, path="/api/v1/state/diff", length=8 * MB, more=""):
+        raw = socket.create_connection((who.host, who.port), timeout=30,
+                                       source_address=(who.source, 0) if who.source else None)
+        self.wire = who.context.wrap_socket(raw, server_hostname=who.host)
+        size = f"Content-Length: {length}" if length else "Transfer-Encoding: chunked"
+        self.wire.sendall(f"POST {path} HTTP/1.1\r\nHost: {who.host}\r\nCookie: {who.cookie}\r\n"
+                          f"X-Gatehouse-Page: {who.page}\r\n{size}\r\n{more}\r\n".encode())
+
+    def status(self):
+        return int(self.wire.makefile("rb").readline().split()[1])
+
+    def close(self):
+        self.wire.close()
+
+
+@pytest.fixture
+def sender():
+    opened = []
+
+    def begin(who, **options):
+        opened.append(Sender(who, **options))
+        return opened[-1]
+
+    yield begin
+    for one in opened:
+        one.close()
+
+
+EXPECT = "Expect: 100-continue\r\n"
+
+
+def test_the_places_are_not_for_strangers(gw, sender, stranger, login):
+    """They are asked before their body is read: it takes no place, however many they are."""
+    for _ in range(6):
+        sender(stranger)  # and says no more
+    assert [sender(stranger, more=EXPECT).status(), sender(stranger, length=0, more=EXPECT).status()] == [401, 401]
+    assert sender(login("viewer"), more=EXPECT).status() == 403
+    assert login("operator").call("POST", "/state/diff", LARGE)[0] == 400
+
+
+def test_one_address_leaves_a_place_for_others(gw, sender, login):
+    who, other = login("operator"), login("admin")
+    other.source = "127.0.0.77"
+    held = [sender(who, more=EXPECT) for _ in range(2)]
+    assert [one.status() for one in held] == [100, 100]
+    answer = who.request("POST", "/api/v1/state/diff", LARGE)
+    assert answer.status == 503 and answer.headers["Retry-After"] == "5" and "try again" in answer.json()["detail"]
+    assert other.call("POST", "/state/diff", LARGE)[0] == 400
+    for one in held:
+        one.close()
+    wait_until(lambda: who.call("POST", "/state/diff", LARGE)[0] == 400, what="a place that was given back")
+
+
+def test_who_sends_too_slowly_loses_the_place(gw, sender, login):
+    """After ten seconds a large body is to have come at 64 KiB per second."""
+    who = login("operator")
+    slow = sender(who, more=EXPECT)
+    assert slow.status() == 100
+    slow.wire.sendall(b"{")
+    assert slow.wire.recv(1) == b""  # long before the 60 s of silence or the 120 s of a request
 
 
 def resident(pid):
