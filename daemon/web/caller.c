@@ -4,7 +4,9 @@
  */
 #include "daemon/web/caller.h"
 #include "daemon/base/secret.h"
+#include "daemon/base/share.h"
 
+#include <stdio.h>
 #include <strings.h>
 
 /* The prefix makes browsers insist on Secure, on this host alone and on the whole path. */
@@ -67,6 +69,40 @@ uint8_t caller_credential(const struct http_request *r, bool local, struct buf *
 bool caller_is_passive(const struct http_request *r)
 {
 	return str_is(http_header(r, "X-Gatehouse-Passive"), "1");
+}
+
+void caller_take(const struct http_request *r, bool local, struct caller *out)
+{
+	out->kind = caller_credential(r, local, &out->credential);
+	snprintf(out->source, sizeof(out->source), "%s", http_source(r));
+}
+
+void caller_fini(struct caller *c)
+{
+	secret_buf_fini(&c->credential);
+}
+
+bool caller_same(const struct caller *a, const struct caller *b)
+{
+	return a->kind == b->kind &&
+	       secret_equal(buf_view(&a->credential), buf_view(&b->credential));
+}
+
+bool caller_same_address(const struct caller *a, const struct caller *b)
+{
+	return a->kind != CREDENTIAL_PEER && strcmp(a->source, b->source) == 0;
+}
+
+const char *caller_refused(size_t mine, size_t near, size_t taken, size_t all)
+{
+	if (taken >= all)
+		return "too many streams are open: try again later";
+	if (!share_has_room(mine, taken, all))
+		return "as many streams are open with this login or token as are left for others: "
+		       "close one";
+	if (near >= CALLER_STREAMS_PER_ADDRESS)
+		return "as many streams are open from this address as one may have: close one";
+	return NULL;
 }
 
 bool caller_is_foreign(const struct http_request *r)

@@ -21,9 +21,7 @@ struct stream {
 	struct link_call call;        /* the first question */
 	struct http_request *request; /* while it opens */
 	struct http_stream *http;
-	uint8_t kind;
-	struct buf credential;
-	char source[64];
+	struct caller caller;
 	int64_t seq;     /* of the last event that it was told */
 	bool may_status; /* its own credentials have shown it */
 	bool no_status;  /* they are a token's that is for events alone */
@@ -41,8 +39,9 @@ void feed_init(struct feed *f, struct web *web)
 static void free_stream(struct stream *s)
 {
 	list_remove(&s->node);
+	s->feed->n--;
 	link_call_cancel(&s->call);
-	secret_buf_fini(&s->credential);
+	caller_fini(&s->caller);
 	free(s);
 }
 
@@ -58,7 +57,6 @@ static void end_stream(struct stream *s, const char *last)
 	if (last)
 		write_text(s, last);
 	http_stream_end(s->http);
-	f->n--;
 	if (f->events_by == s)
 		f->events_by = NULL;
 	if (f->status_by == s)
@@ -77,9 +75,9 @@ static void ask(struct feed *f, const struct stream *s, struct link_call *call, 
 {
 	const struct body_op b = {
 		.op = (uint16_t)op,
-		.credential_kind = s->kind,
-		.credential = buf_view(&s->credential),
-		.source = str_of(s->source),
+		.credential_kind = s->caller.kind,
+		.credential = buf_view(&s->caller.credential),
+		.source = str_of(s->caller.source),
 		.passive = 1,
 		.args = buf_view(args),
 	};
@@ -327,7 +325,6 @@ static void open_stream(struct stream *s, const json_t *result)
 				 tick);
 	}
 	list_append(&f->streams, &s->node);
-	f->n++;
 	write_text(s, "retry: 3000\n\n");
 	tell_missed(s, result);
 	ask_status_by(f, s);
@@ -375,15 +372,42 @@ static void put_start(struct http_request *r, struct buf *args)
 		rec_int(args, "last", 0);
 }
 
+static void count(const struct list *list, const struct caller *c, size_t *mine, size_t *near)
+{
+	list_each (it, list) {
+		const struct stream *s = list_entry(it, struct stream, node);
+		*mine += caller_same(&s->caller, c);
+		*near += caller_same_address(&s->caller, c);
+	}
+}
+
+/* Why there is no place for him, or NULL. */
+static const char *refused(const struct feed *f, const struct caller *c)
+{
+	size_t mine = 0, near = 0;
+	count(&f->opening, c, &mine, &near);
+	count(&f->streams, c, &mine, &near);
+	return caller_refused(mine, near, f->n, STREAMS_MAX);
+}
+
 static void open_request(struct feed *f, struct http_request *r)
 {
 	AUTO_BUF args = {0};
+	struct caller caller = {0};
+	caller_take(r, child_self(f->web->child) == PROCESS_CTL, &caller);
+	const char *why = refused(f, &caller);
+	if (why) {
+		caller_fini(&caller);
+		http_add_header(r, "Retry-After", "10");
+		api_problem(r, 429, NULL, why, NULL);
+		return;
+	}
 	struct stream *s = mem_new(struct stream);
 	s->feed = f;
 	s->request = r;
-	s->kind = caller_credential(r, child_self(f->web->child) == PROCESS_CTL, &s->credential);
-	snprintf(s->source, sizeof(s->source), "%s", http_source(r));
+	s->caller = caller;
 	list_append(&f->opening, &s->node);
+	f->n++;
 	put_start(r, &args);
 	ask(f, s, &s->call, OP_EVENT_LIST, &args, 0, opened);
 }
@@ -396,8 +420,6 @@ bool feed_handle(struct feed *f, struct http_request *r)
 		api_problem(r, 405, NULL, "this resource is only read", "GET");
 	else if (!f->web->store)
 		api_problem(r, 503, NULL, "the store is away; try again in a moment", NULL);
-	else if (f->n >= STREAMS_MAX)
-		api_problem(r, 503, NULL, "too many pages are open: try again later", NULL);
 	else
 		open_request(f, r);
 	return true;

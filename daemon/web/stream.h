@@ -10,6 +10,8 @@
  *   event: reset    what was missed is lost: load lists anew
  *   event: ended    the session has ended
  *
+ * Nobody takes the last of STREAMS_MAX places from others (caller_refused).
+ *
  * With Last-Event-ID (or the parameter since) it begins after that event. Main thread of admin and
  * ctl. HTML Living Standard 9.2.
  */
@@ -31,7 +33,7 @@ struct feed {
 	struct web *web;
 	struct list opening; /* struct stream that waits for its first answer */
 	struct list streams;
-	size_t n;
+	size_t n;       /* in both */
 	int64_t cursor; /* seq of the last event that was told */
 	struct link_call events;
 	struct stream *events_by; /* whose credentials ask; NULL: it has left meanwhile */

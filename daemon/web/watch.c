@@ -4,7 +4,6 @@
  */
 #include "daemon/web/watch.h"
 #include "daemon/base/mem.h"
-#include "daemon/base/secret.h"
 #include "daemon/web/caller.h"
 #include "daemon/web/json.h"
 #include "daemon/web/stream.h"
@@ -22,9 +21,7 @@ struct watch {
 	struct link_call call;
 	struct http_request *request; /* until the first answer */
 	struct http_stream *http;
-	uint8_t kind;
-	struct buf credential;
-	char source[64];
+	struct caller caller;
 	uint64_t id;
 	int64_t after;    /* seq of the last message that was told or left out */
 	int64_t left_out; /* here, because the client is slow */
@@ -45,7 +42,7 @@ static void free_watch(struct watch *w)
 	link_call_cancel(&w->call);
 	list_remove(&w->node);
 	w->all->n--;
-	secret_buf_fini(&w->credential);
+	caller_fini(&w->caller);
 	free(w);
 }
 
@@ -147,9 +144,9 @@ static void ask(struct watch *w, uint32_t wait_ms)
 	rec_int(&args, "wait", wait_ms);
 	const struct body_op b = {
 		.op = OP_WATCH_SHOW,
-		.credential_kind = w->kind,
-		.credential = buf_view(&w->credential),
-		.source = str_of(w->source),
+		.credential_kind = w->caller.kind,
+		.credential = buf_view(&w->caller.credential),
+		.source = str_of(w->caller.source),
 		.passive = 1,
 		.args = buf_view(&args),
 	};
@@ -158,14 +155,34 @@ static void ask(struct watch *w, uint32_t wait_ms)
 
 /* ---- opening ---- */
 
+/* Why there is no place for him, or NULL. */
+static const char *refused(const struct watches *all, const struct caller *c)
+{
+	size_t mine = 0, near = 0;
+	list_each (it, &all->streams) {
+		const struct watch *w = list_entry(it, struct watch, node);
+		mine += caller_same(&w->caller, c);
+		near += caller_same_address(&w->caller, c);
+	}
+	return caller_refused(mine, near, all->n, WATCH_STREAMS_MAX);
+}
+
 static void open_request(struct watches *all, struct http_request *r, uint64_t id)
 {
+	struct caller caller = {0};
+	caller_take(r, child_self(all->web->child) == PROCESS_CTL, &caller);
+	const char *why = refused(all, &caller);
+	if (why) {
+		caller_fini(&caller);
+		http_add_header(r, "Retry-After", "10");
+		api_problem(r, 429, NULL, why, NULL);
+		return;
+	}
 	struct watch *w = mem_new(struct watch);
 	w->all = all;
 	w->request = r;
 	w->id = id;
-	w->kind = caller_credential(r, child_self(all->web->child) == PROCESS_CTL, &w->credential);
-	snprintf(w->source, sizeof(w->source), "%s", http_source(r));
+	w->caller = caller;
 	list_append(&all->streams, &w->node);
 	all->n++;
 	ask(w, 0);
@@ -191,8 +208,6 @@ bool watches_handle(struct watches *all, struct http_request *r)
 		api_problem(r, 405, NULL, "this resource is only read", "GET");
 	else if (!all->web->store)
 		api_problem(r, 503, NULL, "the store is away; try again in a moment", NULL);
-	else if (all->n >= WATCH_STREAMS_MAX)
-		api_problem(r, 503, NULL, "too many watches are open: try again later", NULL);
 	else
 		open_request(all, r, id);
 	return true;

@@ -16,7 +16,7 @@
 
 #include "daemon/base/list.h"
 
-enum { WATCH_STREAMS_MAX = 16 };
+enum { WATCH_STREAMS_MAX = 16 }; /* nobody takes the last one from others (caller_refused) */
 
 struct web;
 struct http_request;

@@ -22,6 +22,8 @@ class Stream:
         raw.settimeout(30)
         if receive:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        if who.source:
+            raw.bind((who.source, 0))
         raw.connect((who.host, who.port))
         self.wire = who.context.wrap_socket(raw, server_hostname=who.host)
         fields = {"Host": who.host, "Cookie": who.cookie, "Accept": "text/event-stream", **dict(headers)}
@@ -150,6 +152,33 @@ def test_every_stream_gets_every_event_once(gw, stream):
             seen.append(s.next("event")[1])
         numbers = [e["seq"] for e in seen]
         assert numbers == sorted(set(numbers))
+
+
+def test_nobody_takes_all_streams(gw, login):
+    """24 of one address, so that its other requests find a connection; 64 of 128 of one login."""
+    who, other = login("viewer"), login("operator")
+    streams = []
+
+    def fill(caller):
+        while (s := Stream(caller)).status == 200:
+            streams.append(s)
+        s.close()
+        return s.status
+
+    try:
+        assert fill(who) == 429 and len(streams) == 24
+        assert who.request("GET", "/api/v1/status").status == 200
+        for i in (2, 3, 4, 5):
+            who.source = f"127.0.0.{i}"
+            assert fill(who) == 429
+        assert len(streams) == 64
+        other.source = "127.0.0.6"
+        assert fill(other) == 429 and len(streams) == 64 + 24
+    finally:
+        for s in streams:
+            s.close()
+    who.source = other.source = None
+    wait_until(lambda: (s := Stream(who)).status == 200 and not s.close(), what="a place after they have gone")
 
 
 def test_strangers_and_narrow_tokens_get_no_stream(gw, stranger):
