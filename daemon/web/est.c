@@ -50,7 +50,7 @@ static bool method_is(const struct http_request *r, const char *method)
 static void answer_get(struct est *est, struct http_request *r, enum est_op op)
 {
 	if (!method_is(r, "GET") && !method_is(r, "HEAD"))
-		est_reply_text(r, 405, "this resource is only read", 0, "GET, HEAD");
+		est_reply_lost(est, r, 405, "this resource is only read", "GET, HEAD");
 	else if (op == EST_CACERTS)
 		tell_authorities(est, r);
 	else
@@ -60,14 +60,14 @@ static void answer_get(struct est *est, struct http_request *r, enum est_op op)
 static void answer_post(struct est *est, struct http_request *r, enum est_op op, struct str label)
 {
 	if (!method_is(r, "POST"))
-		est_reply_text(r, 405, "send the certificate request with POST", 0, "POST");
+		est_reply_lost(est, r, 405, "send the certificate request with POST", "POST");
 	else if (op == EST_FULLCMC)
-		est_reply_text(r, 501, "Full CMC is not served; use simpleenroll", 0, NULL);
+		est_reply_lost(est, r, 501, "Full CMC is not served; use simpleenroll", NULL);
 	else if (op == EST_SERVERKEYGEN && !est->settings.server_keygen)
-		est_reply_text(r, 501,
+		est_reply_lost(est, r, 501,
 			       "the gateway makes no keys for devices; make the key on the device "
 			       "and use simpleenroll, or set enrol.server-keygen = on",
-			       0, NULL);
+			       NULL);
 	else
 		est_enrol(est, r, op, label);
 }
@@ -80,12 +80,12 @@ bool est_handle(struct est *est, struct http_request *r)
 	if (!str_prefix(path, STR(EST_PATH)))
 		return false;
 	if (est_path(path, &op, &label))
-		est_reply_text(r, 404, "there is no such operation of EST", 0, NULL);
+		est_reply_lost(est, r, 404, "there is no such operation of EST", NULL);
 	else if (!est->anchors.known)
 		est_reply_text(r, 503, "the gateway is starting; try again in a moment",
 			       STARTING_RETRY_S, NULL);
 	else if (label.n && !anchors_have_label(&est->anchors, label))
-		est_reply_text(r, 404, "there is no profile of that label", 0, NULL);
+		est_reply_lost(est, r, 404, "there is no profile of that label", NULL);
 	else if (op == EST_CACERTS || op == EST_CSRATTRS)
 		answer_get(est, r, op);
 	else

@@ -10,6 +10,7 @@
 
 #include "daemon/ipc/report.h"
 #include "daemon/web/anchors.h"
+#include "daemon/web/fold.h"
 #include "daemon/web/http.h"
 
 /* What the administrator set for it (section enrol). */
@@ -25,6 +26,8 @@ struct est {
 	struct anchors anchors;
 	struct est_settings settings;
 	struct list pending; /* struct est_call, that wait for the store */
+	struct fold lost;    /* who asked for what there is not */
+	struct fold empty;   /* who showed nothing */
 };
 
 void est_init(struct est *est, struct loop *loop, struct report *report,

@@ -284,7 +284,7 @@ void est_enrol(struct est *est, struct http_request *r, enum est_op op, struct s
 	struct why why = {0};
 	const unsigned status = judge(&p, &why);
 	if (status == 401 && !http_header(r, "Authorization").n)
-		est_reply_text(r, status, why.text, 0, NULL); /* how many clients begin */
+		est_reply_empty(est, r, why.text);
 	else if (status)
 		est_refuse(est, r, status, actor_of(&p), &why);
 	else

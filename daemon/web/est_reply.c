@@ -4,6 +4,8 @@
  */
 #include "daemon/web/est_reply.h"
 #include "daemon/base/check.h"
+#include "daemon/base/clock.h"
+#include "daemon/ipc/rec.h"
 #include "daemon/web/est_wire.h"
 
 #include <stdio.h>
@@ -44,15 +46,42 @@ void est_reply_pending(struct http_request *r, unsigned retry_after_s)
 	http_reply(r, 202, NULL, STR(""), NULL);
 }
 
-void est_refuse(struct est *est, struct http_request *r, unsigned status, struct str actor,
-		const struct why *why)
+static void report(struct est *est, const struct http_request *r, struct str actor,
+		   const char *reason, uint32_t more)
 {
+	AUTO_BUF detail = {0};
+	if (more)
+		rec_int(&detail, "more_before", more);
 	const struct body_event event = {
+		.detail = buf_view(&detail),
 		.actor = actor,
 		.address = str_of(http_source(r)),
 		.listener = STR("enrol"),
-		.reason = str_of(why->text),
+		.reason = str_of(reason),
 	};
 	report_event(est->report, EVENT_ENROL_REFUSED, &event);
+}
+
+void est_reply_lost(struct est *est, struct http_request *r, unsigned status, const char *sentence,
+		    const char *allow)
+{
+	uint32_t more;
+	if (fold_passes(&est->lost, str_of(http_source(r)), clock_mono_ms(), &more))
+		report(est, r, STR(""), sentence, more);
+	est_reply_text(r, status, sentence, 0, allow);
+}
+
+void est_reply_empty(struct est *est, struct http_request *r, const char *sentence)
+{
+	if (fold_reaches(&est->empty, str_of(http_source(r)), clock_mono_ms(), EST_EMPTY_MANY))
+		report(est, r, STR(""), "asked again and again and showed nothing",
+		       EST_EMPTY_MANY - 1);
+	est_reply_text(r, 401, sentence, 0, NULL);
+}
+
+void est_refuse(struct est *est, struct http_request *r, unsigned status, struct str actor,
+		const struct why *why)
+{
+	report(est, r, actor, why->text, 0);
 	est_reply_text(r, status, why->text, 0, NULL);
 }

@@ -14,10 +14,16 @@ static uint64_t key_of(struct str address)
 	return key ? key : 1;
 }
 
+static size_t place_of(struct str address)
+{
+	const uint64_t key = key_of(address);
+	return hash_bytes(&key, sizeof(key)) % FOLD_ADDRESSES;
+}
+
 bool fold_passes(struct fold *f, struct str address, uint64_t now_ms, uint32_t *more)
 {
 	const uint64_t key = key_of(address);
-	const size_t at = hash_bytes(&key, sizeof(key)) % FOLD_ADDRESSES;
+	const size_t at = place_of(address);
 	const bool same = f->address[at].key == key;
 	*more = 0;
 	if (same && now_ms < f->address[at].told_ms + FOLD_MS) {
@@ -30,4 +36,12 @@ bool fold_passes(struct fold *f, struct str address, uint64_t now_ms, uint32_t *
 	f->address[at].told_ms = now_ms;
 	f->address[at].more = 0;
 	return true;
+}
+
+bool fold_reaches(struct fold *f, struct str address, uint64_t now_ms, uint32_t many)
+{
+	uint32_t before;
+	if (fold_passes(f, address, now_ms, &before))
+		return false;
+	return f->address[place_of(address)].more == many - 1;
 }

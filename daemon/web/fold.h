@@ -22,3 +22,6 @@ struct fold {
 /* address may have a port. True: tell it, and that there were *more before. Two addresses may share
  * a place: then the later one is told. */
 bool fold_passes(struct fold *f, struct str address, uint64_t now_ms, uint32_t *more);
+/* The other way round: the first ones are usual. True once for each FOLD_MS of an address, at the
+ * one that is the `many`-th (2 and more). */
+bool fold_reaches(struct fold *f, struct str address, uint64_t now_ms, uint32_t many);

@@ -100,6 +100,21 @@ static void test_swarms_are_told_once(void **state)
 	assert_false(fold_passes(&f, STR("[2001:db8::1]:10"), 5, &more));
 }
 
+static void test_what_is_usual_is_told_when_it_is_much(void **state)
+{
+	(void)state;
+	struct fold f = {0};
+	for (unsigned i = 1; i < 10; i++)
+		assert_false(fold_reaches(&f, STR("192.0.2.1"), 5, 10));
+	assert_false(fold_reaches(&f, STR("192.0.2.2"), 5, 10));
+	assert_true(fold_reaches(&f, STR("192.0.2.1"), 6, 10));
+	for (unsigned i = 1; i < 30; i++)
+		assert_false(fold_reaches(&f, STR("192.0.2.1"), 7, 10));
+	for (unsigned i = 1; i < 10; i++)
+		assert_false(fold_reaches(&f, STR("192.0.2.1"), 5 + FOLD_MS, 10));
+	assert_true(fold_reaches(&f, STR("192.0.2.1"), 5 + FOLD_MS, 10));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -107,6 +122,7 @@ int main(void)
 		cmocka_unit_test(test_a_site),
 		cmocka_unit_test(test_a_flood_lets_nobody_off),
 		cmocka_unit_test(test_swarms_are_told_once),
+		cmocka_unit_test(test_what_is_usual_is_told_when_it_is_much),
 	};
 	return cmocka_run_group_tests_name("backoff", tests, NULL, NULL);
 }

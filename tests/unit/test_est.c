@@ -10,6 +10,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "daemon/web/est.h"
+#include "daemon/web/est_reply.h"
 #include "daemon/web/est_wire.h"
 
 #include <errno.h>
@@ -326,6 +327,25 @@ static void what_is_not_there(void **state)
 			assert_true(has(&answer, cases[i].allow));
 	}
 	assert_int_equal(rig->asked, 0);
+	/* The first one is told, the others of this address with the next one in ten minutes. */
+	assert_int_equal(rig->events, 1);
+	assert_non_null(strstr(rig->reason, "no such operation"));
+}
+
+static void who_shows_nothing_again_and_again(void **state)
+{
+	AUTO_BUF pem = {0};
+	AUTO_BUF answer = {0};
+	const struct ask a = {"POST", "simpleenroll", .body = csr_pem(&pem)};
+	(void)state;
+	start();
+	for (unsigned i = 0; i < EST_EMPTY_MANY - 1; i++)
+		assert_int_equal(answer_of(&a, &answer), 401);
+	assert_int_equal(rig->events, 0);
+	for (unsigned i = 0; i < EST_EMPTY_MANY; i++)
+		assert_int_equal(answer_of(&a, &answer), 401);
+	assert_int_equal(rig->events, 1);
+	assert_non_null(strstr(rig->reason, "showed nothing"));
 }
 
 static void what_the_store_is_asked(void **state)
@@ -575,6 +595,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		EST_TEST(what_is_told),
 		EST_TEST(what_is_not_there),
+		EST_TEST(who_shows_nothing_again_and_again),
 		EST_TEST(what_the_store_is_asked),
 		EST_TEST(every_verdict_has_its_status),
 		EST_TEST(what_is_refused_without_the_store),
