@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 enum { ASK_TIMEOUT_MS = 10000, ASK_DOCUMENT_MS = 120000, RESULT_MAX = 64 * MiB, ARGS_MAX = 60000 };
 
@@ -575,8 +576,8 @@ bool api_metrics(struct web *w, struct http_request *r)
 	const struct buf none = {0};
 	if (!str_is(http_path(r), "/metrics"))
 		return false;
-	if (strcmp(http_method(r), "GET") != 0)
-		api_problem(r, 405, NULL, "this resource is only read", "GET");
+	if (strcmp(http_method(r), "GET") != 0 && strcmp(http_method(r), "HEAD") != 0)
+		api_problem(r, 405, NULL, "this resource is only read", "GET, HEAD");
 	else
 		ask_store(w, r, &m, &none, print_metrics, (struct repeated){0});
 	return true;
@@ -662,6 +663,17 @@ static void handle(struct web *w, struct http_request *r, const struct router_ma
 		begin(w, r, m, &args);
 }
 
+/* A page of another origin may send other types without being asked whether it may. */
+static bool is_json(const struct http_request *r)
+{
+	static const char json[] = "application/json";
+	struct str type = http_header(r, "Content-Type");
+	const struct str word = str_trim(str_split(&type, ';'));
+	return http_header(r, "Content-Encoding").n == 0 &&
+	       (word.n == 0 ||
+		(word.n == sizeof(json) - 1 && strncasecmp(word.p, json, word.n) == 0));
+}
+
 /* False: there is none, or not for this; that was answered. */
 static bool find_route(struct http_request *r, struct router_match *m)
 {
@@ -673,6 +685,11 @@ static bool find_route(struct http_request *r, struct router_match *m)
 		api_problem(r, 405, NULL, "this resource does not know this method", allow);
 	else if (strcmp(http_method(r), "GET") != 0 && caller_is_foreign(r))
 		api_problem(r, 403, NULL, "a page of another origin may not ask for this", NULL);
+	else if (!is_json(r))
+		api_problem(r, 415, NULL,
+			    "the body must be JSON as it is: Content-Type application/json, no "
+			    "Content-Encoding",
+			    NULL);
 	else
 		return true;
 	return false;

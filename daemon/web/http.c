@@ -12,6 +12,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
 #include "daemon/web/forwarded.h"
+#include "daemon/web/http_head.h"
 #include "daemon/web/http_peers.h"
 #include "daemon/web/http_tls.h"
 
@@ -177,14 +178,13 @@ static void run_handler(struct loop_note *note)
 static void *begin(void *cls, const char *uri, struct MHD_Connection *connection)
 {
 	struct http_request *r = mem_new(struct http_request);
-	const char *query = strchr(uri, '?');
 	r->server = cls;
 	r->connection = connection;
 	struct http_connection *c =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
 			->socket_context;
 	r->peer = &c->peer;
-	r->path = str_dup((struct str){uri, query ? (size_t)(query - uri) : strlen(uri)});
+	r->path = str_dup(http_head_path(str_of(uri)));
 	http_peers_begin(&r->server->peers, r->peer);
 	return r;
 }
@@ -248,14 +248,18 @@ static enum MHD_Result refuse(const struct http_server *s, struct MHD_Connection
 	if (s->config.plain_text)
 		buf_printf(&text, "%s\n", detail);
 	else
-		buf_printf(&text, "{\"title\":\"%s\",\"status\":%u,\"detail\":\"%s\"}", title,
-			   status, detail);
+		buf_printf(&text,
+			   "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"%"
+			   "s\"}",
+			   title, status, detail);
 	struct MHD_Response *response =
 		MHD_create_response_from_buffer(text.n, text.p, MHD_RESPMEM_MUST_COPY);
 	CHECK(response != NULL);
 	MHD_add_response_header(response, "Content-Type",
 				s->config.plain_text ? "text/plain; charset=utf-8"
 						     : "application/problem+json");
+	MHD_add_response_header(response, "Cache-Control", "no-store");
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	MHD_add_response_header(response, "Connection", "close");
 	const enum MHD_Result result = MHD_queue_response(c, status, response);
 	MHD_destroy_response(response);
@@ -401,6 +405,30 @@ static bool refused_before_body(const struct http_request *r)
 	return err == ERR_LIMIT || (n > body_max(r) && expects(r));
 }
 
+static enum MHD_Result take_field(void *cls, enum MHD_ValueKind kind, const char *name,
+				  const char *value)
+{
+	(void)kind;
+	http_head_take(cls, name, str_of(value));
+	return MHD_YES;
+}
+
+/* The head is there. */
+static enum MHD_Result take_head(struct http_request *r, const char *method, const char *version)
+{
+	struct http_head head = {0};
+	char why[96];
+	r->method = mem_strdup(method);
+	MHD_get_connection_values(r->connection, MHD_HEADER_KIND, take_field, &head);
+	const unsigned status = http_head_judge(&head, version, why);
+	if (status)
+		return refuse(r->server, r->connection, status,
+			      status == 400 ? "Bad Request" : "Not Implemented", why);
+	if (refused_before_body(r))
+		return refuse_size(r);
+	return may_be_large(r) ? ask_large(r) : MHD_YES;
+}
+
 /* The library calls this for the head, for each part of the body, at the end, and again after a
  * resume. */
 static enum MHD_Result access_handler(void *cls, struct MHD_Connection *connection, const char *url,
@@ -410,13 +438,8 @@ static enum MHD_Result access_handler(void *cls, struct MHD_Connection *connecti
 	struct http_request *r = *context;
 	(void)cls;
 	(void)url;
-	(void)version;
-	if (!r->method) {
-		r->method = mem_strdup(method);
-		return refused_before_body(r) ? refuse_size(r)
-		       : may_be_large(r)      ? ask_large(r)
-					      : MHD_YES;
-	}
+	if (!r->method)
+		return take_head(r, method, version);
 	if (r->asking)
 		return told_large(r);
 	if (*n) {
@@ -613,8 +636,8 @@ struct http_server *http_start(const struct http_config *config, int fd)
 		s, MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_NOTIFY_CONNECTION,
 		connection_notice, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MAX, MHD_OPTION_ARRAY,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT,
+		1, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MAX, MHD_OPTION_ARRAY,
 		config->tls ? tls : none, MHD_OPTION_END);
 	if (!s->daemon) {
 		log_error("the HTTP server could not start");
@@ -696,11 +719,9 @@ static enum MHD_Result each_query(void *cls, enum MHD_ValueKind kind, const char
 	AUTO_BUF name = {0};
 	AUTO_BUF text = {0};
 	(void)kind;
-	/* What cannot be decoded is handed on as it came and fails the check of its value. */
-	if (http_decode(str_of(key), true, &name) || http_decode(str_of(value), true, &text)) {
-		buf_fini(&text);
-		buf_puts(&text, value);
-	}
+	/* What cannot be decoded becomes no text, and fails the check of its value. */
+	if (http_decode(str_of(key), true, &name) || http_decode(str_of(value), true, &text))
+		buf_putc(&text, (char)0xff);
 	return w->fn(w->arg, buf_view(&name), buf_view(&text)) ? MHD_YES : MHD_NO;
 }
 

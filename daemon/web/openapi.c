@@ -27,6 +27,11 @@ static const char about[] =
 	"What has a version gives it as ETag too; with If-Match, or the argument version, a change "
 	"is "
 	"made only if nobody made another one since. "
+	"Whatever GET answers HEAD does without the content. Accept is not looked at: answers are "
+	"JSON. "
+	"A body of another Content-Type than application/json, or with a Content-Encoding, is "
+	"refused "
+	"(415). Fields of the head that are read once must come once. "
 	"Lengths are bytes of UTF-8. Errors are problem documents (RFC 9457); field names the "
 	"argument that is wrong.";
 

@@ -42,6 +42,12 @@ const struct route *router_route(size_t i)
 	return i < ARRAY_LEN(routes) ? &routes[i] : NULL;
 }
 
+/* The answer to HEAD is that to GET without its content (RFC 9110, 9.3.2). */
+static bool is_method(const char *asked, const char *method)
+{
+	return strcmp(strcmp(asked, "HEAD") == 0 ? "GET" : asked, method) == 0;
+}
+
 int router_find(const char *method, struct str path, struct router_match *out, char *allow,
 		size_t allow_size)
 {
@@ -51,14 +57,15 @@ int router_find(const char *method, struct str path, struct router_match *out, c
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
 		if (!match(&routes[i], path, &found))
 			continue;
-		if (strcmp(method, routes[i].method) == 0) {
+		if (is_method(method, routes[i].method)) {
 			found.op = routes[i].op;
 			found.status = routes[i].status;
 			*out = found;
 			return 0;
 		}
-		n += (size_t)snprintf(allow + n, allow_size - n, "%s%s", n ? ", " : "",
-				      routes[i].method);
+		n += (size_t)snprintf(allow + n, allow_size - n, "%s%s%s", n ? ", " : "",
+				      routes[i].method,
+				      strcmp(routes[i].method, "GET") == 0 ? ", HEAD" : "");
 	}
 	return n ? ERR_DENIED : ERR_NOT_FOUND;
 }

@@ -29,5 +29,6 @@ struct router_match {
 
 /* 0; ERR_NOT_FOUND: no such resource; ERR_DENIED: not with this method, and `allow` (of at least 64
  * bytes) lists those that it knows. */
+/* HEAD is as GET. */
 int router_find(const char *method, struct str path, struct router_match *out, char *allow,
 		size_t allow_size);

@@ -75,6 +75,8 @@ static void values_come_out_as_they_were_sent(void **state)
 {
 	struct router_match m;
 	(void)state;
+	assert_int_equal(find("HEAD", "/api/v1/devices", &m), 0);
+	assert_int_equal(m.op, OP_DEVICE_LIST);
 	assert_int_equal(find("PATCH", "/api/v1/devices/a%2Fb", &m), 0);
 	assert_int_equal(m.op, OP_DEVICE_SET);
 	assert_int_equal(m.params, 1);
@@ -113,7 +115,7 @@ static void methods_that_a_resource_does_not_know(void **state)
 	(void)state;
 	assert_int_equal(router_find("PUT", STR("/api/v1/devices"), &m, allow, sizeof(allow)),
 			 ERR_DENIED);
-	assert_string_equal(allow, "GET, POST");
+	assert_string_equal(allow, "GET, HEAD, POST");
 	assert_int_equal(find("get", "/api/v1/devices", &m), ERR_DENIED);
 	assert_int_equal(find("", "/api/v1/devices", &m), ERR_DENIED);
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
