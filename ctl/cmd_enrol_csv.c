@@ -244,13 +244,16 @@ static unsigned send_patiently(struct job *j, const char *path, json_t *body, js
 	return http;
 }
 
-static int judge(unsigned http, size_t line, const json_t *answer)
+/* Of a table its line is told, of the registry the device. */
+static int judge(unsigned http, size_t line, const json_t *body, const json_t *answer)
 {
 	if (http == 0)
 		return EXIT_UNREACHABLE;
 	if (http < 300)
 		return EXIT_OK;
-	return print_problem_of_line(line, http, answer);
+	AUTO_CHAR about = line ? mem_printf("line %zu", line)
+			       : mem_strdup(json_string_value(json_object_get(body, "name")));
+	return print_problem_about(about, http, answer);
 }
 
 static void print_titles(struct job *j)
@@ -265,7 +268,7 @@ static int make_code(struct job *j, json_t *body, size_t line)
 	static const char *const titles[] = {"name", "code", "expires", "profile"};
 	json_t *answer = NULL;
 	const unsigned http = send_patiently(j, "/api/v1/codes", body, &answer);
-	const int status = judge(http, line, answer);
+	const int status = judge(http, line, body, answer);
 	if (status == EXIT_OK)
 		j->replaced += json_integer_value(json_object_get(answer, "replaced"));
 	if (status == EXIT_OK && j->in->json)
@@ -315,7 +318,7 @@ static int make_bundle(struct job *j, json_t *body, size_t line)
 		return status;
 	json_object_set_new(body, "csr", json_stringn(csr.p, csr.n));
 	const unsigned http = send_patiently(j, "/api/v1/devices", body, &answer);
-	status = judge(http, line, answer);
+	status = judge(http, line, body, answer);
 	if (status == EXIT_OK)
 		status = write_bundle(j, dir, name, answer);
 	else if (status != EXIT_UNREACHABLE) /* an answer that was lost may have been yes */
@@ -330,7 +333,7 @@ static int make_device(struct job *j, json_t *body, size_t line)
 	const bool code = json_is_true(json_object_get(body, "code"));
 	json_object_del(body, "code");
 	const unsigned http = send_patiently(j, "/api/v1/devices", body, &answer);
-	int status = judge(http, line, answer);
+	int status = judge(http, line, body, answer);
 	if (status == EXIT_OK && j->in->json)
 		print_json_line(answer);
 	json_decref(answer);
@@ -473,9 +476,7 @@ static int read_devices(struct job *j)
 		json_array_foreach(json_object_get(answer, "items"), i, device)
 		{
 			json_t *body = json_pack("{s:O}", "name", json_object_get(device, "name"));
-			json_t *entry =
-				json_pack("{s:I, s:o}", "line",
-					  (json_int_t)json_array_size(j->lines) + 1, "body", body);
+			json_t *entry = json_pack("{s:i, s:o}", "line", 0, "body", body);
 			json_array_append_new(j->lines, entry);
 		}
 		next = json_string_value(json_object_get(answer, "next"));

@@ -115,6 +115,11 @@ int run_event_acknowledge(struct invocation *in)
 	const bool undo = json_is_true(json_object_get(in->args, "undo"));
 	if (!take_seq(in))
 		return EXIT_USAGE;
+	if (!json_object_get(in->args, "seq") == !json_object_get(in->args, "name")) {
+		print_error("say which: the NUMBER of one event, as seq in event list, or --name "
+			    "NAME for all of a name");
+		return EXIT_USAGE;
+	}
 	const int status = request_command(in, &answer);
 	const long long n = (long long)json_integer_value(json_object_get(answer, "events"));
 	if (status == EXIT_OK && in->json)

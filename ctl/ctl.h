@@ -131,8 +131,8 @@ void print_trace(const json_t *line);
 void print_message(const json_t *message);
 /* "error: ..." with the field; exit status for that HTTP status. */
 int print_problem(unsigned status, const json_t *problem);
-/* The same about a line of a file of theirs; 0: none. */
-int print_problem_of_line(size_t line, unsigned status, const json_t *problem);
+/* The same about one of many, "line 3" or a device's name; NULL: about nothing special. */
+int print_problem_about(const char *about, unsigned status, const json_t *problem);
 
 /* bundle.c: everything a device needs to connect, in a directory. */
 struct bundle {

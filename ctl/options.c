@@ -10,7 +10,7 @@
 
 static int wrong(const struct invocation *in, const char *what, const char *value)
 {
-	print_error("%s%s; see gatehouse %s%s%s --help", what, value, in->command->noun,
+	print_error("%s%.200s; see gatehouse %s%s%s --help", what, value, in->command->noun,
 		    in->command->verb[0] ? " " : "", in->command->verb);
 	return ERR_INVALID;
 }
@@ -57,16 +57,45 @@ static int parse_duration(struct str text, uint64_t *seconds)
 	return ERR_MALFORMED;
 }
 
+static int wrong_value(const struct invocation *in, const struct ctl_param *p, const char *value,
+		       const char *allowed)
+{
+	print_error("%s%s \"%.80s\": must be %s; see gatehouse %s%s%s --help", option_dashes(p),
+		    p->name, value, allowed, in->command->noun, in->command->verb[0] ? " " : "",
+		    in->command->verb);
+	return ERR_INVALID;
+}
+
+/* What nothing can be made of when it is empty, as a variable of a script is that was never set: a
+ * file, and whatever stands where a command's object does. Texts may be empty. */
+static bool may_be_empty(const struct ctl_command *c, const struct ctl_param *p)
+{
+	static const char *const never[] = {"FILE", "DIR", "COUNT", "HOST", "PORT", "ID"};
+	static const char *const texts[] = {"VALUE", "MESSAGE", "REASON", "FILTER"};
+	/* Of a list that is replaced: none. Of one that narrows something: a hole. */
+	if (p->kind == MANY)
+		return strcmp(c->method, "PATCH") == 0;
+	if (!p->positional) {
+		for (size_t i = 0; i < ARRAY_LEN(never); i++)
+			if (strcmp(p->arg, never[i]) == 0)
+				return false;
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (strcmp(p->name, texts[i]) == 0)
+			return true;
+	return false;
+}
+
 static int take_number(struct invocation *in, const struct ctl_param *p, const char *value)
 {
 	uint64_t number = 0;
 	const int err = p->kind == DURATION ? parse_duration(str_of(value), &number)
 					    : str_u64(str_of(value), INT64_MAX, &number);
 	if (err)
-		return wrong(in,
-			     p->kind == DURATION ? "not a time such as 90s, 12h or 30d: "
-						 : "not a whole number: ",
-			     value);
+		return wrong_value(in, p, value,
+				   p->kind == DURATION ? "a time such as 90s, 12h or 30d"
+						       : "a whole number");
 	json_object_set_new(in->args, p->field, json_integer((json_int_t)number));
 	return 0;
 }
@@ -78,7 +107,10 @@ static void append(json_t *args, const char *field, json_t *value)
 		list = json_array();
 		json_object_set_new(args, field, list);
 	}
-	json_array_append_new(list, value);
+	/* An empty one is none: device set --group '' takes all groups away. */
+	if (json_string_length(value))
+		json_array_append(list, value);
+	json_decref(value);
 }
 
 static int take_value(struct invocation *in, const struct ctl_param *p, const char *value)
@@ -86,6 +118,11 @@ static int take_value(struct invocation *in, const struct ctl_param *p, const ch
 	json_t *text = json_string(value);
 	if (!text)
 		return wrong(in, "not valid UTF-8 text: ", value);
+	if (!value[0] && !may_be_empty(in->command, p)) {
+		json_decref(text);
+		print_error("%s%s is empty: %s", option_dashes(p), p->name, p->text);
+		return ERR_INVALID;
+	}
 	if (p->kind == LOCAL)
 		json_object_set_new(in->local, p->name, text);
 	else if (p->kind == MANY)

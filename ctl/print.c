@@ -560,33 +560,33 @@ void print_message(const json_t *message)
 
 int print_problem(unsigned status, const json_t *problem)
 {
-	return print_problem_of_line(0, status, problem);
+	return print_problem_about(NULL, status, problem);
 }
 
 /* All that the gateway said: a program reads the fields. */
-static void say_problem(size_t line, const json_t *problem, const char *detail)
+static void say_problem(const char *about, const json_t *problem, const char *detail)
 {
 	json_t *object =
 		json_is_object(problem) ? json_copy((json_t *)(uintptr_t)problem) : json_object();
 	if (!field(problem, "detail")[0])
 		json_object_set_new(object, "detail", json_string(detail));
-	if (line)
-		json_object_set_new(object, "line", json_integer((json_int_t)line));
+	if (about)
+		json_object_set_new(object, "about", json_string(about));
 	say_object(object);
 	json_decref(object);
 }
 
-int print_problem_of_line(size_t line, unsigned status, const json_t *problem)
+int print_problem_about(const char *about, unsigned status, const json_t *problem)
 {
 	AUTO_BUF detail = {0};
-	if (line)
-		buf_printf(&detail, "line %zu: ", line);
+	if (about)
+		buf_printf(&detail, "%s: ", about);
 	buf_puts(&detail, field(problem, "detail"));
 	make_printable(&detail);
 	if (!field(problem, "detail")[0])
 		buf_puts(&detail, "the gateway could not do it");
 	if (says_json())
-		say_problem(line, problem, buf_cstr(&detail));
+		say_problem(about, problem, buf_cstr(&detail));
 	else
 		print_error("%s", buf_cstr(&detail));
 	switch (status) {

@@ -487,9 +487,9 @@ bool op_check_name(struct op_call *c, const char *arg, const char *what, struct 
 	if (device_name_check(name, NULL) == 0)
 		return true;
 	op_refuse(c, OP_INVALID, arg,
-		  "\"%.*s\" is no name of a %s: allowed are 1 to 64 of A-Z a-z 0-9 . _ : @ -, the "
+		  "\"%.*s\" is no name of %s %s: allowed are 1 to 64 of A-Z a-z 0-9 . _ : @ -, the "
 		  "first a letter or digit",
-		  STR_ARG(name), what);
+		  STR_ARG(name), strchr("aeiou", what[0]) ? "an" : "a", what);
 	return false;
 }
 

@@ -101,7 +101,7 @@ def test_remove(gateway):
     (["a b"], USAGE, '"a b" is no name of a device'),
     (["--pattern", "abc"], USAGE, "is no pattern"),
     (["a", "--ttl", "0"], USAGE, "allowed are 1 to 31622400 seconds"),
-    (["a", "--ttl", "soon"], USAGE, "not a time such as"),
+    (["a", "--ttl", "soon"], USAGE, "must be a time such as"),
     (["a", "--ttl", "9999d"], USAGE, "ttl is 863913600; it must be between"),
     (["a", "--uses", "0"], USAGE, "uses is 0"),
     (["a", "--network", "10.0.0.1/8"], USAGE, "is no network"),

@@ -165,3 +165,37 @@ def test_times_are_those_of_this_machine_but_for_programs(gateway):
     assert shown.count("2026-11-26T12:00:00Z") == 2, "what somebody wrote is no time"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+05:30", local)
     assert datetime.fromisoformat(local) == datetime.fromisoformat(utc.replace("Z", "+00:00"))
+
+
+# -- wrong words
+
+@pytest.mark.parametrize("words, text", [
+    (("device", "show", ""), "NAME is empty: device name"),
+    (("security", "mute", "", "because"), "FINDING is empty: as security check names it"),
+    (("device", "add", "x", "--bundle", ""), "--bundle is empty: makes a key here"),
+    (("acl", "allow", "any", "publish", "a", "--network", ""), "--network is empty: only for clients in this network"),
+    (("code", "add", "x", "--ttl", "soon"), '--ttl "soon": must be a time such as 90s, 12h or 30d'),
+    (("code", "add", "x", "--uses", "-1"), '--uses "-1": must be a whole number'),
+    (("code", "add", "x", "--uses", ""), '--uses "": must be a whole number'),
+    (("device", "list", "--order", "backwards"), '"backwards" is no order; allowed are asc and desc'),
+    (("acl", "allow", "any", "publish", "a", "--qos", "zero or one"), "allowed are 0, 1 and 2, or several of them"),
+    (("event", "acknowledge", "--note", "x"), "say which: the NUMBER of one event"),
+    (("event", "acknowledge", "1", "--name", "acl.denied"), "say which: the NUMBER of one event"),
+    (("admin", "add", "a b", "viewer"), '"a b" is no name of an administrator: allowed are 1 to 64 of'),
+])
+def test_a_wrong_word_is_named_with_what_is_right(gateway, words, text):
+    says(gateway, *words, code=USAGE, text=text, input=PASSWORD + "\n")
+
+
+def test_groups_and_roles_of_a_device_are_taken_away(gateway):
+    gateway.cli("role", "add", "some-role")
+    gateway.cli("device", "add", "joiner", "--group", "a", "--group", "b", "--role", "some-role")
+    gateway.cli("device", "set", "joiner", "--group", "", "--role", "")
+    device = gateway.json("device", "show", "joiner")
+    assert device["groups"] == device["roles"] == []
+
+
+def test_codes_for_devices_that_cannot_be_made_name_the_device(gateway):
+    gateway.cli("device", "add", "codeless", "--group", "codeless")
+    says(gateway, "enrol", "devices", "--group", "codeless", "--profile", "none-such", code=USAGE,
+         text='gatehouse: codeless: there is no profile "none-such"')
