@@ -9,7 +9,6 @@
 #include "daemon/base/mem.h"
 #include "db/authorities.h"
 #include "db/hash.h"
-#include "db/migrate.h"
 #include "db/op_cert.h"
 
 #include <stdio.h>
@@ -366,24 +365,4 @@ void op_ca_import(struct op_call *c)
 void op_ca_cross(struct op_call *c)
 {
 	ask_with_certificates(c, CA_TAKE_CROSS);
-}
-
-/* ---- for a backup ---- */
-
-/* A consistent copy beside the database; root's command line takes it from there. */
-void op_ca_copy(struct op_call *c)
-{
-	struct why why;
-	AUTO_CHAR path = mem_printf("%s/registry.copy", c->s->dir);
-	if (c->peer != PROCESS_CTL) {
-		op_refuse(c, OP_DENIED, NULL, "a backup is made on the gateway itself");
-		return;
-	}
-	if (migrate_back_up(c->s->registry, path, &why)) {
-		op_refuse(c, OP_FAILED, NULL, "%s", why.text);
-		return;
-	}
-	change_begin(c);
-	rec_text(&c->result, "path", path);
-	change_commit(c);
 }

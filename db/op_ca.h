@@ -16,7 +16,6 @@
  * ca.csr        csr: str (PEM)
  * ca.check      checked: int (entries of the journal in this part); items: list of {fingerprint,
  *               name, problem}; next: str or null
- * ca.copy       path: str, a copy of the registry, for the backup that follows
  * Changes answer as ca.show, and broker and sessions_closed (change.h).
  */
 #pragma once

@@ -7,10 +7,12 @@
 #include "daemon/base/map.h"
 #include "daemon/base/mem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct sql_statement {
@@ -339,4 +341,61 @@ void sql_rollback(struct sql *db)
 	db->in_transaction = false;
 	if (!sqlite3_get_autocommit(db->handle))
 		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* ---- copies ---- */
+
+struct sql_copy {
+	struct sql *from;
+	sqlite3 *to;
+	sqlite3_backup *backup;
+};
+
+void sql_copy_free(struct sql_copy *c)
+{
+	if (c->backup)
+		sqlite3_backup_finish(c->backup);
+	sqlite3_close(c->to);
+	free(c);
+}
+
+static int copy_fault(struct sql_copy *c, int code)
+{
+	const int err = error_of(code);
+	snprintf(c->from->why, sizeof(c->from->why), "%s", sqlite3_errstr(code));
+	return err ? err : ERR_IO;
+}
+
+int sql_copy_begin(struct sql *db, const char *path, struct sql_copy **out)
+{
+	AUTO_FD fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		snprintf(db->why, sizeof(db->why), "%s", strerror(errno));
+		return ERR_IO;
+	}
+	AUTO(sql_copy) c = mem_new(struct sql_copy);
+	c->from = db;
+	const int code =
+		sqlite3_open_v2(path, &c->to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (code)
+		return copy_fault(c, code);
+	/* Whoever reads it does so afterwards, and one that was cut off is thrown away. */
+	sqlite3_exec(c->to, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", NULL, NULL, NULL);
+	c->backup = sqlite3_backup_init(c->to, "main", db->handle, "main");
+	if (!c->backup)
+		return copy_fault(c, sqlite3_extended_errcode(c->to));
+	*out = TAKE(c);
+	return 0;
+}
+
+int sql_copy_step(struct sql_copy *c, int pages)
+{
+	int code = sqlite3_backup_step(c->backup, pages);
+	if (code == SQLITE_OK)
+		return 0;
+	if (code != SQLITE_DONE)
+		return copy_fault(c, code);
+	code = sqlite3_backup_finish(c->backup);
+	c->backup = NULL;
+	return code == SQLITE_OK ? ERR_EOF : copy_fault(c, code);
 }

@@ -100,3 +100,13 @@ void sql_begin_reading(struct sql *db);
 bool sql_in_transaction(const struct sql *db);
 int sql_commit(struct sql *db); /* 0, or the first error since sql_begin: all is rolled back */
 void sql_rollback(struct sql *db);
+
+/* A copy of the whole database, some pages at a time, into a new file (0600). Where db reads in a
+ * transaction of its own, it is of that moment, whatever others write meanwhile. */
+struct sql_copy;
+/* 0, or an error with its text in sql_why(db): also when there is such a file. */
+int sql_copy_begin(struct sql *db, const char *path, struct sql_copy **out);
+/* 0: there is more; ERR_EOF: the copy is whole; or an error with its text in sql_why(db). */
+int sql_copy_step(struct sql_copy *c, int pages);
+void sql_copy_free(struct sql_copy *c); /* before its database is closed */
+DEFINE_AUTO(sql_copy, sql_copy_free)

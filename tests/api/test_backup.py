@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A backup over the interface: encrypted for root, for the highest level alone."""
 
+from concurrent import futures
+
 from api import Api
 from conftest import PASSWORD
 
@@ -17,3 +19,16 @@ def test_only_an_administrator_of_the_highest_level_takes_one(gw):
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="gatehouse-2')
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.body.startswith(b"gatehouse backup 2\n")
+
+
+def test_many_at_once_leave_nothing_behind(gw):
+    gw.cli("backup", "set", input="a long enough passphrase\n")
+    people = [Api(gw.admin, gw.root_ca) for _ in range(6)]
+    for who in people:
+        who.login("admin", PASSWORD)
+    with futures.ThreadPoolExecutor(len(people)) as pool:
+        answers = list(pool.map(lambda who: who.request("POST", "/api/v1/backup"), people))
+    for answer in answers:
+        assert answer.status == 200 or "being made already" in answer.json()["detail"]
+    assert people[0].request("POST", "/api/v1/backup").status == 200
+    assert not list((gw.dir / "state/store").glob("registry.backup*"))
