@@ -17,8 +17,8 @@ export function check(what, value) {
 }
 
 /** A page in a browser of its own; what the console says of errors is collected. expected: statuses of answers
- * that belong to the walk. */
-export async function open({ expected = [], ...options } = {}) {
+ * that belong to the walk; lost: so does a gateway that is not reached; also: another address of it. */
+export async function open({ expected = [], lost = false, also = base, ...options } = {}) {
   const browser = await chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-background-networking"],
@@ -33,12 +33,13 @@ export async function open({ expected = [], ...options } = {}) {
   page.setDefaultTimeout(60000);
   page.on("pageerror", (e) => problems.push(`error in the page: ${e.message}`));
   page.on("console", (m) => {
-    const known = expected.some((s) => m.text().includes(`status of ${s}`));
+    const known =
+      expected.some((s) => m.text().includes(`status of ${s}`)) || (lost && m.text().includes("net::ERR_"));
     if (m.type() === "error" && !known) problems.push(`console: ${m.text()} (${m.location().url})`);
   });
   page.on("request", (r) => {
     const url = r.url();
-    if (!url.startsWith(base) && !url.startsWith("blob:")) problems.push(`a request left the gateway: ${url}`);
+    if (![base, also, "blob:"].some((start) => url.startsWith(start))) problems.push(`a request left the gateway: ${url}`);
   });
   return { browser, page };
 }

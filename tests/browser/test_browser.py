@@ -14,6 +14,7 @@ import pytest
 
 import mqtt
 from api import Local
+from daemon import Daemon, free_ports
 from gateway import build, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -145,3 +146,19 @@ def test_a_long_list(make_gateway):
 
 def test_the_second_factor(gw):
     walk("account", gw)
+
+
+def test_the_interface_moves():
+    """Its address is no setting of the file here, or nobody could change it in the browser."""
+    d = Daemon()
+    try:
+        del d.config["admin"]
+        d.state.mkdir()
+        (d.state / "settings.conf").write_text(f"[admin]\nbind = 127.0.0.1:{d.admin}\n")
+        d.start()
+        d.await_ready()
+        d.cli("setup", "--admin", NAME, input=PASSWORD + "\n")
+        walk("moving", d, next=free_ports(1)[0])
+        assert d.stop() == 0
+    finally:
+        d.close()

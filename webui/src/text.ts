@@ -779,6 +779,13 @@ export const text = {
     left: (n: number) => `goes back in ${n} s`,
     ask: (n: number) => `Go back after ${n} seconds unless I say that all is well`,
   },
+  moved: {
+    title: "This page may not be reached any more",
+    why: (warning: string) => `The change is made on trial: ${warning}.`,
+    goOn: "Go on at the new address, where the gateway asks whether to keep the change:",
+    elsewhere: "Open the interface from an address that is let in, and keep the change there.",
+    left: (n: number) => `Otherwise it goes back in ${n} s, and this page works again.`,
+  },
   changes: {
     title: "Changes",
     when: "When",
@@ -850,6 +857,8 @@ export const text = {
     inFile: (where: string) => `set in ${where}`,
     ends: "ends",
     fileCertificate: "certificate from a file",
+    settingsOf: (name: string) => `Settings of ${name}`,
+    settings: "Settings",
     proxied: "behind a proxy",
     atMost: (n: number, of: string) => `${n} of ${of}`,
     fields: {

@@ -42,18 +42,21 @@ export interface Listener {
   /** Its settings by the last word of their keys; none for those that are not of MQTT. */
   set: Record<string, Setting>;
   states: ListenerState[];
+  /** Of admin and enrol: who may connect. */
+  face: Record<string, string>;
 }
 
 interface Loaded {
   listeners: Listener[];
   certificates: Certificate[];
+  files: Status["server_files"];
 }
 
 /** Settings by listener, together with the addresses that listen. */
 export function group(states: readonly ListenerState[], settings: readonly Setting[]): Listener[] {
   const all = new Map<string, Listener>();
   const of = (name: string) => {
-    const l = all.get(name) ?? { name, set: {}, states: [] };
+    const l = all.get(name) ?? { name, set: {}, states: [], face: {} };
     all.set(name, l);
     return l;
   };
@@ -61,6 +64,8 @@ export function group(states: readonly ListenerState[], settings: readonly Setti
   for (const s of settings) {
     const [section, name, key] = s.key.split(".");
     if (section === "listener" && name && key) of(name).set[key] = s;
+    else if (section && name && all.get(section)?.states[0]?.protocol === "https")
+      of(section).face[name] = s.value;
   }
   return [...all.values()];
 }
@@ -82,11 +87,16 @@ async function load(signal: AbortSignal): Promise<Loaded> {
     get<Page<Setting>>("/config", {}, signal),
     get<Answers["ca.show"]>("/ca", {}, signal),
   ]);
-  return { listeners: group(status.listeners, config.items), certificates: ca.server_certificates };
+  return {
+    listeners: group(status.listeners, config.items),
+    certificates: ca.server_certificates,
+    files: status.server_files,
+  };
 }
 
-const value = (l: Listener, key: string) => l.set[key]?.value ?? "";
+const value = (l: Listener, key: string) => l.set[key]?.value ?? l.face[key] ?? "";
 const isMqtt = (l: Listener) => l.set.bind !== undefined;
+const isFace = (l: Listener) => l.states[0]?.protocol === "https";
 const fromFile = (s: Setting | undefined) => s?.source === "file" || s?.source === "command-line";
 
 async function apply(state: Document, more: Document) {
@@ -103,10 +113,23 @@ function Encryption({ l }: { l: Listener }) {
 }
 
 /** The keys with which it proves who it is. */
-function Proof({ l, certificates }: { l: Listener; certificates: Certificate[] }) {
+function Proof({ l, certificates, files }: { l: Listener } & Omit<Loaded, "listeners">) {
   const tls = isMqtt(l) ? value(l, "tls") === "on" : l.name === "admin" || l.name === "enrol";
   if (!tls) return null;
-  if (value(l, "certificate")) return <div class="small muted">{t.fileCertificate}</div>;
+  if (value(l, "certificate")) {
+    const file = files.find((f) => f.name === (isMqtt(l) ? `listener ${l.name}` : l.name));
+    return (
+      <div class="small muted">
+        {t.fileCertificate}
+        {file && (
+          <>
+            {" "}
+            {t.ends} <Time at={file.not_after} />
+          </>
+        )}
+      </div>
+    );
+  }
   const start = `${isMqtt(l) ? "broker" : l.name}-`;
   const own = certificates.filter((c) => c.name.startsWith(start));
   return (
@@ -296,7 +319,7 @@ export function Listeners({ session }: { session: Session }) {
       cell: (l) => (
         <>
           <Encryption l={l} />
-          <Proof l={l} certificates={list.data?.certificates ?? []} />
+          <Proof l={l} certificates={list.data?.certificates ?? []} files={list.data?.files ?? []} />
         </>
       ),
     },
@@ -305,7 +328,7 @@ export function Listeners({ session }: { session: Session }) {
       title: t.from,
       cell: (l) => (
         <>
-          {value(l, "allow-from") || (isMqtt(l) ? t.everywhere : "–")}
+          {value(l, "allow-from") || (isMqtt(l) || isFace(l) ? t.everywhere : "–")}
           {value(l, "proxy-from") && (
             <div class="small muted">{`${t.proxied}: ${value(l, "proxy-from")}`}</div>
           )}
@@ -318,10 +341,16 @@ export function Listeners({ session }: { session: Session }) {
           {
             title: t.change,
             cell: (l: Listener) =>
-              isMqtt(l) && (
+              isMqtt(l) ? (
                 <button aria-label={t.changeOf(l.name)} onClick={() => edit(l)}>
                   {t.change}
                 </button>
+              ) : (
+                isFace(l) && (
+                  <a href={`/gateway?q=${l.name}.`} aria-label={t.settingsOf(l.name)}>
+                    {t.settings}
+                  </a>
+                )
               ),
           },
         ]

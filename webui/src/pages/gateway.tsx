@@ -27,6 +27,7 @@ import {
   wrong,
 } from "../ui/kit";
 import { isRisky, settingsChanged, useSettings, WAIT } from "../ui/held";
+import { type Move, Moved } from "../ui/moved";
 import { Confirm, Filters, Forbidden, Listing, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
 import { Backup, Changes } from "./gateway-changes";
@@ -40,7 +41,8 @@ function fixed(s: Setting): boolean {
   return s.file_only || s.source === "file" || s.source === "command-line";
 }
 
-function EditSetting({ setting, close }: { setting: Setting; close: () => void }) {
+function EditSetting(props: { setting: Setting; close: () => void; moved: (m: Move) => void }) {
+  const { setting, close } = props;
   const [value, set] = useState(setting.value);
   const [ask, setAsk] = useState(isRisky(setting.key) && !setting.restart);
   const action = useAction();
@@ -50,6 +52,11 @@ function EditSetting({ setting, close }: { setting: Setting; close: () => void }
       ...(ask ? { "confirm-within": WAIT } : {}),
     });
     if (!answer.token) toast(answer.restart ? t.restartNeeded : t.saved(setting.key));
+    if (answer.warning)
+      props.moved({
+        warning: answer.warning,
+        bind: setting.key === "admin.bind" ? answer.value : "",
+      });
     settingsChanged();
     close();
   };
@@ -85,6 +92,7 @@ function EditSetting({ setting, close }: { setting: Setting; close: () => void }
 function Settings({ session, search }: { session: Session; search: string }) {
   const list = useLoad((signal) => get<Page<Setting>>("/config", {}, signal), []);
   const [editing, setEditing] = useState<Setting>();
+  const [move, setMove] = useState<Move>();
   useSettings(list.reload);
   const needle = search.toLowerCase();
   const rows = (list.data?.items ?? []).filter((s) => `${s.key} ${s.text}`.toLowerCase().includes(needle));
@@ -134,7 +142,8 @@ function Settings({ session, search }: { session: Session; search: string }) {
       {list.loading && !list.data && <Spinner />}
       {rows.length > 0 && <Table label={t.settings} columns={columns} rows={rows} name={(s) => s.key} />}
       {list.data && rows.length === 0 && <Empty title={t.noSetting} />}
-      {editing && <EditSetting setting={editing} close={() => setEditing(undefined)} />}
+      {editing && <EditSetting setting={editing} close={() => setEditing(undefined)} moved={setMove} />}
+      {move && <Moved move={move} close={() => setMove(undefined)} />}
     </section>
   );
 }

@@ -21,7 +21,7 @@ export function isRisky(key: string): boolean {
   return key.startsWith("admin.") || key.startsWith("listener.") || key.startsWith("gateway.name");
 }
 
-function useCountdown(seconds: number, ended: () => void): number {
+export function useCountdown(seconds: number, ended: () => void): number {
   const [end] = useState(() => Date.now() + seconds * 1000);
   const [left, set] = useState(seconds);
   useEffect(() => {
