@@ -28,7 +28,11 @@ export function State({ device }: { device: Device }) {
     case "connected":
       return <Badge tone="good">{t.connected}</Badge>;
     case "barred":
-      return <Badge tone="warn">{t.barred(device.barred ?? "")}</Badge>;
+      return (
+        <>
+          <Badge tone="warn">{t.states.barred}</Badge> <span class="small muted">{device.barred}</span>
+        </>
+      );
     case "never":
       return <Badge>{t.never}</Badge>;
     default:
