@@ -14,11 +14,10 @@
 
 enum { AGENT_MAX = 200 };
 
-static struct str session_of(const struct http_request *r)
+struct str caller_session(struct str cookie)
 {
-	struct str cookies = http_header(r, "Cookie");
-	while (cookies.p) {
-		struct str value = str_trim(str_split(&cookies, ';'));
+	while (cookie.p) {
+		struct str value = str_trim(str_split(&cookie, ';'));
 		const struct str name = str_split(&value, '=');
 		if (str_is(name, COOKIE) && value.n)
 			return value;
@@ -26,9 +25,9 @@ static struct str session_of(const struct http_request *r)
 	return STR("");
 }
 
-static struct str token_of(const struct http_request *r)
+struct str caller_token(struct str authorization)
 {
-	struct str value = http_header(r, "Authorization");
+	struct str value = authorization;
 	const struct str scheme = str_split(&value, ' ');
 	return value.p && scheme.n == 6 && strncasecmp(scheme.p, "bearer", 6) == 0 ? str_trim(value)
 										   : STR("");
@@ -49,8 +48,8 @@ static uint8_t peer(const struct http_request *r, struct buf *credential)
 
 uint8_t caller_credential(const struct http_request *r, bool local, struct buf *credential)
 {
-	const struct str token = token_of(r);
-	const struct str session = session_of(r);
+	const struct str token = caller_token(http_header(r, "Authorization"));
+	const struct str session = caller_session(http_header(r, "Cookie"));
 	const struct str page = http_header(r, "X-Gatehouse-Page");
 	if (local)
 		return peer(r, credential);

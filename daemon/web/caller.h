@@ -36,6 +36,9 @@ const char *caller_refused(size_t mine, size_t near, size_t taken, size_t all);
 
 /* The kind (enum credential_kind); appends the credential, a secret. */
 uint8_t caller_credential(const struct http_request *r, bool local, struct buf *credential);
+/* The session in a field Cookie, the token in a field Authorization; empty: there is none. */
+struct str caller_session(struct str cookie);
+struct str caller_token(struct str authorization);
 /* A page asks by itself: X-Gatehouse-Passive. */
 bool caller_is_passive(const struct http_request *r);
 /* A browser says that a page of another origin makes it ask. */

@@ -85,6 +85,14 @@ static bool has_body(const char *method)
 	return strcmp(method, "GET") != 0 && strcmp(method, "DELETE") != 0;
 }
 
+static bool has_version(const struct op_spec *spec)
+{
+	for (const struct op_arg *a = spec->args; a->name; a++)
+		if (strcmp(a->name, "version") == 0)
+			return true;
+	return false;
+}
+
 static json_t *parameters(const char *method, const char *path, const struct op_spec *spec)
 {
 	json_t *list = json_array();
@@ -100,6 +108,8 @@ static json_t *parameters(const char *method, const char *path, const struct op_
 	}
 	if (strcmp(method, "POST") == 0 && spec->effect == CHANGES && spec->level > NOBODY)
 		json_array_append_new(list, ref("parameters/", "IdempotencyKey"));
+	if (has_version(spec))
+		json_array_append_new(list, ref("parameters/", "IfMatch"));
 	return list;
 }
 
@@ -184,6 +194,10 @@ static json_t *operation(const char *method, const char *path, enum op op, unsig
 	json_t *said = has_body(method) ? body(path, spec) : NULL;
 	if (said)
 		json_object_set_new(o, "requestBody", said);
+	json_object_set_new(o, "description",
+			    spec->level == NOBODY ? json_string("For everyone, without a login.")
+						  : json_sprintf("Needs the level %s.",
+								 op_level_name(spec->level)));
 	return o;
 }
 
@@ -241,10 +255,11 @@ static json_t *bundle_operation(const char *id, const char *summary, const char 
 static void put_pages(json_t *paths)
 {
 	put_operation(paths, "GET", OPENAPI_PATH,
-		      json_pack("{s:s, s:s, s:s, s:[], s:{s:{s:s, s:o}}}", "operationId",
+		      json_pack("{s:s, s:s, s:s, s:[], s:{s:{s:s, s:o}, s:o}}", "operationId",
 				"openapi.show", "summary", "This description", "x-level", "nobody",
 				"security", "responses", "200", "description", "OpenAPI 3.1",
-				"content", content("application/json", json_object())));
+				"content", content("application/json", json_object()), "default",
+				ref("responses/", "Problem")));
 	put_operation(paths, "POST", BUNDLES_PATH,
 		      bundle_operation("device.bundle",
 				       "Adds a device whose key the gateway makes: its bundle",
@@ -294,10 +309,21 @@ static json_t *components(void)
 		problem_response("404 no such object, 409 conflict, 412 it has another version, "
 				 "422 refused by policy, 429 too "
 				 "many, 503 a process is away, 500 an error of the gateway"));
-	json_t *schemes = json_pack("{s:{s:s, s:s}, s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s}}", "token",
-				    "type", "http", "scheme", "bearer", "session", "type", "apiKey",
-				    "in", "cookie", "name", "__Host-gatehouse", "page", "type",
-				    "apiKey", "in", "header", "name", "X-Gatehouse-Page");
+	json_t *schemes = json_pack(
+		"{s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s, s:s}, s:{s:s, s:s, s:s, s:s}}", "token",
+		"type", "http", "scheme", "bearer", "description",
+		"An API token, as token.add gives it once", "session", "type", "apiKey", "in",
+		"cookie", "name", "__Host-gatehouse", "description",
+		"The cookie that session.add sets", "page", "type", "apiKey", "in", "header",
+		"name", "X-Gatehouse-Page", "description",
+		"The field page of the answer of session.add and session.show: with a session, for "
+		"what changes something");
+	json_t *condition = json_pack(
+		"{s:s, s:s, s:b, s:s, s:{s:s}}", "name", "If-Match", "in", "header", "required", 0,
+		"description",
+		"The ETag of what is to be changed: 412 when somebody else has changed it since. "
+		"The argument version says the same",
+		"schema", "type", "string");
 	json_t *key = json_pack(
 		"{s:s, s:s, s:b, s:s, s:{s:s, s:i, s:i}}", "name", "Idempotency-Key", "in",
 		"header", "required", 0, "description",
@@ -311,8 +337,9 @@ static json_t *components(void)
 		"whether it was done, or its answer had a private key, which is given once. What "
 		"was refused is not kept",
 		"schema", "type", "string", "minLength", 1, "maxLength", REPEAT_KEY_MAX);
-	return json_pack("{s:o, s:o, s:o, s:{s:o}}", "schemas", schemas, "responses", answers,
-			 "securitySchemes", schemes, "parameters", "IdempotencyKey", key);
+	return json_pack("{s:o, s:o, s:o, s:{s:o, s:o}}", "schemas", schemas, "responses", answers,
+			 "securitySchemes", schemes, "parameters", "IdempotencyKey", key, "IfMatch",
+			 condition);
 }
 
 void openapi_print(struct buf *out)
@@ -323,9 +350,12 @@ void openapi_print(struct buf *out)
 		put_operation(paths, r->method, r->path,
 			      operation(r->method, r->path, r->op, r->status));
 	put_pages(paths);
-	json_t *all = json_pack("{s:s, s:{s:s, s:s, s:s}, s:o, s:o}", "openapi", "3.1.0", "info",
-				"title", "Gatehouse", "version", PACKAGE_VERSION, "description",
-				about, "paths", paths, "components", components());
+	json_t *all = json_pack("{s:s, s:{s:s, s:s, s:s, s:{s:s, s:s}}, s:[{s:s, s:s}], s:o, s:o}",
+				"openapi", "3.1.0", "info", "title", "Gatehouse", "version",
+				PACKAGE_VERSION, "description", about, "license", "name",
+				"Apache License 2.0", "identifier", "Apache-2.0", "servers", "url",
+				"/", "description", "the gateway that gives this description",
+				"paths", paths, "components", components());
 	CHECK(all != NULL);
 	AUTO_CHAR text = json_dumps(all, JSON_COMPACT);
 	CHECK(text != NULL);

@@ -156,6 +156,16 @@ def test_it_is_openapi(book):
             found = found[part]
 
 
+def test_who_may_and_what_may_be_conditional_is_said(book):
+    """For readers to whom x-level says nothing."""
+    for name, o in book.store.items():
+        assert "everyone" in o.said["description"] if o.level == "nobody" else o.level in o.said["description"], name
+        assert ({"$ref": "#/components/parameters/IfMatch"} in o.said["parameters"]) == ("version" in o.parameters), name
+        assert [s for s in o.said["security"] if not set(s) <= set(book.text["components"]["securitySchemes"])] == []
+    assert all(s["description"] for s in book.text["components"]["securitySchemes"].values())
+    assert book.text["servers"] and book.text["info"]["license"]["identifier"] == "Apache-2.0"
+
+
 def test_nothing_unsaid_is_in_an_answer(book):
     """Every object of an answer says all of its fields, or says that there are more."""
     def objects(schema):
@@ -269,6 +279,48 @@ def test_no_such_resource_and_no_such_method(book, people):
     answer = people["admin"].request("PUT", "/api/v1/devices")
     book.problem(answer, 405)
     assert answer.headers["Allow"] == "GET, HEAD, POST"
+
+
+def lists(book):
+    return [(name, o) for name, o in book.store.items()
+            if o.method == "GET" and "after" in o.parameters and "limit" in o.parameters]
+
+
+def test_cursors_that_are_none(book, people):
+    """What is no cursor of the list is refused, or is before or behind all of its rows: never an error of ours."""
+    assert len(lists(book)) > 5
+    for name, o in lists(book):
+        whole = {n: "nobody" for n, (_, required, _) in o.parameters.items() if required}
+        for after in ("", "0", "-1", "1e9", "x" * 100, "%00", "9" * 20, "\N{SNOWMAN}", '{"a":1}'):
+            answer = people["admin"].request(*o.request({**whole, "after": after, "limit": 1}))
+            assert answer.status in (200, 400, 404), (name, after, answer.body)
+            if answer.status == 400:
+                assert book.problem(answer, 400)["field"] == "after", (name, after)
+        assert book.problem(people["admin"].request(*o.request({**whole, "limit": 0})), 400)["field"] == "limit", name
+
+
+def test_a_cursor_is_of_its_order(book, people):
+    """One that has not the form of this order is refused; of another list it is at worst another place."""
+    who = people["admin"]
+    for device in ("cursor-a", "cursor-b"):
+        assert who.request("POST", "/api/v1/devices", {"name": device}).status == 201
+
+    def page(sort, after=None):
+        more = "&after=" + urllib.parse.quote(after) if after else ""
+        return who.request("GET", f"/api/v1/devices?match=cursor&limit=1&sort={sort}{more}")
+
+    orders = ["name", "kind", "created", "certificate", "seen", "state"]
+    cursors = {sort: page(sort).json()["next"] for sort in orders}
+    for sort in orders:
+        assert page(sort, cursors[sort]).json()["items"][0]["name"] in ("cursor-a", "cursor-b")
+        for other in orders:
+            answer = page(other, cursors[sort])
+            assert answer.status in (200, 400)
+            if "name" in (sort, other) and sort != other:
+                said = book.problem(answer, 400)
+                assert said["field"] == "after" and "give the next of the page before" in said["detail"]
+    for device in ("cursor-a", "cursor-b"):
+        assert who.request("DELETE", f"/api/v1/devices/{device}").status == 200
 
 
 # -- what somebody else changed meanwhile
