@@ -149,6 +149,12 @@ enum acl_grant acl_subscribe(const struct acl_set *set, const struct acl_who *wh
  * flag: deliveries of a subscription that was ACL_GRANTED then need no acl_deliver. */
 bool acl_receive_covered(const struct acl_set *set, const struct acl_who *who, struct str filter);
 
+/* Of what was denied because no rule matched: would a rule allow it, did the client come from
+ * another network? It tells what to say, and decides nothing; for subscribe the topic is a filter.
+ * Costs about as much as acl_subscribe. */
+bool acl_elsewhere(const struct acl_set *set, const struct acl_who *who, enum acl_action action,
+		   struct str topic, struct acl_how how);
+
 /* The subscription through which a message arrives. */
 struct acl_via {
 	struct str filter;    /* as given to acl_subscribe */

@@ -167,3 +167,39 @@ bool acl_receive_covered(const struct acl_set *set, const struct acl_who *who, s
 	judge_all(&j, set);
 	return judge_verdict(&j, NULL) == ACL_GRANTED;
 }
+
+/* Does only the network of this rule stand in the way? */
+static bool only_network(const struct acl_rule *rule, const struct acl_who *who,
+			 enum acl_action action, struct str filter, struct acl_how how)
+{
+	struct judge j;
+	struct filter_miss miss;
+	struct acl_rule bare = *rule;
+	if (rule->effect != ACL_ALLOW ||
+	    acl_rule_conditions(rule, who, action, how) != ACL_WHY_NETWORK)
+		return false;
+	bare.network_n = 0;
+	bare.qos = 0;
+	bare.retain = ACL_RETAIN_ANY;
+	judge_init(&j, who, action, filter, how);
+	return judge_step(&j, &bare, &miss) == ACL_WHY_MATCHED;
+}
+
+bool acl_elsewhere(const struct acl_set *set, const struct acl_who *who, enum acl_action action,
+		   struct str topic, struct acl_how how)
+{
+	const struct str filter = action == ACL_SUBSCRIBE ? filter_unshared(topic) : topic;
+	const size_t words = (set->n + 63) / 64;
+	uint64_t bits[CANDIDATE_WORDS];
+	if (!filter.p)
+		return false;
+	memset(bits, 0, words * sizeof(bits[0]));
+	acl_set_candidates(set, action, filter, bits);
+	for (size_t w = 0; w < words; w++)
+		for (uint64_t left = bits[w]; left; left &= left - 1) {
+			const size_t rank = w * 64 + (size_t)__builtin_ctzll(left);
+			if (only_network(&set->rule[rank], who, action, filter, how))
+				return true;
+		}
+	return false;
+}

@@ -77,9 +77,8 @@ static struct answer judge(struct conn *c, const struct packet_publish *p, struc
 		learn_seen(c->session, ACL_PUBLISH, topic);
 		return (struct answer){REASON_SUCCESS, NULL};
 	}
-	const char *why = allowed        ? "only the gateway publishes there"
-			  : verdict.rule ? "denied by a rule"
-					 : "no rule allows it";
+	const char *why = allowed ? "only the gateway publishes there"
+				  : session_denied(s, ACL_PUBLISH, topic, how, verdict.rule);
 	tell_denied(c, why, topic, verdict.rule);
 	return (struct answer){REASON_NOT_AUTHORIZED, why};
 }

@@ -287,6 +287,17 @@ struct acl_who session_who(const struct session *s)
 	};
 }
 
+const char *session_denied(const struct session *s, enum acl_action action, struct str topic,
+			   struct acl_how how, uint64_t rule)
+{
+	if (rule)
+		return "denied by a rule";
+	const struct acl_who who = session_who(s);
+	return acl_elsewhere(s->identity->acl, &who, action, topic, how)
+		       ? "no rule allows it from this network"
+		       : "no rule allows it";
+}
+
 static bool may_receive(void *arg, const struct delivery *d)
 {
 	const struct session *s = arg;

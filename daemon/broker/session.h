@@ -117,6 +117,9 @@ void session_detach(struct session *s);
 
 /* Whose questions the rules answer; borrowed from the session. */
 struct acl_who session_who(const struct session *s);
+/* One phrase why its rules denied this; rule is what the verdict named, 0: none matched. */
+const char *session_denied(const struct session *s, enum acl_action action, struct str topic,
+			   struct acl_how how, uint64_t rule);
 /* Takes the identity as it is now. When it is another one than before, subscriptions are judged
  * anew and what waits and may no longer be received is dropped. */
 void session_use_identity(struct session *s, struct identity *now);

@@ -110,7 +110,8 @@ static enum reason subscribe_one(struct conn *c, struct trie_edit *edit,
 		return REASON_QUOTA_EXCEEDED;
 	}
 	if (!subscription_judge(s, asked->filter, &options, &verdict)) {
-		*why = verdict.rule ? "denied by a rule" : "no rule allows it";
+		const struct acl_how how = {.qos = asked->qos};
+		*why = session_denied(s, ACL_SUBSCRIBE, asked->filter, how, verdict.rule);
 		tell_denied(c, *why, asked->filter, verdict.rule);
 		return REASON_NOT_AUTHORIZED;
 	}

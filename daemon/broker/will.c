@@ -72,7 +72,8 @@ static void tell_denied(struct session *s, const struct msg *m, uint64_t rule)
 		.device_id = s->identity->device_id,
 		.actor = str_of(s->identity->name),
 		.client_id = session_client_id(s),
-		.reason = rule ? STR("denied by a rule") : STR("no rule allows it"),
+		.reason = str_of(session_denied(s, ACL_PUBLISH, m->shared.topic,
+						(struct acl_how){m->qos, m->retain}, rule)),
 	};
 	journal_event(&s->worker->journal, EVENT_ACL_DENIED, e.device_id, &e, &detail);
 }

@@ -3,7 +3,8 @@
 
 import pytest
 
-from gateway import CliError
+from gateway import CliError, wait_until
+from mqtt import V5, Client
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +163,23 @@ def test_a_device_that_cannot_connect_at_all(make_gateway, tmp_path):
     assert said() is None
     gw.cli("device", "set", "d-1", "--disabled")
     assert said() == "it is disabled"
+
+
+def test_a_denial_tells_that_only_the_network_is_wrong(pump):
+    """The log and, of MQTT 5, the device: no new rule is needed, but another place."""
+    pump.bundle("roamer")
+    pump.cli("acl", "allow", "device:roamer", "publish", "roam/#", "--network", "10.0.0.0/8")
+    pump.cli("acl", "allow", "device:roamer", "subscribe", "roam/#", "--network", "10.0.0.0/8")
+    with Client.tls(pump.mqtts, V5, bundle=pump.dir / "bundles" / "roamer") as roamer:
+        roamer.connect("roamer")
+        assert roamer.publish("roam/a", b"x", qos=1) == 0x87
+        assert roamer.publish("elsewhere", b"x", qos=1) == 0x87
+        assert list(roamer.subscribe("roam/b", check=False)) == [0x87]
+
+    def reasons():
+        events = pump.json("event", "list", "--name", "acl.denied", "--device", "roamer")
+        return [(e["detail"]["topic"], e["reason"]) for e in events]
+
+    wait_until(lambda: len(reasons()) == 3, what="the events")
+    away, unknown = "no rule allows it from this network", "no rule allows it"
+    assert sorted(reasons()) == [("elsewhere", unknown), ("roam/a", away), ("roam/b", away)]

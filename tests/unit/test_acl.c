@@ -172,6 +172,42 @@ static void test_conditions(void **state)
 	assert_int_equal(acl_subscribe(set, &who, STR("n"), 2, NULL), ACL_DENIED);
 }
 
+/* What is told of a denial: whether the network alone stands in the way. */
+static void test_elsewhere(void **state)
+{
+	(void)state;
+	struct cidr network;
+	struct addr outside;
+	assert_int_equal(cidr_parse(STR("10.0.0.0/8"), &network), 0);
+	assert_int_equal(addr_parse_ip(STR("11.1.2.3"), &outside), 0);
+	struct acl_rule rules[] = {
+		rule_make(1, ACL_ALLOW, ACL_PUBLISH | ACL_SUBSCRIBE, "plant/${device}/#"),
+		rule_make(2, ACL_DENY, ACL_PUBLISH, "denied/#"),
+		rule_make(3, ACL_ALLOW, ACL_PUBLISH, "qos/#"),
+		rule_make(4, ACL_ALLOW, ACL_PUBLISH, "free"),
+	};
+	for (size_t i = 0; i < 3; i++) {
+		rules[i].network = &network;
+		rules[i].network_n = 1;
+	}
+	rules[2].qos = 1u << 1;
+	AUTO(acl_set) set = set_make(rules, ARRAY_LEN(rules));
+	const struct acl_who who = {.device = STR("pump-1"), .address = &outside};
+	const struct acl_how how = {0, false};
+	const struct acl_how qos1 = {1, false};
+	assert_true(acl_elsewhere(set, &who, ACL_PUBLISH, STR("plant/pump-1/x"), how));
+	assert_false(acl_elsewhere(set, &who, ACL_PUBLISH, STR("plant/pump-2/x"), how));
+	assert_false(acl_elsewhere(set, &who, ACL_RECEIVE, STR("plant/pump-1/x"), how));
+	assert_true(acl_elsewhere(set, &who, ACL_SUBSCRIBE, STR("plant/pump-1/+/x"), how));
+	assert_true(acl_elsewhere(set, &who, ACL_SUBSCRIBE, STR("$share/g/plant/pump-1/x"), how));
+	assert_false(acl_elsewhere(set, &who, ACL_SUBSCRIBE, STR("plant/#"), how));
+	assert_false(acl_elsewhere(set, &who, ACL_PUBLISH, STR("denied/x"), how));
+	assert_false(acl_elsewhere(set, &who, ACL_PUBLISH, STR("qos/x"), how));
+	assert_true(acl_elsewhere(set, &who, ACL_PUBLISH, STR("qos/x"), qos1));
+	assert_false(acl_elsewhere(set, &who, ACL_PUBLISH, STR("free"), how));
+	assert_false(acl_elsewhere(set, &who, ACL_PUBLISH, STR("nothing"), how));
+}
+
 static void test_subscribe(void **state)
 {
 	(void)state;
@@ -782,15 +818,25 @@ static void test_line_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),       cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_variables),   cmocka_unit_test(test_dollar),
-		cmocka_unit_test(test_conditions),  cmocka_unit_test(test_subscribe),
-		cmocka_unit_test(test_deliver),     cmocka_unit_test(test_receive_covered),
-		cmocka_unit_test(test_literal),     cmocka_unit_test(test_rule_check),
-		cmocka_unit_test(test_rule_fields), cmocka_unit_test(test_format),
-		cmocka_unit_test(test_explain),     cmocka_unit_test(test_explain_subscribe),
-		cmocka_unit_test(test_random),      cmocka_unit_test(test_many),
-		cmocka_unit_test(test_line),        cmocka_unit_test(test_line_wrong),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_variables),
+		cmocka_unit_test(test_dollar),
+		cmocka_unit_test(test_conditions),
+		cmocka_unit_test(test_subscribe),
+		cmocka_unit_test(test_elsewhere),
+		cmocka_unit_test(test_deliver),
+		cmocka_unit_test(test_receive_covered),
+		cmocka_unit_test(test_literal),
+		cmocka_unit_test(test_rule_check),
+		cmocka_unit_test(test_rule_fields),
+		cmocka_unit_test(test_format),
+		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_explain_subscribe),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_line),
+		cmocka_unit_test(test_line_wrong),
 	};
 	return cmocka_run_group_tests_name("acl", tests, NULL, NULL);
 }
