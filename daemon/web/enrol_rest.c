@@ -5,13 +5,14 @@
  */
 #include "daemon/web/enrol_rest.h"
 #include "certs/csr.h"
+#include "certs/csr_attributes.h"
 #include "certs/leaf.h"
 #include "certs/pem.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
 #include "daemon/net/tls_digest.h"
-#include "daemon/web/est_wire.h"
+#include "daemon/web/est_enrol.h"
 #include "daemon/web/json.h"
 #include "daemon/web/web.h"
 
@@ -257,6 +258,16 @@ static bool take_fields(json_t *json, struct rest_body *out, const char **field,
 	return !(out->code.n && out->password.n);
 }
 
+/* As EST asks it: or what enrol.require-binding demands there would be had here without. */
+static unsigned check_binding(struct web *w, struct http_request *r, struct str der,
+			      struct why *why)
+{
+	struct csr_attributes attributes;
+	if (csr_attributes_read(der, &attributes, why))
+		return 400;
+	return est_check_binding(&w->est, r, attributes.challenge, why);
+}
+
 static void take_json(struct web *w, struct http_request *r, json_t *json)
 {
 	struct rest_body body = {.csr = {NULL, 0}};
@@ -271,7 +282,8 @@ static void take_json(struct web *w, struct http_request *r, json_t *json)
 		refuse(w, r, 400, field, why);
 	else if (csr_der(body.csr, &der))
 		refuse(w, r, 400, "csr", "it is no certificate signing request in PEM or base64");
-	else if (csr_parse(buf_view(&der), &csr, &text))
+	else if (check_binding(w, r, buf_view(&der), &text) ||
+		 csr_parse(buf_view(&der), &csr, &text))
 		refuse(w, r, 400, "csr", text.text);
 	else
 		ask_store(w, r, &body, buf_view(&der), &csr);

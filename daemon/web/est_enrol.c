@@ -34,7 +34,6 @@ struct est_post {
 	struct str user;
 	struct str secret;
 	struct str certificate; /* that the client showed; its chain is good */
-	bool bound;             /* the CSR was made for this TLS session */
 	struct csr csr;
 	struct buf key; /* made here, PKCS#8 */
 };
@@ -134,22 +133,28 @@ static unsigned check_form(struct est_post *p, struct why *why)
 		       : 0;
 }
 
-static unsigned check_binding(struct est_post *p, struct why *why)
+unsigned est_check_binding(const struct est *est, const struct http_request *r,
+			   struct str challenge, struct why *why)
 {
-	const struct http_tls_peer *peer = http_tls_peer(p->request);
-	const struct str challenge = p->attributes.challenge;
+	const struct http_tls_peer *peer = http_tls_peer(r);
+	bool bound = false;
 	if (peer && est_is_binding(challenge)) {
-		p->bound = est_binding_is(challenge, str_make(peer->binding, peer->binding_n));
-		if (!p->bound)
+		bound = est_binding_is(challenge, str_make(peer->binding, peer->binding_n));
+		if (!bound)
 			return refuse(400, why,
 				      "the challengePassword binds the request to another TLS "
 				      "session than this one");
 	}
-	if (p->est->settings.require_binding && !p->bound)
+	if (est->settings.require_binding && !bound)
 		return refuse(400, why,
 			      "the request must carry the TLS channel binding in its "
 			      "challengePassword");
 	return 0;
+}
+
+static unsigned check_binding(struct est_post *p, struct why *why)
+{
+	return est_check_binding(p->est, p->request, p->attributes.challenge, why);
 }
 
 static unsigned check_request(struct est_post *p, struct why *why)

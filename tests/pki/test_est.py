@@ -3,6 +3,7 @@
 event, and what clients are known to stumble over."""
 
 import base64
+import json
 import os
 import re
 import signal
@@ -564,6 +565,40 @@ def test_a_binding_can_be_demanded(make_gateway):
     csr = est.csr(est.key(), "pump-2", attributes=[f"challengePassword = {word}"])
     answer = est.send(c, "POST", "simpleenroll", base64.b64encode(csr), user="x", secret=est.code("pump-2"))
     assert answer.status == 200
+    c.close()
+
+
+def json_request(est, c, csr, code):
+    c.request("POST", "/api/v1/enrol", json.dumps({"csr": base64.b64encode(csr).decode(), "code": code}),
+              {"Content-Type": "application/json"})
+    answer = c.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def bound(c, wrong=False):
+    c.connect()
+    binding = c.sock.get_channel_binding("tls-unique")
+    binding = binding[::-1] if wrong else binding
+    return [f"challengePassword = {base64.b64encode(binding).decode()}"]
+
+
+def test_a_demanded_binding_holds_for_json_too(make_gateway):
+    """Or whoever stole a code would just enrol the other way."""
+    est = Est(make_gateway(set=["enrol.require-binding=on"]))
+    c = est.connection(version=ssl.TLSVersion.TLSv1_2)
+    status, answer = json_request(est, c, est.csr(est.key(), "pump-1"), est.code("pump-1"))
+    assert status == 400 and answer["field"] == "csr" and "channel binding" in answer["detail"]
+    c.close()
+    c = est.connection(version=ssl.TLSVersion.TLSv1_2)
+    status, answer = json_request(est, c, est.csr(est.key(), "pump-2", attributes=bound(c)), est.code("pump-2"))
+    assert status == 201 and answer["device"] == "pump-2", answer
+    c.close()
+
+
+def test_a_wrong_binding_is_refused_in_json(est, name):
+    c = est.connection(version=ssl.TLSVersion.TLSv1_2)
+    status, answer = json_request(est, c, est.csr(est.key(), name, attributes=bound(c, wrong=True)), est.code(name))
+    assert status == 400 and "another TLS session" in answer["detail"]
     c.close()
 
 
