@@ -206,9 +206,11 @@ static int connect_mqtt(struct ping *p)
 static int missing_rule(const struct ping *p, const char *action)
 {
 	print_error("no rule lets %s %s %s%s. This one would:\n"
-		    "  gatehouse acl allow device:%s %s '%s'",
+		    "  gatehouse acl allow device:%s %s '%s'\n"
+		    "This one allows all that ping needs:\n"
+		    "  gatehouse acl allow device:%s all '%s'",
 		    p->device, action, strcmp(action, "receive") == 0 ? "messages of " : "to ",
-		    p->topic, p->device, action, p->topic);
+		    p->topic, p->device, action, p->topic, p->device, p->topic);
 	return EXIT_REFUSED;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "ctl/help.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -169,7 +170,8 @@ void help_print_command(const struct ctl_command *c)
 {
 	help_print_usage(stdout, c);
 	printf("\n");
-	put_words(stdout, c->summary, 0, 0);
+	printf("%c", toupper((unsigned char)c->summary[0]));
+	put_words(stdout, c->summary + 1, 1, 0);
 	put_params(c, true);
 	put_params(c, false);
 	printf("\nExample:\n  %s\n", c->example);

@@ -7,6 +7,7 @@
 #include "ctl/ctl.h"
 #include "daemon/base/events.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 /* The commands' functions are not linked here; the table only needs their names. */
@@ -110,7 +111,8 @@ static void put_command(const struct ctl_command *c)
 		if (p->positional)
 			printf(p->need == REQUIRED ? " %s" : " [%s]", p->name);
 	printf("\n");
-	put(c->summary);
+	putchar(toupper((unsigned char)c->summary[0]));
+	put(c->summary + 1);
 	printf(".\n");
 	for (const struct ctl_param *p = c->param; p->name; p++) {
 		printf(".TP\n");
@@ -206,10 +208,9 @@ static void put_firewall(void)
 	       ".PP\nThe table is gone after a restart of the machine. The unit "
 	       "gatehouse\\-firewall.service applies it again then; its options are the variable "
 	       "FIREWALL_OPTIONS:\n.PP\n.nf\n"
-	       "systemctl edit gatehouse\\-firewall      # [Service]\n"
-	       "                                        # "
-	       "Environment=\"FIREWALL_OPTIONS=\\-\\-from "
-	       "192.168.7.0/24\"\n"
+	       "systemctl edit gatehouse\\-firewall\n"
+	       "    [Service]\n"
+	       "    Environment=\"FIREWALL_OPTIONS=\\-\\-from 192.168.7.0/24\"\n"
 	       "systemctl enable \\-\\-now gatehouse\\-firewall\n.fi\n"
 	       ".PP\nAfter a change of the listeners: \\fBsystemctl reload "
 	       "gatehouse\\-firewall\\fR.\n");

@@ -6,8 +6,10 @@
 #include "ctl/ctl.h"
 #include "daemon/base/mem.h"
 
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <wchar.h>
 
 enum { COLUMNS_MAX = 9, CELL_MAX = 48 };
 
@@ -216,13 +218,27 @@ static void make_printable(struct buf *b)
 	str_mask_controls(b->p, b->n);
 }
 
-/* Columns on the screen: UTF-8 continuation bytes take none. */
+/* Columns on the screen: letters of the Far East take two, marks above others none. */
 static size_t width(struct str s)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < s.n; i++)
-		n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
-	return n;
+	static locale_t utf8;
+	size_t columns = 0;
+	mbstate_t state = {0};
+	if (!utf8)
+		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	const locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
+	while (s.n) {
+		wchar_t letter;
+		const size_t n = mbrtowc(&letter, s.p, s.n, &state);
+		const bool good = n > 0 && n <= s.n;
+		const int w = good ? wcwidth(letter) : 1;
+		columns += w > 0 ? (size_t)w : 0;
+		s.p += good ? n : 1;
+		s.n -= good ? n : 1;
+	}
+	if (utf8)
+		uselocale(before);
+	return columns;
 }
 
 /* "3 d 4 h", "2 h 5 min", "17 s": the two largest units. */

@@ -117,6 +117,12 @@ def page(name):
                           text=True).stdout
 
 
+def test_the_page_of_the_command_line_fits_a_terminal():
+    done = subprocess.run(["groff", "-t", "-man", "-Tascii", "-P-cbou", "-rLL=78n", man("gatehouse.1")], text=True,
+                          capture_output=True)
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
+
+
 def test_the_page_of_the_command_line_has_every_command():
     text = re.sub(r"\s+", " ", page("gatehouse.1"))
     for noun, verb in COMMANDS:
