@@ -674,6 +674,17 @@ static bool is_json(const struct http_request *r)
 		(word.n == sizeof(json) - 1 && strncasecmp(word.p, json, word.n) == 0));
 }
 
+bool api_takes_type(struct http_request *r)
+{
+	if (is_json(r))
+		return true;
+	api_problem(r, 415, NULL,
+		    "the body must be JSON as it is: Content-Type application/json, no "
+		    "Content-Encoding",
+		    NULL);
+	return false;
+}
+
 /* False: there is none, or not for this; that was answered. */
 static bool find_route(struct http_request *r, struct router_match *m)
 {
@@ -685,13 +696,8 @@ static bool find_route(struct http_request *r, struct router_match *m)
 		api_problem(r, 405, NULL, "this resource does not know this method", allow);
 	else if (strcmp(http_method(r), "GET") != 0 && caller_is_foreign(r))
 		api_problem(r, 403, NULL, "a page of another origin may not ask for this", NULL);
-	else if (!is_json(r))
-		api_problem(r, 415, NULL,
-			    "the body must be JSON as it is: Content-Type application/json, no "
-			    "Content-Encoding",
-			    NULL);
 	else
-		return true;
+		return api_takes_type(r);
 	return false;
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/base/check.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/share.h"
 #include "daemon/web/bundle_make.h"
 #include "daemon/web/caller.h"
 #include "daemon/web/json.h"
@@ -44,6 +45,7 @@ struct bundle_call {
 	struct aside_job job;
 	struct web *web;
 	struct http_request *request;
+	struct caller caller;
 	enum op op;
 	uint64_t repeat; /* repeat.h; 0: none */
 	bool asking;     /* the store */
@@ -67,6 +69,7 @@ struct bundle_call {
 static void bundle_free(struct bundle_call *b)
 {
 	list_remove(&b->node);
+	caller_fini(&b->caller);
 	secret_buf_fini(&b->args);
 	secret_buf_fini(&b->own);
 	secret_buf_fini(&b->key.pem);
@@ -345,8 +348,9 @@ static int judge_host(struct bundle_call *b, struct json_problem *problem)
 	struct str host = own_text(b, "host");
 	if (host.n && !kit_is_host(host))
 		return refuse(problem, "host", "host must be a host name or an address");
-	if (!host.n && child_self(b->web->child) == PROCESS_ADMIN) {
-		host = http_header(b->request, "Host");
+	const struct str reached = http_header(b->request, "Host");
+	if (!host.n && reached.n && child_self(b->web->child) == PROCESS_ADMIN) {
+		host = reached;
 		const size_t n = host.n && host.p[0] == '[' ? 0 : host.n;
 		struct str rest = n ? host : str_make(host.p + 1, host.n ? host.n - 1 : 0);
 		host = str_split(&rest, n ? ':' : ']');
@@ -420,13 +424,15 @@ static bool begin(struct bundle_call *b)
 	return api_begin(b->web, b->request, b->op, buf_view(&what), &b->repeat);
 }
 
-static void start(struct web *w, struct http_request *r, enum op op, struct str device)
+static void start(struct web *w, struct http_request *r, const struct caller *caller, enum op op,
+		  struct str device)
 {
 	struct json_problem problem = {0};
 	AUTO_BUF name = {0};
 	struct bundle_call *b = mem_new(struct bundle_call);
 	b->web = w;
 	b->request = r;
+	b->caller = *caller;
 	b->op = op;
 	list_append(&w->bundles, &b->node);
 	int err = 0;
@@ -456,18 +462,33 @@ static bool take_path(struct str path, struct str *device)
 	       !memchr(device->p, '/', device->n);
 }
 
-static bool is_full(const struct web *w)
+/* Nobody takes the last place from others. */
+static bool has_room(const struct web *w, const struct caller *c)
 {
-	size_t n = 0;
-	list_each (it, &w->bundles)
-		n++;
-	return n >= BUNDLES_MAX;
+	size_t mine = 0, all = 0;
+	list_each (it, &w->bundles) {
+		mine += caller_same(&list_entry(it, struct bundle_call, node)->caller, c);
+		all++;
+	}
+	return share_has_room(mine, all, BUNDLES_MAX);
 }
 
 static void ask_for_patience(struct http_request *r)
 {
 	http_add_header(r, "Retry-After", "1");
 	api_problem(r, 429, NULL, "too many bundles are being made: try again in a moment", NULL);
+}
+
+static void begin_as(struct web *w, struct http_request *r, enum op op, struct str device)
+{
+	struct caller caller = {0};
+	caller_take(r, child_self(w->child) == PROCESS_CTL, &caller);
+	if (has_room(w, &caller)) {
+		start(w, r, &caller, op, device);
+	} else {
+		caller_fini(&caller);
+		ask_for_patience(r);
+	}
 }
 
 bool bundle_handle(struct web *w, struct http_request *r)
@@ -480,10 +501,8 @@ bool bundle_handle(struct web *w, struct http_request *r)
 		api_problem(r, 405, NULL, "this resource does not know this method", "POST");
 	else if (caller_is_foreign(r))
 		api_problem(r, 403, NULL, "a page of another origin may not ask for this", NULL);
-	else if (is_full(w))
-		ask_for_patience(r);
-	else
-		start(w, r, adds ? OP_DEVICE_ADD : OP_CERT_ADD, device);
+	else if (api_takes_type(r))
+		begin_as(w, r, adds ? OP_DEVICE_ADD : OP_CERT_ADD, device);
 	return true;
 }
 

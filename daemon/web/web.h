@@ -71,6 +71,8 @@ void api_stop(struct web *w);
  */
 bool api_begin(struct web *w, struct http_request *r, enum op op, struct str args,
 	       uint64_t *repeat);
+/* Is the body JSON, as far as its head says? False: 415 was answered. */
+bool api_takes_type(struct http_request *r);
 /* Asks the store for an operation as the caller of r. False: it is away. */
 bool api_ask(struct web *w, struct http_request *r, enum op op, struct str args,
 	     struct link_call *call, void (*done)(struct link_call *, int, struct record *));

@@ -169,6 +169,17 @@ def test_many_at_once(gw, who):
     assert len(devices) == sum(a.status == 201 for a in answers), "one that was told to wait did something"
 
 
+def test_nobody_takes_the_last_place(gw, who, login):
+    """One login has four of eight at most: another one is served while it asks for all."""
+    other = login("operator")
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        wanted = [pool.submit(make, who, f"share-{i}", form="p12", passphrase="one passphrase") for i in range(15)]
+        mine = make(other, "share-other")
+        answers = [w.result() for w in wanted]
+    assert mine.status == 201
+    assert 201 in {a.status for a in answers}
+
+
 def test_nothing_of_it_is_left(gw, who, tmp_path):
     """Not in the databases, the journal, the log or the events, nor in an answer about what was done."""
     files = unpack(make(who, "secret-1"), tmp_path)

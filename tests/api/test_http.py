@@ -204,8 +204,9 @@ def test_a_body_where_none_belongs(send, bearer):
                                     "Content-Type: application/json2", "Content-Encoding: gzip"])
 def test_bodies_of_another_type(send, bearer, fields):
     """Those that a page of another origin may send without being asked are among them."""
-    reply = Reply(send(post(b'{"name":"typed"}', bearer + fields + "\r\n")))
-    assert reply.status == 415 and "application/json" in reply.problem()
+    for path in ("/api/v1/codes", "/api/v1/bundles"):
+        reply = Reply(send(post(b'{"name":"typed"}', bearer + fields + "\r\n", path)))
+        assert reply.status == 415 and "application/json" in reply.problem()
 
 
 @pytest.mark.parametrize("fields", ["", "Content-Type: application/json\r\n",
