@@ -146,6 +146,17 @@ await walk({ expected: [400] }, async (page) => {
   await page.getByRole("link", { name: "tank-1" }).click();
   await page.getByRole("cell", { name: "tank-1" }).first().waitFor();
   await shot(page, "device");
+  await page.getByRole("button", { name: "Details" }).click();
+  const details = page.getByRole("dialog");
+  await details.getByText("It has asked for no messages.").waitFor();
+  await details.getByText(/TLS1\.[23]/).waitFor();
+  await details.getByRole("button", { name: "Show its packets" }).click();
+  await details.getByRole("listitem").filter({ hasText: "PUBLISH" }).first().waitFor();
+  await details.getByText("devices/tank-1/state").first().waitFor();
+  await shot(page, "connection");
+  await details.getByRole("button", { name: "Stop" }).click();
+  await details.getByRole("button", { name: "Close" }).click();
+  await details.waitFor({ state: "detached" });
   await page.getByRole("button", { name: "Revoke" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
   await page.getByText("The certificate is revoked").waitFor();

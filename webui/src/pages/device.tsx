@@ -30,6 +30,7 @@ import {
 import { Learn } from "../ui/learn";
 import { Confirm } from "../ui/pages";
 import { toast } from "../ui/toast";
+import { ClientDialog } from "./device-client";
 import { Seen, State } from "./devices";
 
 const t = text.device;
@@ -227,6 +228,7 @@ function Certificates({
 
 function Connections({ list, operator, done }: { list: Client[]; operator: boolean; done: () => void }) {
   const action = useAction();
+  const [shown, setShown] = useState("");
   const kick = (c: Client) =>
     action.run(async () => {
       await del(`/clients/${segment(c.client_id)}`);
@@ -236,7 +238,15 @@ function Connections({ list, operator, done }: { list: Client[]; operator: boole
   const columns: Column<Client>[] = [
     { title: t.clientId, cell: (c) => <span class="mono">{c.client_id}</span> },
     { title: t.address, cell: (c) => <span class="mono">{c.address}</span> },
-    { title: t.protocol, cell: (c) => `${c.protocol}${c.tls ? `, ${c.tls}` : ""}` },
+    {
+      title: t.protocol,
+      cell: (c) => (
+        <>
+          <span class="nowrap">{c.protocol}</span>
+          {c.tls && <div class="small muted nowrap">{c.tls}</div>}
+        </>
+      ),
+    },
     { title: t.since, cell: (c) => <Time at={c.connected} /> },
     { title: t.subscriptions, number: true, cell: (c) => count(c.subscriptions) },
     { title: t.inOut, number: true, cell: (c) => `${count(c.messages_in)} / ${count(c.messages_out)}` },
@@ -248,12 +258,16 @@ function Connections({ list, operator, done }: { list: Client[]; operator: boole
     { title: t.bytes, number: true, cell: (c) => `${bytes(c.bytes_in)} / ${bytes(c.bytes_out)}` },
     {
       title: t.action,
-      cell: (c) =>
-        operator ? (
-          <button disabled={action.busy} onClick={() => kick(c)}>
-            {t.kick}
-          </button>
-        ) : null,
+      cell: (c) => (
+        <div class="row">
+          <button onClick={() => setShown(c.client_id)}>{text.client.details}</button>
+          {operator && (
+            <button disabled={action.busy} onClick={() => kick(c)}>
+              {t.kick}
+            </button>
+          )}
+        </div>
+      ),
     },
   ];
   return (
@@ -265,6 +279,7 @@ function Connections({ list, operator, done }: { list: Client[]; operator: boole
       ) : (
         <Table label={t.connections} columns={columns} rows={list} name={(c) => c.client_id} />
       )}
+      {shown && <ClientDialog clientId={shown} operator={operator} close={() => setShown("")} />}
     </section>
   );
 }
