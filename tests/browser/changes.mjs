@@ -52,11 +52,16 @@ await walk({}, async (page) => {
   check("the document has the devices", state.devices.some((d) => d.name === "pump-1"));
   await page.getByLabel("Document (JSON)").setInputFiles(path);
   await page.getByText(/^Nothing to change/).waitFor();
-  writeFileSync(path, JSON.stringify({ version: 1, roles: [{ name: "from-a-file" }] }));
+  writeFileSync(
+    path,
+    JSON.stringify({ version: 1, roles: [{ name: "from-a-file" }], devices: [{ name: "new-from-a-file" }] }),
+  );
   await page.getByLabel("Document (JSON)").setInputFiles([]);
   await page.getByLabel("Document (JSON)").setInputFiles(path);
   await page.getByText("Role from-a-file").waitFor();
+  await page.getByText(/^1 device is new here/).waitFor();
   await shot(page, "state-diff");
   await page.getByRole("button", { name: "Apply it" }).click();
   await page.getByText(/^Applied, as change/).waitFor();
+  await page.getByRole("link", { name: "new-from-a-file" }).waitFor(); /* where it gets its password */
 });

@@ -852,6 +852,11 @@ export const text = {
     file: "Document (JSON)",
     noJson: (name: string) => `${name} is not JSON.`,
     same: (name: string) => `Nothing to change: the gateway is as ${name} says.`,
+    bare: (n: number) =>
+      n === 1
+        ? "1 device is new here. A document holds no passwords and no certificates, so it cannot connect until you give it one:"
+        : `${n} devices are new here. A document holds no passwords and no certificates, so they cannot connect until you give each of them one:`,
+    bareDo: "Open a device to set its password, or to give it a certificate or an enrolment code.",
     applied: (id: number | null) =>
       id === null ? "There was nothing to change: the gateway is so already." : `Applied, as change ${id}.`,
     backup: "Backup",

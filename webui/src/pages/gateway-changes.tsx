@@ -13,6 +13,7 @@ import {
   Badge,
   Copy,
   Dialog,
+  Link,
   Spinner,
   Time,
   Trouble,
@@ -22,10 +23,12 @@ import {
 } from "../ui/kit";
 import { download, Filters, Listing, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
+import { deviceHref } from "./devices";
 
 const t = text.changes;
 
 type Shown = Pick<Answers["revision.show"], "items" | "left_out">;
+type Planned = Answers["state.diff"];
 
 function ShowRevision(props: { revision: Revision; close: () => void; done: () => void }) {
   const { revision, close, done } = props;
@@ -118,17 +121,42 @@ export function Changes({ place }: { place: PageProps["place"] }) {
 interface Plan {
   name: string;
   state: Document;
-  shown: Shown;
+  shown: Planned;
+}
+
+type Bare = Pick<Planned, "without_credentials" | "without_credentials_count">;
+
+/** Devices that a document adds: what they prove themselves with is not in it. */
+function WithoutCredentials({ of, linked }: { of: Bare; linked?: boolean }) {
+  const all = of.without_credentials_count;
+  if (all === 0) return null;
+  return (
+    <Alert tone="warn">
+      <p>{t.bare(all)}</p>
+      <p>
+        {of.without_credentials.map((name, i) => (
+          <span key={name}>
+            {i > 0 && ", "}
+            {linked ? <Link href={deviceHref(name)}>{name}</Link> : name}
+          </span>
+        ))}
+        {all > of.without_credentials.length && ` ${text.diff.more(all - of.without_credentials.length)}`}
+      </p>
+      <p class="small">{t.bareDo}</p>
+    </Alert>
+  );
 }
 
 function ApplyState({ session }: { session: Session }) {
   const [prune, setPrune] = useState(false);
   const [plan, setPlan] = useState<Plan>();
+  const [applied, setApplied] = useState<Bare>();
   const action = useAction();
   const args = (state: Document) => ({ state, ...(prune ? { prune } : {}) });
   const choose = (file: File | undefined) =>
     action.run(async () => {
       setPlan(undefined);
+      setApplied(undefined);
       if (!file) return;
       const state = await file
         .text()
@@ -136,7 +164,7 @@ function ApplyState({ session }: { session: Session }) {
         .catch(() => {
           throw new Error(t.noJson(file.name));
         });
-      setPlan({ name: file.name, state, shown: await post<Shown>("/state/diff", args(state)) });
+      setPlan({ name: file.name, state, shown: await post<Planned>("/state/diff", args(state)) });
     });
   const apply = (p: Plan) =>
     action.run(async () => {
@@ -144,6 +172,7 @@ function ApplyState({ session }: { session: Session }) {
       const more = risky ? { "confirm-within": WAIT } : {};
       const answer = await put<Answers["state.apply"]>("/state", { ...args(p.state), ...more });
       setPlan(undefined);
+      setApplied(answer);
       if (risky) settingsChanged();
       toast(t.applied(answer.id));
     });
@@ -165,9 +194,11 @@ function ApplyState({ session }: { session: Session }) {
         />
       </label>
       <Trouble error={action.error} />
+      {applied && <WithoutCredentials of={applied} linked />}
       {plan && plan.shown.items.length === 0 && <Alert tone="good">{t.same(plan.name)}</Alert>}
       {plan && plan.shown.items.length > 0 && (
         <>
+          <WithoutCredentials of={plan.shown} />
           <Differences items={plan.shown.items} leftOut={plan.shown.left_out} />
           {may(session, "admin") && (
             <div class="row">
