@@ -59,7 +59,12 @@ static void show_where(const json_t *answer, const char *fingerprint)
 		       "gatehouse.conf(5).\n");
 	if (!fingerprint[0])
 		return;
-	printf("The browser warns of its certificate. Go on if it has this SHA-256 fingerprint:\n");
+	if (json_is_true(json_object_get(answer, "public")))
+		printf("The browser knows its certificate, by the name in it. Its SHA-256 "
+		       "fingerprint:\n");
+	else
+		printf("The browser warns of its certificate. Go on if it has this SHA-256 "
+		       "fingerprint:\n");
 	print_fingerprint(fingerprint);
 	printf("\n");
 }

@@ -42,6 +42,7 @@ static void put_fingerprint(struct op_call *c)
 	while (gateway_certificate_next(&list, &file))
 		if (str_is(file.name, "admin")) {
 			rec_str(&c->result, "fingerprint", file.fingerprint);
+			rec_bool(&c->result, "public", file.is_public);
 			return;
 		}
 	AUTO_QUERY q =
@@ -49,6 +50,7 @@ static void put_fingerprint(struct op_call *c)
 					  "'admin-p256' ORDER BY id DESC LIMIT 1");
 	if (sql_next(&q))
 		rec_bytes(&c->result, "fingerprint", sql_at_str(&q, 0));
+	rec_bool(&c->result, "public", false);
 }
 
 void op_setup_code_add(struct op_call *c)

@@ -217,6 +217,7 @@ def test_status_and_setup_know_it(daemon, pki):
     assert file["fingerprint"] == fingerprint
     assert "live.pem" in d.cli("status").stdout
     assert json.loads(d.cli("setup-code", "--json").stdout)["fingerprint"] == fingerprint
+    assert "The browser warns of its certificate" in d.cli("setup-code").stdout
     link = dial(d.admin)
     assert "Strict-Transport-Security" not in ask(link, "admin").headers
     assert d.stop() == 0
@@ -231,6 +232,7 @@ def test_with_a_public_one_browsers_come_by_https_alone(daemon, pki):
     d.start(wrapper=["unshare", "-m", "sh", "-c", bind, str(pki / "root.crt")])
     d.await_ready()
     assert json.loads(d.cli("status", "--json").stdout)["server_files"][0]["public"]
+    assert "The browser knows its certificate" in d.cli("setup-code").stdout
     assert ask(dial(d.admin), "admin").headers["Strict-Transport-Security"] == "max-age=31536000"
     assert serves(d.enrol, "enrol")
     assert "Strict-Transport-Security" not in ask(dial(d.enrol), "enrol").headers

@@ -1352,6 +1352,7 @@ export interface Answers {
     expires: string;
     tries: number;
     fingerprint?: string;
+    public: boolean;
   };
   /** The first administrator, by the setup code */
   "setup.add": {
