@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP server on libmicrohttpd: see http.h. The library's thread owns a request until it is
- * suspended and again from http_reply on; in between it belongs to the main loop.
+ * HTTP server on libmicrohttpd: see http.h; http_stream.c has the answers without an end. The
+ * library's thread owns a request until it is suspended and again from http_reply on; in between it
+ * belongs to the main loop.
  */
 #include "daemon/web/http.h"
 #include "daemon/base/check.h"
@@ -12,7 +13,9 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
 #include "daemon/web/forwarded.h"
+#include "daemon/web/http_access.h"
 #include "daemon/web/http_head.h"
+#include "daemon/web/http_own.h"
 #include "daemon/web/http_peers.h"
 #include "daemon/web/http_tls.h"
 
@@ -103,13 +106,12 @@ static struct addr address_of(struct MHD_Connection *connection)
 
 static bool is_proxy(const struct http_server *s, const struct addr *a)
 {
-	return cidr_match_any(s->access.proxy, s->access.proxy_n, a);
+	return http_access_is_proxy(&s->access, a);
 }
 
 static bool is_allowed(const struct http_server *s, const struct addr *a)
 {
-	return s->local || s->access.allow_n == 0 ||
-	       cidr_match_any(s->access.allow, s->access.allow_n, a);
+	return s->local || http_access_allows(&s->access, a);
 }
 
 static enum MHD_Result join_forwarded(void *cls, enum MHD_ValueKind kind, const char *name,
@@ -134,30 +136,6 @@ static void fill_source(struct http_request *r)
 	strcpy(r->source, "control socket");
 	if (!s->local && r->peer->from.len)
 		addr_format_ip(&r->peer->from, r->source);
-}
-
-static const struct cidr *copy_networks(const struct cidr *list, size_t n)
-{
-	struct cidr *copy = n ? mem_alloc(n * sizeof(*copy)) : NULL;
-	if (n)
-		memcpy(copy, list, n * sizeof(*copy));
-	return copy;
-}
-
-static struct http_access copy_access(const struct http_access *a)
-{
-	return (struct http_access){
-		.allow = copy_networks(a->allow, a->allow_n),
-		.allow_n = a->allow_n,
-		.proxy = copy_networks(a->proxy, a->proxy_n),
-		.proxy_n = a->proxy_n,
-	};
-}
-
-static void access_fini(struct http_access *a)
-{
-	free((void *)(uintptr_t)a->allow);
-	free((void *)(uintptr_t)a->proxy);
 }
 
 /* ---- requests --------------------------------------------------------------------------------
@@ -584,8 +562,8 @@ static bool may_stay(const void *arg, const struct http_peer *p)
 void http_set_access(struct http_server *s, const struct http_access *access)
 {
 	pthread_mutex_lock(&s->lock);
-	access_fini(&s->access);
-	s->access = copy_access(access);
+	http_access_fini(&s->access);
+	s->access = http_access_copy(access);
 	http_peers_judge(&s->peers, may_stay, s);
 	pthread_mutex_unlock(&s->lock);
 	loop_timer_start(s->config.loop, &s->sweep, "http", 0, sweep);
@@ -619,7 +597,7 @@ struct http_server *http_start(const struct http_config *config, int fd)
 	if (!s->config.large_ms)
 		s->config.large_ms = HTTP_LARGE_MS;
 	s->local = is_local(fd);
-	s->access = copy_access(&config->access);
+	s->access = http_access_copy(&config->access);
 	s->retired_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	http_peers_init(&s->peers, &(struct http_peers_config){
@@ -641,7 +619,7 @@ struct http_server *http_start(const struct http_config *config, int fd)
 		config->tls ? tls : none, MHD_OPTION_END);
 	if (!s->daemon) {
 		log_error("the HTTP server could not start");
-		access_fini(&s->access);
+		http_access_fini(&s->access);
 		pthread_mutex_destroy(&s->lock);
 		http_peers_fini(&s->peers);
 		free(s);
@@ -678,7 +656,7 @@ void http_stop(struct http_server *s)
 		close(s->retired_fd);
 	pthread_mutex_destroy(&s->lock);
 	http_peers_fini(&s->peers);
-	access_fini(&s->access);
+	http_access_fini(&s->access);
 	free(s);
 }
 
@@ -857,131 +835,20 @@ void http_reply_static(struct http_request *r, unsigned status, const char *cont
 	give_back(r, status, content_type, cache_control);
 }
 
-/* ---- answers without an end ---- */
-
-/* The library's thread reads what the main loop wrote; whoever of the two is last frees it. */
-struct http_stream {
-	struct loop_note note;
-	pthread_mutex_t lock;
-	struct loop *loop;
-	struct MHD_Connection *connection; /* NULL: the client has left */
-	struct buf waiting;
-	bool suspended;
-	bool ended; /* by the main loop */
-	unsigned owners;
-	void (*gone)(void *arg);
-	void *arg;
-};
-
-static void stream_release(struct http_stream *s)
+struct loop *http_own_loop(const struct http_request *r)
 {
-	pthread_mutex_lock(&s->lock);
-	const bool last = --s->owners == 0;
-	pthread_mutex_unlock(&s->lock);
-	if (!last)
-		return;
-	pthread_mutex_destroy(&s->lock);
-	buf_fini(&s->waiting);
-	free(s);
+	return r->server->config.loop;
 }
 
-static ssize_t stream_read(void *cls, uint64_t at, char *out, size_t max)
+struct MHD_Connection *http_own_connection(const struct http_request *r)
 {
-	struct http_stream *s = cls;
-	(void)at;
-	pthread_mutex_lock(&s->lock);
-	ssize_t n = (ssize_t)MIN(s->waiting.n, max);
-	if (n) {
-		memcpy(out, s->waiting.p, (size_t)n);
-		s->waiting.n -= (size_t)n;
-		memmove(s->waiting.p, s->waiting.p + n, s->waiting.n);
-	} else if (s->ended) {
-		n = MHD_CONTENT_READER_END_OF_STREAM;
-	} else {
-		s->suspended = true;
-		MHD_suspend_connection(s->connection);
-	}
-	pthread_mutex_unlock(&s->lock);
-	return n;
+	return r->connection;
 }
 
-static void tell_gone(struct loop_note *note)
+void http_own_endless(struct http_request *r, struct MHD_Response *response,
+		      const char *content_type)
 {
-	struct http_stream *s = container_of(note, struct http_stream, note);
-	if (!s->ended)
-		s->gone(s->arg);
-	stream_release(s);
-}
-
-/* The library is done with it. */
-static void stream_left(void *cls)
-{
-	struct http_stream *s = cls;
-	pthread_mutex_lock(&s->lock);
-	s->connection = NULL;
-	pthread_mutex_unlock(&s->lock);
-	loop_post(s->loop, &s->note, tell_gone);
-}
-
-static void stream_wake(struct http_stream *s)
-{
-	if (s->suspended && s->connection)
-		MHD_resume_connection(s->connection);
-	s->suspended = false;
-}
-
-struct http_stream *http_stream_begin(struct http_request *r, const char *content_type,
-				      void (*gone)(void *arg), void *arg)
-{
-	enum { PIECE = 16 * KiB };
-	struct http_stream *s = mem_new(struct http_stream);
-	pthread_mutex_init(&s->lock, NULL);
-	s->loop = r->server->config.loop;
-	s->connection = r->connection;
-	s->owners = 2;
-	s->gone = gone;
-	s->arg = arg;
-	r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE, stream_read, s,
-							stream_left);
+	r->response = response;
 	http_peers_endless(&r->server->peers, r->peer);
-	/* It stays our turn: what the client does not read has a bound of its own. */
 	give_back(r, 200, content_type, "no-store");
-	return s;
-}
-
-bool http_stream_write(struct http_stream *s, struct str bytes)
-{
-	pthread_mutex_lock(&s->lock);
-	const bool fits = s->waiting.n + bytes.n <= HTTP_STREAM_WAITING_MAX;
-	if (fits) {
-		buf_str(&s->waiting, bytes);
-		stream_wake(s);
-	}
-	pthread_mutex_unlock(&s->lock);
-	return fits;
-}
-
-void http_stream_end(struct http_stream *s)
-{
-	pthread_mutex_lock(&s->lock);
-	s->ended = true;
-	stream_wake(s);
-	pthread_mutex_unlock(&s->lock);
-	stream_release(s);
-}
-
-int http_decode(struct str s, bool plus, struct buf *out)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char byte = (unsigned char)s.p[i];
-		if (byte == '%') {
-			if (s.n - i < 3 || hex_decode((struct str){s.p + i + 1, 2}, &byte, 1))
-				return ERR_MALFORMED;
-			i += 2;
-		} else if (plus && byte == '+') {
-			byte = ' ';
-		}
-		buf_putc(out, (char)byte);
-	}
-	return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP/1.1 server: all of libmicrohttpd. A thread of the library per listening socket reads
- * requests, with limits on head, body, connections and idleness, then suspends the connection and
- * hands the request to the main loop, where the handler answers at once or later. RFC 9110, RFC
- * 9112.
+ * HTTP/1.1 server: all of libmicrohttpd (http.c, http_stream.c). A thread of the library per
+ * listening socket reads requests, with limits on head, body, connections and idleness, then
+ * suspends the connection and hands the request to the main loop, where the handler answers at once
+ * or later. RFC 9110, RFC 9112.
  */
 #pragma once
 

@@ -3,6 +3,8 @@
  * The head of a request: see http_head.h.
  */
 #include "daemon/web/http_head.h"
+#include "daemon/base/err.h"
+#include "daemon/web/http.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -105,4 +107,20 @@ struct str http_head_path(struct str target)
 	const char *query = rest.n ? memchr(rest.p, '?', rest.n) : NULL;
 	const struct str path = str_make(rest.p, query ? (size_t)(query - rest.p) : rest.n);
 	return path.n ? path : STR("/");
+}
+
+int http_decode(struct str s, bool plus, struct buf *out)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char byte = (unsigned char)s.p[i];
+		if (byte == '%') {
+			if (s.n - i < 3 || hex_decode((struct str){s.p + i + 1, 2}, &byte, 1))
+				return ERR_MALFORMED;
+			i += 2;
+		} else if (plus && byte == '+') {
+			byte = ' ';
+		}
+		buf_putc(out, (char)byte);
+	}
+	return 0;
 }

@@ -37,7 +37,7 @@ PROGRAMS = {"ctl", "edge"}
 # header of a library, files that may include it (tests may use every library)
 LIBRARIES = [
     (r"gnutls/", r"daemon/net/(stream_tls|tls_\w+)\.[ch]$|daemon/web/http_tls\.[ch]$|certs/|db/|ctl/tls_\w+\.c$"),
-    (r"microhttpd", r"daemon/web/http\.c$"),
+    (r"microhttpd", r"daemon/web/http(_stream)?\.c$"),
     (r"sqlite3", r"db/"),
     (r"jansson", r"daemon/web/|(daemon/)?ctl/"),
     (r"seccomp\.h", r"daemon/proc/"),
