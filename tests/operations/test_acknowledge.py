@@ -56,9 +56,9 @@ def test_all_of_a_kind(gw):
 
 
 def test_what_is_asked_must_be_plain(gw):
-    for words, says in (((), "give either seq, for one event, or name, for many"),
+    for words, says in (((), "say which: the NUMBER of one event"),
                         (("x",), "x is no number of an event"),
-                        ((1, "--name", "acl.denied"), "give either seq"),
+                        ((1, "--name", "acl.denied"), "say which: the NUMBER of one event"),
                         ((4711,), "there is no event 4711")):
         assert says in gw.cli("event", "acknowledge", *words, check=False).stderr
     assert "allowed are open, acknowledged" in gw.cli("event", "list", "--state", "x", check=False).stderr

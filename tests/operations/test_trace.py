@@ -224,7 +224,7 @@ def test_what_does_not_fit_is_counted(gateway, trace):
     shown = 0
 
     def left_out():
-        return sum(int(x.split()[1]) for x in t.said if "left out" in x)
+        return sum(int(json.loads(x)["note"].split()[0]) for x in t.said if "left out" in x)
 
     def all_counted():
         nonlocal shown
@@ -277,8 +277,8 @@ def test_it_is_audited(gateway, trace):
 
 
 @pytest.mark.parametrize("words, why", [
-    ([], "give one of client-id, device and topic"),
-    (["c", "--topic", "t/#"], "give one of client-id, device and topic"),
+    ([], "by one of CLIENT-ID, --device NAME and --topic FILTER"),
+    (["c", "--topic", "t/#"], "by one of CLIENT-ID, --device NAME and --topic FILTER"),
     (["--topic", "t/#/x"], "is no topic filter"), (["--topic", "t/x#"], "is no topic filter"),
     (["--topic", "$share/g/t"], "is no topic filter"), (["--topic", ""], "topic"),
     (["c", "--for", "0s"], "for"), (["c", "--for", "2d"], "for"),
