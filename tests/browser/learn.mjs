@@ -112,4 +112,19 @@ await walk({ expected: [400, 404] }, async (page) => {
   await row.waitFor({ state: "detached" });
   await page.getByRole("button", { name: "Undo" }).last().click();
   await row.waitFor();
+
+  // A role that was removed comes back with what it may, and a changed device is as before.
+  await page.goto(`${base}/access?tab=roles`);
+  const role = page.getByRole("row").filter({ hasText: "reader" });
+  await role.getByRole("button", { name: "Remove" }).click();
+  await role.waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Undo" }).last().click();
+  await role.waitFor();
+  await page.goto(`${base}/devices/learner`);
+  await page.getByRole("button", { name: "Change" }).click();
+  await page.getByRole("dialog").getByLabel("Note").fill("a wrong note");
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  await page.getByText("a wrong note").waitFor();
+  await page.getByRole("button", { name: "Undo" }).last().click();
+  await page.getByText("a wrong note").waitFor({ state: "detached" });
 });

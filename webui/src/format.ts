@@ -59,3 +59,40 @@ export function ago(rfc3339: string, now = Date.now()): string {
   const text = duration(Math.abs(seconds)).split(" ").slice(0, 2).join(" ");
   return seconds > 0 ? `${text} ago` : `in ${text}`;
 }
+
+const clock = new Intl.DateTimeFormat("en-GB", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+});
+
+/** The time of day in the viewer's zone, with milliseconds. */
+export function ofDay(at: string): string {
+  return clock.format(new Date(at));
+}
+
+const browsers: [RegExp, string][] = [
+  [/Edg\/(\d+)/, "Edge"],
+  [/OPR\/(\d+)/, "Opera"],
+  [/Firefox\/(\d+)/, "Firefox"],
+  [/(?:Headless)?Chrome\/(\d+)/, "Chrome"],
+  [/Version\/(\d+)[\d.]* .*Safari/, "Safari"],
+];
+const systems: [RegExp, string][] = [
+  [/iPhone|iPad/, "iOS"],
+  [/Android/, "Android"],
+  [/Windows/, "Windows"],
+  [/Mac OS X/, "macOS"],
+  [/Linux/, "Linux"],
+];
+
+/** What a browser says of itself, as people call it: "Firefox 140, Linux". Others stay as they are. */
+export function browser(agent: string): string {
+  const found = browsers.flatMap(([like, name]) => {
+    const version = like.exec(agent)?.[1];
+    return version === undefined ? [] : [`${name} ${version}`];
+  })[0];
+  const system = systems.find(([like]) => like.test(agent))?.[1];
+  return found === undefined ? agent : [found, system].filter((s) => s !== undefined).join(", ");
+}

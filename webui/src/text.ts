@@ -826,6 +826,7 @@ export const text = {
   },
   changes: {
     title: "Changes",
+    takenBack: (object: string) => `${object} is as before.`,
     when: "When",
     who: "Who",
     what: "What",

@@ -27,6 +27,7 @@ import {
 import { Learn } from "../ui/learn";
 import { Listing, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
+import { undoLast } from "../ui/undo";
 import { type Draft, Rules, tone, useDraft, Waiting } from "./access-rules";
 
 const t = text.access;
@@ -82,7 +83,7 @@ function Roles({ operator }: { operator: boolean }) {
   const remove = (r: Role) =>
     action.run(async () => {
       await del(`/roles/${segment(r.name)}`);
-      toast(t.roleRemoved(r.name));
+      toast(t.roleRemoved(r.name), undoLast("role", r.name, list.reload));
       list.reload();
     });
   const columns: Column<Role>[] = [

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { del, post, put } from "../api";
+import { browser } from "../format";
 import type { Session } from "../session";
 import { text } from "../text";
 import type { Answers, Row } from "../types";
@@ -152,7 +153,7 @@ function Sessions() {
     });
   const columns: Column<Open>[] = [
     { title: t.from, cell: (s) => s.source },
-    { title: t.browser, cell: (s) => <span class="small">{s.agent}</span> },
+    { title: t.browser, cell: (s) => <span title={s.agent}>{browser(s.agent)}</span> },
     { title: t.since, cell: (s) => <Time at={s.created} /> },
     { title: t.seen, cell: (s) => <Time at={s.seen} /> },
     {

@@ -3,7 +3,7 @@
 import type { ComponentChild } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { del, post, segment, watch } from "../api";
-import { bytes, count, duration } from "../format";
+import { bytes, count, duration, ofDay } from "../format";
 import { text } from "../text";
 import type { Answers, Row } from "../types";
 import { Badge, type Column, Dialog, explain, Spinner, Table, Time, Trouble, useLoad } from "../ui/kit";
@@ -131,7 +131,9 @@ function Packets({ clientId }: { clientId: string }) {
         <ol class="plain packets" tabIndex={0} aria-label={t.packets}>
           {[...lines].reverse().map((l) => (
             <li key={l.seq}>
-              <span class="small muted mono">{l.time.slice(11, 23)}</span>{" "}
+              <span class="small muted mono" title={l.time}>
+                {ofDay(l.time)}
+              </span>{" "}
               <Badge tone={l.direction === "in" ? "accent" : ""}>
                 {l.direction === "in" ? t.toUs : l.direction === "out" ? t.toIt : t.end}
               </Badge>{" "}

@@ -30,6 +30,7 @@ import {
 import { Learn } from "../ui/learn";
 import { Confirm } from "../ui/pages";
 import { toast } from "../ui/toast";
+import { undoLast } from "../ui/undo";
 import { ClientDialog } from "./device-client";
 import { Seen, State } from "./devices";
 
@@ -80,7 +81,7 @@ function Edit({ device, close, done }: { device: DeviceDetail; close: () => void
   const action = useAction();
   const save = async () => {
     await patch(path(device.name), { kind, groups: words(groups), roles: words(roles), note });
-    toast(t.changed(device.name));
+    toast(t.changed(device.name), undoLast("device", device.name, done));
     done();
     close();
   };
