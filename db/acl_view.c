@@ -294,7 +294,10 @@ static void take_saved(struct sql *db, int64_t device_id, struct acl_view *v)
 static void take_drafted(struct sql *db, int64_t device_id, const struct acl_draft *draft,
 			 struct acl_view *v)
 {
-	AUTO_QUERY row = SQL_QUERY(db, RULES "ORDER BY rule.id");
+	AUTO_QUERY row = SQL_QUERY(db,
+				   RULES "WHERE rule.device_id = ? OR rule.device_id IS NULL "
+					 "ORDER BY rule.id",
+				   sql_int(device_id));
 	while (sql_next(&row))
 		if (!is_removed(draft, sql_at_int(&row, 0)) &&
 		    is_about(db, device_id, draft, v, subject_of(&row), sql_at_str(&row, 8)))

@@ -472,13 +472,19 @@ void events_set_purge(struct events *e, bool allowed)
 
 static void mark(struct events *e, const struct events_choice *c, struct sql_value now, bool undo)
 {
+	if (!c->name.p) {
+		SQL_RUN(e->db,
+			"UPDATE event SET acknowledgement = ?1 WHERE seq = ?3 AND "
+			"(acknowledgement IS NULL) = ?2",
+			now, sql_int(!undo), sql_int(c->seq));
+		return;
+	}
 	SQL_RUN(e->db,
 		"UPDATE event SET acknowledgement = ?1 WHERE (acknowledgement IS NULL) = ?2 AND "
-		"CASE WHEN ?3 IS NULL THEN seq = ?4 ELSE name = ?3 AND seq <= ?4 AND (?5 IS NULL "
-		"OR "
-		"coalesce(device, actor) = ?5 OR (device IS NULL AND actor IS NULL AND "
-		"(address = ?5 OR substr(address, 1, length(?5) + 1) = ?5 || ':'))) AND "
-		"(?6 IS NULL OR coalesce(reason, '') = ?6) END",
+		"name = ?3 AND seq <= ?4 AND (?5 IS NULL OR coalesce(device, actor) = ?5 OR "
+		"(device IS NULL AND actor IS NULL AND (address = ?5 OR "
+		"substr(address, 1, length(?5) + 1) = ?5 || ':'))) AND "
+		"(?6 IS NULL OR coalesce(reason, '') = ?6)",
 		now, sql_int(!undo), sql_str(c->name), sql_int(c->seq), sql_str(c->who),
 		sql_str(c->reason));
 }

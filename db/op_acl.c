@@ -240,12 +240,14 @@ void op_acl_list(struct op_call *c)
 	const bool filtered = op_str(c, "subject", &text);
 	if (filtered && !take_subject(c, false, &subject))
 		return;
-	AUTO_QUERY q = SQL_QUERY(c->s->registry,
-				 RULE_COLUMNS
-				 "WHERE ?4 OR (rule.device_id IS ?1 AND rule.grp_id IS ?2 AND "
-				 "rule.role_id IS ?3) " RULE_ORDER,
-				 id_if(&subject, SUBJECT_DEVICE), id_if(&subject, SUBJECT_GROUP),
-				 id_if(&subject, SUBJECT_ROLE), sql_int(!filtered));
+	AUTO_QUERY q =
+		filtered ? SQL_QUERY(c->s->registry,
+				     RULE_COLUMNS
+				     "WHERE rule.device_id IS ?1 AND rule.grp_id IS ?2 AND "
+				     "rule.role_id IS ?3 " RULE_ORDER,
+				     id_if(&subject, SUBJECT_DEVICE),
+				     id_if(&subject, SUBJECT_GROUP), id_if(&subject, SUBJECT_ROLE))
+			 : SQL_QUERY(c->s->registry, RULE_COLUMNS RULE_ORDER);
 	op_answer_all(c, &q, put_item);
 }
 
@@ -622,13 +624,14 @@ void op_acl_apply(struct op_call *c)
 
 int64_t rule_remove_of(struct op_call *c, const char *kind, int64_t id)
 {
+	struct sql *db = c->s->registry;
 	const bool device = strcmp(kind, "device") == 0;
 	int64_t n = 0;
 	int64_t rule;
-	while (SQL_GET_INT(c->s->registry, &rule,
-			   "SELECT id FROM rule WHERE CASE WHEN ?1 THEN device_id = ?2 "
-			   "ELSE role_id = ?2 END LIMIT 1",
-			   sql_int(device), sql_int(id))) {
+	while (device ? SQL_GET_INT(db, &rule, "SELECT id FROM rule WHERE device_id = ? LIMIT 1",
+				    sql_int(id))
+		      : SQL_GET_INT(db, &rule, "SELECT id FROM rule WHERE role_id = ? LIMIT 1",
+				    sql_int(id))) {
 		AUTO_BUF before = {0};
 		remove_rule(c, rule, &before);
 		if (!sql_changes(c->s->registry))

@@ -406,6 +406,22 @@ static void pem_of_every_length(void **state)
 	assert_non_null(strstr(buf_cstr(&out), "-----\nTWFu\n-----"));
 }
 
+/* A rule is found by its subject: with a look at all of them a large document would take for ever. */
+static void rules_are_found_by_their_subject(void **state)
+{
+	struct rig *r = rig_new();
+	(void)state;
+	AUTO_QUERY q = SQL_QUERY(r->store.registry,
+				 "EXPLAIN QUERY PLAN SELECT id FROM rule WHERE device_id IS ? AND "
+				 "grp_id IS ? AND role_id IS ? AND filter = 'x'",
+				 sql_null(), sql_int(1), sql_null());
+	assert_true(sql_next(&q));
+	const struct str plan = sql_at_str(&q, 3);
+	assert_true(str_prefix(plan, STR("SEARCH rule USING INDEX rule_subject")));
+	sql_query_end(&q);
+	rig_free(r);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -424,6 +440,7 @@ int main(void)
 		TEST(a_missing_directory_is_refused),
 		TEST(a_start_writes_nothing),
 		TEST(a_full_disk_loses_nothing),
+		TEST(rules_are_found_by_their_subject),
 		TEST(events_wait_for_space),
 		TEST(a_clock_that_jumped_back_issues_nothing),
 		TEST(a_small_step_back_is_no_matter),
