@@ -406,7 +406,8 @@ static void pem_of_every_length(void **state)
 	assert_non_null(strstr(buf_cstr(&out), "-----\nTWFu\n-----"));
 }
 
-/* A rule is found by its subject: with a look at all of them a large document would take for ever. */
+/* A rule is found by its subject: with a look at all of them a large document would take for ever.
+ */
 static void rules_are_found_by_their_subject(void **state)
 {
 	struct rig *r = rig_new();
