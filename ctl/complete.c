@@ -70,7 +70,8 @@ static const struct choice {
 	{"cert", "revoke", "REASON",
 	 "unspecified key-compromise superseded cessation affiliation-changed "
 	 "privilege-withdrawn"},
-	{"device", "list", "WHAT", "name kind created certificate"},
+	{"device", "list", "WHAT", "name kind created certificate seen state"},
+	{"device", "list", "STATE", "connected away never barred disabled"},
 	{"device", "list", "ORDER", "asc desc"},
 	{"claim", "add", "SOURCE", "csr cn serial"},
 	{"revision", "list", "KIND", "device role rule setting administrator profile cert"},

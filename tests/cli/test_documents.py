@@ -189,6 +189,8 @@ def complete(*words, socket="/nonexistent"):
 def test_completion_of_nouns_and_verbs():
     assert set(complete("")) >= {noun for noun, _ in COMMANDS} | {"--json", "--socket"}
     assert complete("dev") == ["device"]
+    assert complete("device", "list", "--state", "n") == ["never"]
+    assert complete("device", "list", "--sort", "s") == ["seen", "state"]
     assert sorted(complete("device", "")) == sorted(v for n, v in COMMANDS if n == "device")
     assert complete("help", "device", "sh") == ["show"]
     assert complete("acl", "al") == ["allow"]
