@@ -14,6 +14,7 @@ const paths = [
   "/devices",
   `/devices/${args.device}`,
   "/add-device",
+  "/import-devices",
   "/certificates",
   "/help",
   "/help/configuration",

@@ -144,6 +144,15 @@ def test_a_long_list(make_gateway):
     walk("list", gw, devices=len(devices), groups=100)
 
 
+def test_many_devices_at_once(make_gateway):
+    gw = make_gateway()
+    gw.cli("setup", "--admin", NAME, input=PASSWORD + "\n")
+    gw.cli("role", "add", "reader")
+    gw.cli("device", "add", "there-1")
+    gw.cli("acl", "allow", "any", "all", "devices/${device}/#")
+    walk("bulk", gw, socket=str(gw.socket), gatehouse=str(build() / "gatehouse"), mqtts=gw.mqtts, ca=str(gw.root_ca))
+
+
 def test_the_second_factor(gw):
     walk("account", gw)
 

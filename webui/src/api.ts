@@ -3,6 +3,8 @@
 // itself; what changes something repeats the session's word in a header, which pages of others cannot know.
 
 export class Problem extends Error {
+  /** Of work in two steps: the first was done. */
+  half = false;
   constructor(
     readonly status: number,
     message: string,
@@ -59,13 +61,13 @@ async function send(
   path: string,
   args: Arguments,
   signal?: AbortSignal,
-  passive = false,
+  more: Record<string, string> = {},
 ): Promise<Response> {
   const inQuery = method === "GET" || method === "DELETE";
   const headers: Record<string, string> = { Accept: "application/json" };
   if (!inQuery) headers["Content-Type"] = "application/json";
   if (method !== "GET") headers["X-Gatehouse-Page"] = page;
-  if (passive) headers["X-Gatehouse-Passive"] = "1";
+  Object.assign(headers, more);
   const r = await fetch(`/api/v1${path}${inQuery ? query(args) : ""}`, {
     method,
     headers,
@@ -93,7 +95,13 @@ export async function call<T>(
   signal?: AbortSignal,
   passive = false,
 ): Promise<T> {
-  const r = await send(method, path, args, signal, passive);
+  const r = await send(method, path, args, signal, passive ? { "X-Gatehouse-Passive": "1" } : {});
+  return (await r.json()) as T;
+}
+
+/** As post; sent again with the same key it is not done again, but answered as the first time. */
+export async function postOnce<T>(path: string, args: Arguments, key: string): Promise<T> {
+  const r = await send("POST", path, args, undefined, { "Idempotency-Key": key });
   return (await r.json()) as T;
 }
 

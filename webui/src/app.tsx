@@ -39,6 +39,7 @@ const entries: Entry[] = [
 ];
 const hidden: Entry[] = [
   { href: "/add-device", title: text.devices.add, load: () => import("./pages/add-device") },
+  { href: "/import-devices", title: text.bulk.title, load: () => import("./pages/devices-import") },
   { href: "/account", title: text.menu.account, load: () => import("./pages/account") },
 ];
 

@@ -9,6 +9,7 @@ import { text } from "../text";
 import type { Device, Takes } from "../types";
 import { Badge, type Column, Empty, Link, Table, Time } from "../ui/kit";
 import { usePages } from "../ui/pages";
+import { BulkBar, SaveList, selectColumn, useSelection } from "./devices-bulk";
 import { DevicePage } from "./device";
 
 const t = text.devices;
@@ -115,6 +116,7 @@ function List({ place, session }: PageProps) {
     late ? WRITTEN_MS : LIVE_MS,
   );
   const rows = list.rows;
+  const selection = useSelection();
   const filtered = match !== "" || group !== "" || kind !== "" || state !== "";
   return (
     <>
@@ -126,9 +128,14 @@ function List({ place, session }: PageProps) {
           </span>
         </div>
         {may(session, "operator") && (
-          <Link class="button primary" href="/add-device">
-            {t.add}
-          </Link>
+          <div class="row">
+            <Link class="button" href="/import-devices">
+              {text.bulk.link}
+            </Link>
+            <Link class="button primary" href="/add-device">
+              {t.add}
+            </Link>
+          </div>
         )}
       </div>
       <form class="row" role="search" onSubmit={(e) => e.preventDefault()}>
@@ -167,11 +174,13 @@ function List({ place, session }: PageProps) {
             ))}
           </select>
         </label>
+        {rows.length > 0 && <SaveList filter={args} />}
       </form>
+      <BulkBar selection={selection} rows={rows} session={session} reload={list.reload} />
       {rows.length > 0 && (
         <Table
           label={t.title}
-          columns={columns}
+          columns={[selectColumn(selection, rows), ...columns]}
           rows={rows}
           name={(d) => d.name}
           sort={sort}

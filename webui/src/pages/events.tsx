@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { count } from "../format";
+import { writeCsv } from "../csv";
 import { setQuery } from "../router";
 import { may } from "../session";
 import { text } from "../text";
@@ -69,13 +70,6 @@ export function grouped(events: readonly GatewayEvent[]): Group[] {
   return [...groups.values()].reverse();
 }
 
-function csvCell(value: string | number | null): string {
-  const s = value === null ? "" : String(value);
-  // A cell that begins like a formula must stay a text in spreadsheets.
-  const safe = /^[=+\-@\t\r]/.test(s) ? `'${s}` : s;
-  return `"${safe.replaceAll('"', '""')}"`;
-}
-
 export function csv(events: readonly GatewayEvent[]): string {
   const head = [
     "seq",
@@ -89,24 +83,20 @@ export function csv(events: readonly GatewayEvent[]): string {
     "listener",
     "reason",
   ];
-  const lines = events.map((e) =>
-    [
-      e.seq,
-      e.time,
-      e.event,
-      e.severity,
-      e.device,
-      e.actor,
-      e.client_id,
-      e.address,
-      e.listener,
-      e.reason,
-      details(e),
-    ]
-      .map(csvCell)
-      .join(","),
-  );
-  return [[...head, "detail"].join(","), ...lines].join("\r\n") + "\r\n";
+  const rows = events.map((e) => [
+    e.seq,
+    e.time,
+    e.event,
+    e.severity,
+    e.device,
+    e.actor,
+    e.client_id,
+    e.address,
+    e.listener,
+    e.reason,
+    details(e),
+  ]);
+  return writeCsv([...head, "detail"], rows);
 }
 
 function Filters({ filter }: { filter: Filter }) {

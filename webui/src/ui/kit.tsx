@@ -326,6 +326,8 @@ export function Dialog(props: {
 
 export interface Column<T> {
   title: string;
+  /** In the place of the title, where that is not for the eye. */
+  head?: ComponentChildren;
   cell: (row: T) => ComponentChildren;
   number?: boolean;
   /** The name by which the list is ordered; "-name" is the other way. */
@@ -363,7 +365,7 @@ export function Table<T>(props: {
                       {c.title} {up ? "▲" : down ? "▼" : ""}
                     </button>
                   ) : (
-                    c.title
+                    (c.head ?? c.title)
                   )}
                 </th>
               );
@@ -374,7 +376,12 @@ export function Table<T>(props: {
           {props.rows.map((row) => (
             <tr role="row" key={props.name(row)}>
               {props.columns.map((c) => (
-                <td role="cell" key={c.title} data-label={c.title} class={c.number ? "number" : undefined}>
+                <td
+                  role="cell"
+                  key={c.title}
+                  data-label={c.head === undefined ? c.title : undefined}
+                  class={c.number ? "number" : undefined}
+                >
                   {c.cell(row)}
                 </td>
               ))}
