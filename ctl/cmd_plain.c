@@ -108,6 +108,15 @@ static void show_rule(const struct ctl_command *c, const json_t *rule)
 		printf("note: %s\n", text_of(rule, "hint"));
 }
 
+static void show_ban(const json_t *answer)
+{
+	if (text_of(answer, "until")[0])
+		printf("%s: banned until %s\n", text_of(answer, "network"),
+		       text_of(answer, "until"));
+	else
+		printf("%s: may come again\n", text_of(answer, "network"));
+}
+
 bool show_enrolment(const struct ctl_command *c, const json_t *answer)
 {
 	const long long id = (long long)json_integer_value(json_object_get(answer, "id"));
@@ -142,6 +151,8 @@ static void show_change(const struct ctl_command *c, const json_t *answer)
 		show_revoked(json_object_get(answer, "items"));
 	else if (json_object_get(answer, "effect"))
 		show_rule(c, answer);
+	else if (json_object_get(answer, "network"))
+		show_ban(answer);
 	else if (json_object_get(answer, "receivers"))
 		printf("%s: the retained message is removed\n", text_of(answer, "topic"));
 	else if (json_object_get(answer, "client_id"))

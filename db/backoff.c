@@ -16,10 +16,16 @@ enum {
 	SITE_SHARE = 4    /* a site several networks with people */
 };
 
+enum { SOURCE_MAX = 46, ACCOUNT_MAX = 64 };
+
 struct patience {
 	unsigned failures;
 	int64_t last;
 	int64_t until;
+	uint8_t source_n;
+	uint8_t account_n;
+	char source[SOURCE_MAX]; /* for those who look at it */
+	char account[ACCOUNT_MAX];
 };
 
 struct key {
@@ -125,6 +131,12 @@ static void count(struct backoff *b, enum range range, struct str account, struc
 		p->failures = 0;
 	p->failures++;
 	p->last = now;
+	const struct str from = str_head(source, SOURCE_MAX);
+	const struct str whose = range == RANGE_ACCOUNT ? str_head(account, ACCOUNT_MAX) : STR("");
+	p->source_n = (uint8_t)from.n;
+	p->account_n = (uint8_t)whose.n;
+	memcpy(p->source, from.p, from.n);
+	memcpy(p->account, whose.p, whose.n);
 	if (p->failures < allowed)
 		return;
 	const unsigned doublings = MIN(p->failures - allowed, 16u);
@@ -151,4 +163,41 @@ void backoff_worked(struct backoff *b, struct str account, struct str source)
 {
 	struct key k;
 	free(map_remove(&b->failed, key_of(&k, RANGE_ACCOUNT, account, source)));
+}
+
+void backoff_each(const struct backoff *b, int64_t now,
+		  void (*f)(void *arg, const struct backoff_entry *e), void *arg)
+{
+	size_t at = 0;
+	for (void *value; map_next(&b->failed, &at, NULL, &value);) {
+		const struct patience *p = value;
+		const struct backoff_entry e = {{p->source, p->source_n},
+						{p->account, p->account_n},
+						p->failures,
+						p->last,
+						p->until};
+		if (p->until > now)
+			f(arg, &e);
+	}
+}
+
+size_t backoff_lift(struct backoff *b, struct str source, int64_t now)
+{
+	struct addr a;
+	size_t at = 0;
+	size_t n = 0;
+	struct str key;
+	if (addr_parse_ip(source, &a))
+		return 0;
+	for (void *value; map_next(&b->failed, &at, &key, &value);) {
+		struct cur c = cur_of(key);
+		const enum range range = (enum range)cur_u8(&c);
+		struct patience *p = value;
+		if (range > RANGE_SITE || cur_u64(&c) != place_of(range, source))
+			continue;
+		n += p->until > now;
+		p->until = 0;
+		p->failures = 0;
+	}
+	return n;
 }

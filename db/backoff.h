@@ -27,3 +27,17 @@ unsigned backoff_wait(const struct backoff *b, struct str account, struct str so
 void backoff_failed(struct backoff *b, struct str account, struct str source, int64_t now);
 /* The right password: the account's failures from this source are forgotten. */
 void backoff_worked(struct backoff *b, struct str account, struct str source);
+
+/* One that has to wait now. */
+struct backoff_entry {
+	struct str source;  /* of the last failure: one of its network */
+	struct str account; /* empty: any */
+	unsigned failures;
+	int64_t last;
+	int64_t until;
+};
+/* Those that have to wait, in no order. */
+void backoff_each(const struct backoff *b, int64_t now,
+		  void (*f)(void *arg, const struct backoff_entry *e), void *arg);
+/* Forgets the failures from this source and its network; how many entries had to wait. */
+size_t backoff_lift(struct backoff *b, struct str source, int64_t now);

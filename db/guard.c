@@ -13,9 +13,16 @@
 #define US_PER_S 1000000ull
 
 /* One account from one source. */
+enum { SOURCE_MAX = 46, ACCOUNT_MAX = 64 };
+
 struct pair {
 	struct rate tries;
 	bool known;
+	uint8_t source_n; /* 0: nothing was refused so far */
+	uint8_t account_n;
+	uint32_t refused;
+	char source[SOURCE_MAX]; /* for those who look at it */
+	char account[ACCOUNT_MAX];
 };
 
 struct pair_key {
@@ -108,6 +115,18 @@ static enum guard_verdict stranger_tries(struct guard *g, struct pair *p, uint64
 	return GUARD_STRANGER;
 }
 
+/* Only of what is refused: the others are many, and nobody asks for them. */
+static void note_refused(struct pair *p, struct str account, struct str source)
+{
+	const struct str from = str_head(source, SOURCE_MAX);
+	const struct str whose = str_head(account, ACCOUNT_MAX);
+	p->refused++;
+	p->source_n = (uint8_t)from.n;
+	p->account_n = (uint8_t)whose.n;
+	memcpy(p->source, from.p, from.n);
+	memcpy(p->account, whose.p, whose.n);
+}
+
 static enum guard_verdict judge(struct guard *g, struct str account, struct str source,
 				uint64_t now_us)
 {
@@ -120,10 +139,14 @@ static enum guard_verdict judge(struct guard *g, struct str account, struct str 
 		p = mem_new(struct pair);
 		map_set(&g->pairs, MAP_KEY(key), p);
 	}
+	enum guard_verdict v = GUARD_KNOWN;
 	if (!p->known)
-		return stranger_tries(g, p, key.account, first, now_us);
-	return rate_take(&p->tries, 1, GUARD_KNOWN_TIMES * g->tries, now_us) ? GUARD_KNOWN
-									     : GUARD_SOURCE;
+		v = stranger_tries(g, p, key.account, first, now_us);
+	else if (!rate_take(&p->tries, 1, GUARD_KNOWN_TIMES * g->tries, now_us))
+		v = GUARD_SOURCE;
+	if (v == GUARD_SOURCE)
+		note_refused(p, account, source);
+	return v;
 }
 
 enum guard_verdict guard_try(struct guard *g, struct str account, struct str source,
@@ -151,4 +174,43 @@ void guard_right(struct guard *g, struct str account, struct str source)
 		map_set(&g->pairs, MAP_KEY(key), p);
 	}
 	*p = (struct pair){.known = true};
+}
+
+/* How long until its next try is judged, 0: now. */
+static uint64_t wait_of(const struct guard *g, const struct pair *p, uint64_t now_us)
+{
+	const uint64_t every = p->known ? US_PER_S : GUARD_EVERY_S * US_PER_S;
+	const uint64_t most = every * (p->known ? GUARD_KNOWN_TIMES * g->tries : g->tries);
+	const uint64_t owed = p->tries.full_us > now_us ? p->tries.full_us - now_us : 0;
+	return owed + every > most ? owed + every - most : 0;
+}
+
+void guard_each(const struct guard *g, uint64_t now_us,
+		void (*f)(void *arg, const struct guard_entry *e), void *arg)
+{
+	size_t at = 0;
+	for (void *value; map_next(&g->pairs, &at, NULL, &value);) {
+		const struct pair *p = value;
+		const struct guard_entry e = {{p->source, p->source_n},
+					      {p->account, p->account_n},
+					      p->refused,
+					      wait_of(g, p, now_us)};
+		if (p->source_n && e.wait_us)
+			f(arg, &e);
+	}
+}
+
+size_t guard_lift(struct guard *g, struct str source, uint64_t now_us)
+{
+	size_t at = 0;
+	size_t n = 0;
+	for (void *value; map_next(&g->pairs, &at, NULL, &value);) {
+		struct pair *p = value;
+		if (!p->source_n || !str_eq(str_make(p->source, p->source_n), source))
+			continue;
+		n += wait_of(g, p, now_us) > 0;
+		p->tries = (struct rate){0};
+		p->refused = 0;
+	}
+	return n;
 }

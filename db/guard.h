@@ -48,3 +48,16 @@ struct guard_stats {
 struct guard_stats guard_stats(const struct guard *g);
 /* It was the right one: the source is known from now on, and the try did not count. */
 void guard_right(struct guard *g, struct str account, struct str source);
+
+/* A source whose next password for an account would not be judged. */
+struct guard_entry {
+	struct str source;
+	struct str account;
+	uint64_t refused; /* tries that were not judged */
+	uint64_t wait_us;
+};
+/* Those that have to wait, in no order. */
+void guard_each(const struct guard *g, uint64_t now_us,
+		void (*f)(void *arg, const struct guard_entry *e), void *arg);
+/* Its buckets are full again; how many were not. */
+size_t guard_lift(struct guard *g, struct str source, uint64_t now_us);

@@ -95,6 +95,10 @@ static op_handler *const handlers[OP_COUNT] = {
 	[OP_CLIENT_REMOVE] = op_client_remove,
 	[OP_EVENT_LIST] = op_event_list,
 	[OP_LOG_LIST] = op_log_list,
+	[OP_BAN_LIST] = op_ban_list,
+	[OP_BAN_ADD] = op_ban_add,
+	[OP_BAN_REMOVE] = op_ban_remove,
+	[OP_LIMIT_LIST] = op_limit_list,
 	[OP_TRACE_START] = op_trace_start,
 	[OP_TRACE_SHOW] = op_trace_show,
 	[OP_TRACE_STOP] = op_trace_stop,
@@ -158,6 +162,7 @@ static void free_call(struct op_call *c)
 	events_unwait(&c->waiter);
 	trace_unwait(&c->trace);
 	logs_unwait(&c->log_waiter);
+	bans_unwait(&c->bans_waiter);
 	loop_timer_stop(c->s->loop, &c->timer);
 	logins_cancel(c->s->logins, c);
 	change_fini(&c->change);

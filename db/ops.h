@@ -51,6 +51,7 @@ struct op_call {
 	struct events_waiter waiter;
 	struct trace_waiter trace;
 	struct logs_waiter log_waiter;
+	struct bans_waiter bans_waiter;
 	struct loop_timer timer;
 	struct job job; /* what takes long (job.h) */
 	void *state;    /* of a handler that waits */
@@ -129,7 +130,7 @@ op_handler op_status_, op_device_list, op_device_show, op_device_add, op_device_
 	op_config_reload, op_setup_code_add, op_trace_start, op_trace_show, op_trace_stop;
 /* The security check. */
 op_handler op_security_check, op_security_mute, op_security_unmute;
-op_handler op_log_list;
+op_handler op_log_list, op_ban_list, op_ban_add, op_ban_remove, op_limit_list;
 /* The test client. */
 op_handler op_watch_start, op_message_publish, op_retained_list, op_retained_remove;
 /* People and programs. */

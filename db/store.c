@@ -310,6 +310,8 @@ void store_set_link(struct store *s, enum process peer, int fd)
 		authorities_ask(s);
 	else if (peer != PROCESS_CTL)
 		staples_tell(s, peer);
+	if (peer != PROCESS_CTL && peer != PROCESS_VAULT)
+		bans_tell(s, peer);
 	if (peer == PROCESS_BROKER)
 		traces_use_broker(&s->traces, s->peer[peer].link);
 }
@@ -515,6 +517,7 @@ void store_close(struct store *s)
 			link_free(l);
 	}
 	deltas_fini(s);
+	bans_stop(s);
 	device_login_cancel_all(s);
 	logins_free(s->logins);
 	guard_free(s->guard);

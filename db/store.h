@@ -17,6 +17,7 @@
 #include "daemon/ipc/op.h"
 #include "db/audit.h"
 #include "db/backoff.h"
+#include "db/bans.h"
 #include "db/deltas.h"
 #include "db/events.h"
 #include "db/expiry.h"
@@ -122,8 +123,9 @@ struct store {
 	unsigned calls_n;
 	struct map checked;  /* fingerprints that the present ca.check has seen (op_ca_check.c) */
 	uint64_t checked_to; /* how far it came: records of the journal */
-	struct list login_asks;      /* struct login_ask in progress (device_login.c) */
-	struct backoff backoff;      /* of people who log in */
+	struct list login_asks; /* struct login_ask in progress (device_login.c) */
+	struct backoff backoff; /* of people who log in */
+	struct bans_asks bans;
 	struct guard *guard;         /* of devices that log in with a password */
 	struct security security[2]; /* the second with names */
 	struct rates publishes;      /* of administrators (op_message.c) */

@@ -7,6 +7,7 @@
 #include "daemon/broker/join.h"
 #include "daemon/broker/proxied.h"
 #include "daemon/ipc/rec.h"
+#include "daemon/net/ban.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -164,6 +165,16 @@ static void begin(struct conn *c, int fd)
 	}
 }
 
+static bool is_banned(struct conn *c)
+{
+	if (!bans_refuse(&c->peer))
+		return false;
+	c->worker->stats.refused++;
+	conn_event(c, EVENT_LOGIN_REFUSED, "the address is banned", NULL);
+	conn_close(c, REASON_NORMAL_DISCONNECTION, "the address is banned");
+	return true;
+}
+
 void accept_socket(struct worker *w, const struct endpoint *e, int socket, const struct addr *peer)
 {
 	AUTO_FD fd = socket;
@@ -172,6 +183,8 @@ void accept_socket(struct worker *w, const struct endpoint *e, int socket, const
 	if (!c)
 		return;
 	c->endpoint = e;
+	if (!proxied && is_banned(c))
+		return;
 	if (admit(c, proxied ? limit_accept_proxy : limit_accept) != LIMIT_OK)
 		return;
 	if (proxied)
@@ -183,6 +196,9 @@ void accept_socket(struct worker *w, const struct endpoint *e, int socket, const
 void accept_stated(struct conn *c, int socket)
 {
 	AUTO_FD fd = socket;
+	/* One that speaks for itself, as a health check of the proxy does, is the proxy. */
+	if (c->proxy && is_banned(c))
+		return;
 	if (admit(c, limit_stated) == LIMIT_OK)
 		begin(c, TAKE_FD(fd));
 }

@@ -8,6 +8,7 @@
 #include "daemon/broker/login.h"
 #include "daemon/broker/session.h"
 #include "daemon/broker/will.h"
+#include "daemon/net/ban.h"
 
 /* A will is published, for the rules of before allowed it; not one that perhaps a thief of the key
  * left. */
@@ -131,6 +132,21 @@ unsigned revoke_kick(struct worker *w, struct str client_id, uint64_t device_id,
 			continue;
 		closed++;
 		cut(c, reason, "closed by an administrator");
+	}
+	return closed;
+}
+
+unsigned revoke_banned(struct worker *w)
+{
+	unsigned closed = 0;
+	uint32_t at = 0;
+	for (struct conn *c; (c = slab_next(&w->conns, &at));) {
+		const bool is_proxy =
+			!c->proxy && c->endpoint->config->proxy_protocol != CONFIG_PROXY_OFF;
+		if (is_proxy || !bans_hold(&c->peer))
+			continue;
+		closed++;
+		cut(c, REASON_ADMINISTRATIVE_ACTION, "the address is banned");
 	}
 	return closed;
 }

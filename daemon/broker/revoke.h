@@ -16,5 +16,7 @@ void revoke_rejudge(struct worker *w);
 /* Closes the connections of a client identifier, or, where that is empty, of a device. */
 unsigned revoke_kick(struct worker *w, struct str client_id, uint64_t device_id,
 		     enum reason reason);
+/* Closes what comes from a network that is banned (daemon/net/ban.h). How many. */
+unsigned revoke_banned(struct worker *w);
 /* The gateway stops: everyone is told [MQTT 5.0 reason 0x8B]. */
 void revoke_all(struct worker *w);

@@ -16,6 +16,7 @@
 #include "daemon/broker/revoked.h"
 #include "daemon/broker/roots.h"
 #include "daemon/broker/trace.h"
+#include "daemon/ipc/banlist.h"
 #include "daemon/ipc/rec.h"
 #include "daemon/ipc/staples.h"
 
@@ -224,6 +225,39 @@ static int on_kick(struct link *l, struct record *r)
 	return 0;
 }
 
+struct banning {
+	struct round round;
+	struct control *control;
+	unsigned generation; /* of the link */
+	uint64_t id;
+};
+
+static void banning_run(struct worker *w, struct round *r)
+{
+	atomic_fetch_add(&r->count, revoke_banned(w));
+}
+
+static void banning_done(struct round *r)
+{
+	struct banning *b = container_of(r, struct banning, round);
+	if (b->control->store && b->generation == b->control->store_generation)
+		banlist_answer(b->control->store, b->id, atomic_load(&r->count));
+	free(b);
+}
+
+static int on_bans(struct link *l, struct record *r)
+{
+	struct control *k = link_owner(l);
+	if (banlist_take(r))
+		return ERR_MALFORMED;
+	struct banning *b = mem_new(struct banning);
+	b->control = k;
+	b->generation = k->store_generation;
+	b->id = r->id;
+	round_start(&b->round, &k->broker, banning_run, banning_done);
+	return 0;
+}
+
 /* ---- figures ----------------------------------------------------------------------------------
  */
 
@@ -402,6 +436,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_STAPLES] = staples_received,
 	[MSG_AUTHORITIES_CHANGED] = roots_changed,
 	[MSG_KICK] = on_kick,
+	[MSG_BANS] = on_bans,
 	[MSG_CLIENT_GET] = inspect_asked,
 	[MSG_TRACE_START] = trace_start_asked,
 	[MSG_TRACE_STOP] = trace_stop_asked,

@@ -12,6 +12,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
+#include "daemon/net/ban.h"
 #include "daemon/web/forwarded.h"
 #include "daemon/web/http_access.h"
 #include "daemon/web/http_head.h"
@@ -38,8 +39,6 @@ enum {
 };
 
 static atomic_bool strict;
-
-#define NOT_ALLOWED "the address is not in allow-from"
 
 struct http_server {
 	struct http_config config;
@@ -111,7 +110,13 @@ static bool is_proxy(const struct http_server *s, const struct addr *a)
 
 static bool is_allowed(const struct http_server *s, const struct addr *a)
 {
-	return s->local || http_access_allows(&s->access, a);
+	return s->local || (!bans_hold(a) && http_access_allows(&s->access, a));
+}
+
+/* Counts it. */
+static const char *why_not(const struct addr *a)
+{
+	return bans_refuse(a) ? "the address is banned" : "the address is not in allow-from";
 }
 
 static enum MHD_Result join_forwarded(void *cls, enum MHD_ValueKind kind, const char *name,
@@ -333,8 +338,9 @@ static enum MHD_Result give(struct http_request *r, void (*run)(struct loop_note
 		return refuse(s, r->connection, 503, "Service Unavailable", "the gateway stops");
 	if (!barred)
 		return MHD_YES;
-	refused(s, &r->peer->from, EVENT_LOGIN_REFUSED, NOT_ALLOWED);
-	return refuse(s, r->connection, 403, "Forbidden", NOT_ALLOWED);
+	const char *why = why_not(&r->peer->from);
+	refused(s, &r->peer->from, EVENT_LOGIN_REFUSED, why);
+	return refuse(s, r->connection, 403, "Forbidden", why);
 }
 
 static enum MHD_Result hand_over(struct http_request *r)
@@ -542,7 +548,7 @@ static enum MHD_Result may_connect(void *cls, const struct sockaddr *sa, socklen
 	const bool may = is_allowed(s, &from) || is_proxy(s, &from);
 	pthread_mutex_unlock(&s->lock);
 	if (!may)
-		refused(s, &from, EVENT_LOGIN_REFUSED, NOT_ALLOWED);
+		refused(s, &from, EVENT_LOGIN_REFUSED, why_not(&from));
 	return may ? MHD_YES : MHD_NO;
 }
 

@@ -8,6 +8,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/ipc/banlist.h"
 #include "daemon/ipc/staples.h"
 #include "daemon/net/tls_pem.h"
 #include "daemon/web/assets.h"
@@ -221,10 +222,23 @@ static int on_credentials(struct link *l, struct record *r)
 	return 0;
 }
 
+static void set_access(struct web *w);
+
+static int on_bans(struct link *l, struct record *r)
+{
+	struct web *w = link_owner(l);
+	if (banlist_take(r))
+		return ERR_MALFORMED;
+	set_access(w);
+	banlist_answer(l, r->id, 0);
+	return 0;
+}
+
 static const link_handler store_handlers[MSG_COUNT] = {
 	[MSG_CREDENTIALS_CHANGED] = on_credentials,
 	[MSG_AUTHORITIES_CHANGED] = on_authorities,
 	[MSG_STAPLES] = staples_received,
+	[MSG_BANS] = on_bans,
 };
 static const link_handler vault_handlers[MSG_COUNT] = {[MSG_TLS_RENEWED] = on_renewed};
 
@@ -251,6 +265,17 @@ static struct http_access access_of(const struct web *w)
 		return (struct http_access){.allow = c->enrol.allow_from.p,
 					    .allow_n = c->enrol.allow_from.n};
 	return (struct http_access){0};
+}
+
+/* Whom it lets in is another by now. */
+static void set_access(struct web *w)
+{
+	if (!w->config)
+		return; /* what it serves begins with what holds then */
+	const struct http_access access = access_of(w);
+	for (size_t i = 0; i < w->sockets; i++)
+		if (w->socket[i].server && w->socket[i].address[0])
+			http_set_access(w->socket[i].server, &access);
 }
 
 /* Starts to serve on the sockets that wait. False after logging why not. */
@@ -464,10 +489,7 @@ static int take_config(struct web *w, struct str text, struct buf *why)
 	w->est.settings.strangers = c->enrol.approval == CONFIG_APPROVAL_ANYONE;
 	config_free(w->config);
 	w->config = TAKE(c);
-	const struct http_access access = access_of(w);
-	for (size_t i = 0; i < w->sockets; i++)
-		if (w->socket[i].server && w->socket[i].address[0])
-			http_set_access(w->socket[i].server, &access);
+	set_access(w);
 	return 0;
 }
 

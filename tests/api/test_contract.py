@@ -453,6 +453,10 @@ def test_devices_and_certificates(does):
     assert does("learn.list")["items"]
     assert does("event.acknowledge", name="learn.started", note="seen")["events"] == 1
     assert does("event.list", state="acknowledged")["items"][0]["acknowledged"]["note"] == "seen"
+    assert does("ban.add", network="203.0.113.0/24", reason="a scanner", **{"for": 60})["network"] == "203.0.113.0/24"
+    assert does("ban.list")["items"][0]["kind"] == "ban"
+    assert does("ban.remove", network="203.0.113.0/24")["removed"] == 1
+    assert does("limit.list")["items"]
     assert does("log.list", last=5, level="notice")["items"]
     does("learn.show", device="one")
     does("learn.propose", device="one")

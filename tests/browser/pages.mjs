@@ -33,6 +33,7 @@ const paths = [
   "/gateway?tab=administrators",
   "/gateway?tab=tokens",
   "/gateway?tab=listeners",
+  "/gateway?tab=limits",
   "/gateway?tab=system",
   "/gateway?tab=log",
   "/gateway?tab=changes",

@@ -186,6 +186,13 @@ static int broker_kick(struct link *l, struct record *r)
 	return 0;
 }
 
+static int listener_bans(struct link *l, struct record *r)
+{
+	const struct body_bans_done done = {0};
+	LINK_SEND(l, BANS_DONE, bans_done, r->id, -1, &done);
+	return 0;
+}
+
 /* ---- fake parent ---- */
 
 static int parent_roots(struct link *l, struct record *r)
@@ -362,6 +369,7 @@ static const link_handler handlers[MSG_COUNT] = {
 	[MSG_SIGN_CRL] = vault_sign_crl,
 	[MSG_SIGN_OCSP] = vault_sign_ocsp,
 	[MSG_STAPLES] = listener_staples,
+	[MSG_BANS] = listener_bans,
 	[MSG_CA_GET] = vault_ca_get,
 	[MSG_ISSUE_DEVICE] = vault_issue,
 	[MSG_DELTA] = broker_delta,

@@ -37,6 +37,18 @@ export interface Authority {
   pem: string;
 }
 
+export interface Ban {
+  source: string;
+  kind: "ban" | "login" | "password";
+  account: string | null;
+  reason: string;
+  by: string;
+  since: string | null;
+  until: string;
+  count: number;
+  last: string | null;
+}
+
 export interface Certificate {
   fingerprint: string;
   serial: string;
@@ -493,6 +505,23 @@ export interface Answers {
     why: string | null;
     last: string | null;
     last_actor: string | null;
+  };
+  /** Bans a network until a time */
+  "ban.add": {
+    network: string;
+    until: string;
+    sessions_closed: number;
+    broker: "done" | "away";
+  };
+  /** Who may not come: networks that administrators banned, and addresses that have to wait after wrong passwords */
+  "ban.list": {
+    items: Ban[];
+    next: string | null;
+  };
+  /** Ends a ban, and the waiting after wrong passwords */
+  "ban.remove": {
+    network: string;
+    removed: number;
   };
   /** Compares the journal of issued certificates with the registry, part by part */
   "ca.check": {
@@ -1059,6 +1088,19 @@ export interface Answers {
     forgotten: number;
     broker?: "done" | "away";
     sessions_closed?: number;
+  };
+  /** The limits with their values, and which were reached by whom last */
+  "limit.list": {
+    items: {
+      name: string;
+      per: "gateway" | "listener" | "address" | "device" | "session";
+      value: number;
+      refused: number;
+      last: string | null;
+      who: string | null;
+      address: string | null;
+    }[];
+    next: string | null;
   };
   /** The newest log lines of every process, the oldest first; with since and wait the answer waits for one */
   "log.list": {
@@ -1713,6 +1755,22 @@ export interface Takes {
   };
   /** Whether a backup can be made, and the last one */
   "backup.show": Record<string, never>;
+  /** Bans a network until a time */
+  "ban.add": {
+    /** network that may not come, CIDR or one address; of IPv6 one address stands for its /64 */
+    network: string;
+    /** ends by itself after so many seconds, 60 and more (3600) */
+    for?: number;
+    /** why, for those who come after */
+    reason?: string;
+  };
+  /** Who may not come: networks that administrators banned, and addresses that have to wait after wrong passwords */
+  "ban.list": Record<string, never>;
+  /** Ends a ban, and the waiting after wrong passwords */
+  "ban.remove": {
+    /** network as ban.list shows it, or an address that has to wait */
+    network: string;
+  };
   /** Compares the journal of issued certificates with the registry, part by part */
   "ca.check": {
     /** cursor of the part before */
@@ -2071,6 +2129,8 @@ export interface Takes {
     /** true: what was learnt is forgotten (false) */
     forget?: boolean;
   };
+  /** The limits with their values, and which were reached by whom last */
+  "limit.list": Record<string, never>;
   /** The newest log lines of every process, the oldest first; with since and wait the answer waits for one */
   "log.list": {
     /** only lines with a greater number, oldest first */

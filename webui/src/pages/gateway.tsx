@@ -31,6 +31,7 @@ import { type Move, Moved } from "../ui/moved";
 import { Confirm, Filters, Forbidden, Listing, tabOf, Tabs, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
 import { Backup, Changes } from "./gateway-changes";
+import { Limits } from "./gateway-limits";
 import { Listeners } from "./gateway-listeners";
 import { Log } from "./gateway-log";
 import { System } from "./gateway-system";
@@ -439,6 +440,7 @@ export default function Gateway({ place, session }: PageProps) {
         ]
       : []),
     { id: "listeners", title: text.listeners.title },
+    { id: "limits", title: text.limits.title },
     { id: "system", title: text.system.title },
     ...(may(session, "operator")
       ? [
@@ -464,6 +466,7 @@ export default function Gateway({ place, session }: PageProps) {
       {tab === "listeners" && <Listeners session={session} />}
       {tab === "changes" && <Changes place={place} />}
       {tab === "audit" && <Audit place={place} />}
+      {tab === "limits" && <Limits session={session} />}
       {tab === "system" && <System />}
       {tab === "log" && <Log place={place} />}
       {tab === "backup" && <Backup session={session} />}
