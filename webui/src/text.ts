@@ -1073,6 +1073,7 @@ export const text = {
     },
     value: "At most",
     none: "no limit",
+    perSecond: " a second",
     reached: "Reached",
     who: "By whom",
   },

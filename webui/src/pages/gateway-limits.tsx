@@ -2,7 +2,7 @@
 // Who may not come now, and why; and the limits with who reached them last.
 import { useState } from "preact/hooks";
 import { get, post, type Page } from "../api";
-import { count } from "../format";
+import { bytes, count, duration } from "../format";
 import { useEvents } from "../live";
 import { may, type Session } from "../session";
 import { text } from "../text";
@@ -152,13 +152,22 @@ function Bans({ session }: { session: Session }) {
   );
 }
 
+/** A value in the unit that its name tells. */
+export function amount(name: string, value: number): string {
+  if (value === 0) return t.none;
+  if (/timeout|age/.test(name) && !/message/.test(name)) return duration(value / 1000);
+  if (/bytes|memory|packet|payload/.test(name))
+    return bytes(value) + (/^publish/.test(name) ? t.perSecond : "");
+  return count(value) + (/rate/.test(name) ? t.perSecond : "");
+}
+
 const limitColumns: Column<Limit>[] = [
   {
     title: t.limit,
     cell: (l) => <Link href={`/gateway?q=${l.name}`}>{l.name}</Link>,
   },
   { title: t.per, cell: (l) => t.pers[l.per] },
-  { title: t.value, number: true, cell: (l) => (l.value ? count(l.value) : t.none) },
+  { title: t.value, number: true, cell: (l) => amount(l.name, l.value) },
   {
     title: t.reached,
     number: true,
