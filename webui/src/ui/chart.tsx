@@ -23,6 +23,11 @@ function colourOf(name: string): string {
 
 function dataOf(lines: Line[]): uPlot.AlignedData {
   const x = (lines[0]?.points ?? []).map((p) => p.at / 1000);
+  if (x.length === 0) {
+    // an axis of the last minutes, though there is nothing on it yet
+    const now = Date.now() / 1000;
+    return [[now - SPAN_S, now], ...lines.map(() => [null, null])];
+  }
   return [x, ...lines.map((l) => l.points.map((p) => p.value))];
 }
 
@@ -58,12 +63,9 @@ export function Chart({
           cursor: { show: false },
           scales: {
             x: {
-              range: (_u, min, max) => {
-                const end = max || Date.now() / 1000; // null while there is nothing
-                return [Math.min(min || end, end - SPAN_S), end];
-              },
+              range: (_u, min, max) => [Math.min(min, max - SPAN_S), max],
             },
-            y: { range: (_u, _min, max) => [0, Math.max(least, max * 1.15)] },
+            y: { range: (_u, _min, max) => [0, Math.max(least, (max || 0) * 1.15)] },
           },
           axes: [
             {
