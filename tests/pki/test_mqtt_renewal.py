@@ -4,6 +4,7 @@ early, and every refusal in the same place."""
 
 import base64
 import contextlib
+import itertools
 import pathlib
 import sqlite3
 
@@ -216,7 +217,11 @@ def test_nobody_else_sees_it(est, device, numbers):
         assert spy.subscribe("$gw/#")[0] < 0x80
         assert spy.message().topic == "$gw/pki/roots"  # retained, and all that is for everyone
         ask(c, est.csr(key, name), topic=None)
-        spy.ping()
+        spy.send(mqtt.pingreq())
+        # What ends elsewhere meanwhile is for everyone, too.
+        seen = iter(spy.receive, None)
+        told = [p.topic for p in itertools.takewhile(lambda p: p.kind != mqtt.PINGRESP, seen)]
+        assert all(topic.startswith("$gw/pki/revoked/") for topic in told)
 
 
 def test_a_rule_may_deny_it(est, device):
