@@ -228,7 +228,7 @@ static void settings_came(struct link_call *call, int err, struct record *reply)
 		return;
 	}
 	const struct body_backup body = {.settings = buf_view(&text)};
-	LINK_ASK(vault, &c->ask, BACKUP, backup, TAKE_FD(copy), &body, MAKE_MS, made);
+	LINK_ASK(vault, &c->ask, BACKUP, backup, copy, &body, MAKE_MS, made);
 }
 
 static void ask_settings(struct op_call *c, const char *path)
