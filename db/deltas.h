@@ -23,7 +23,8 @@ struct deltas {
 };
 
 void deltas_init(struct deltas *d);
-void deltas_drop(struct store *s); /* the broker is away: nobody waits for those that wait */
+/* Those that wait are not sent: the broker is away, or a snapshot has what they say. */
+void deltas_drop(struct store *s);
 void deltas_fini(struct store *s); /* after the broker's link is gone */
 
 /* Deltas that these entries take: the registry's number grows by it in the same transaction. */

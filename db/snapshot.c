@@ -52,6 +52,7 @@ static void begin(struct store *s, uint64_t id)
 	struct snapshot *shot = &s->snapshot;
 	snapshot_stop(s);
 	s->broker_synced = false; /* deltas are for the snapshot from now on */
+	deltas_drop(s);           /* sent behind it, they would put back what it says anew */
 	*shot = (struct snapshot){.id = id};
 	shot->job.first = true;
 	shot->job.portion = read_portion;

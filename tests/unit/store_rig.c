@@ -162,9 +162,16 @@ static int broker_delta(struct link *l, struct record *r)
 	rig->deltas++;
 	buf_str(&rig->entries, b.entries);
 	const struct body_delta_done done = {b.seq, rig->closes};
+	rig->owed = r->id;
 	if (!rig->broker_silent)
 		LINK_SEND(l, DELTA_DONE, delta_done, r->id, -1, &done);
 	return 0;
+}
+
+void rig_answer_delta(struct rig *r)
+{
+	const struct body_delta_done done = {r->seq, 0};
+	LINK_SEND(r->end[PROCESS_BROKER], DELTA_DONE, delta_done, r->owed, -1, &done);
 }
 
 static int broker_client_get(struct link *l, struct record *r)

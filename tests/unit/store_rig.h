@@ -26,7 +26,8 @@ struct rig {
 	bool ready;
 	bool failed;
 	/* fake broker */
-	bool broker_silent; /* DELTA is not answered */
+	bool broker_silent; /* DELTA is not answered, before rig_answer_delta does */
+	uint64_t owed;      /* the last one that was not */
 	bool has_session;   /* what the broker says to CLIENT_GET */
 	uint32_t closes;    /* sessions that each DELTA and KICK closes */
 	uint64_t seq;       /* of the last delta or snapshot */
@@ -110,6 +111,8 @@ struct str rig_item(const struct rig_answer *a, const char *list, size_t n);
 size_t rig_count(const struct rig_answer *a, const char *list);
 struct str rig_field(struct str rec, const char *name);
 
+/* The fake broker answers the last DELTA that it was silent about. */
+void rig_answer_delta(struct rig *r);
 /* The fake vault answers the CA_CHANGE that waits. */
 void rig_change_authority(struct rig *r, enum op_status status);
 /* One number from the store's databases. */

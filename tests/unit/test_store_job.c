@@ -216,6 +216,57 @@ static void a_snapshot_has_what_came_meanwhile(void **state)
 	assert_int_equal(shot.status, 1);
 }
 
+struct new_shot {
+	struct rig_sent sent;
+	struct rig *rig;
+};
+
+static void new_snapshot_taken(struct link_call *call, int err, struct record *reply)
+{
+	struct new_shot *shot = container_of(call, struct new_shot, sent.call);
+	struct body_snapshot b;
+	snapshot_taken(call, err, reply);
+	assert_int_equal(body_snapshot_get(reply->body, &b), 0);
+	shot->rig->seq = b.seq;
+}
+
+/* A delta that waited for its turn would put back what the snapshot says anew: a device that was
+ * disabled meanwhile could connect. */
+static void no_delta_of_before_follows_a_snapshot(void **state)
+{
+	struct rig *r = *state;
+	struct rig_sent sent[DELTAS_AT_ONCE + 1];
+	struct new_shot shot = {.rig = r};
+	const struct body_snapshot_get body = {};
+	add_many(r);
+	r->broker_silent = true;
+	const unsigned before = r->deltas;
+	for (unsigned i = 0; i <= DELTAS_AT_ONCE; i++) {
+		char name[24];
+		snprintf(name, sizeof(name), "waiting-%u", i);
+		struct buf args = text("name", name);
+		rig_send(r, OP_DEVICE_ADD, &args, &sent[i]);
+	}
+	while (list_empty(&r->store.deltas.waiting) || r->deltas < before + DELTAS_AT_ONCE)
+		loop_turn(r->loop, 20);
+	LINK_ASK(r->end[PROCESS_BROKER], &shot.sent.call, SNAPSHOT_GET, snapshot_get, -1, &body,
+		 10000, new_snapshot_taken);
+	while (!job_runs(&r->store.snapshot.job) || !r->store.snapshot.job.began)
+		loop_turn(r->loop, 20);
+	char last[24];
+	snprintf(last, sizeof(last), "waiting-%d", DELTAS_AT_ONCE);
+	struct buf args = text("name", last);
+	rec_bool(&args, "enabled", false);
+	rig_ok(r, OP_DEVICE_SET, &args);
+	assert_false(shot.sent.answered);
+	rig_until(r, &shot.sent.answered);
+	rig_answer_delta(r); /* there is room for the next one */
+	rig_turns(r, 5);
+	assert_int_equal(r->deltas, before + DELTAS_AT_ONCE);
+	for (unsigned i = 0; i <= DELTAS_AT_ONCE; i++)
+		link_call_cancel(&sent[i].call);
+}
+
 /* state.apply with a setting: the parent holds it until the registry has its part. */
 static void put_state(struct buf *args, const char *note)
 {
@@ -279,6 +330,7 @@ int main(void)
 		TEST(two_that_write_follow_each_other),
 		TEST(questions_are_read_beside_each_other),
 		TEST(a_snapshot_has_what_came_meanwhile),
+		TEST(no_delta_of_before_follows_a_snapshot),
 		TEST(what_is_not_committed_leaves_no_setting),
 		TEST(a_store_can_end_in_the_middle),
 	};
