@@ -641,7 +641,8 @@ void rig_send(struct rig *r, enum op op, struct buf *args, struct rig_sent *sent
 		.args = buf_view(args),
 	};
 	*sent = (struct rig_sent){.answered = false};
-	LINK_ASK(r->end[PROCESS_CTL], &sent->call, OP, op, -1, &body, PATIENCE_MS, sent_answered);
+	LINK_ASK(r->end[PROCESS_CTL], &sent->call, OP, op, -1, &body, 6 * PATIENCE_MS,
+		 sent_answered);
 	buf_fini(args);
 }
 
