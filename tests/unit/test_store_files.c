@@ -441,7 +441,7 @@ int main(void)
 		TEST(a_missing_directory_is_refused),
 		TEST(a_start_writes_nothing),
 		TEST(a_full_disk_loses_nothing),
-		TEST(rules_are_found_by_their_subject),
+		cmocka_unit_test(rules_are_found_by_their_subject),
 		TEST(events_wait_for_space),
 		TEST(a_clock_that_jumped_back_issues_nothing),
 		TEST(a_small_step_back_is_no_matter),
