@@ -58,7 +58,7 @@ static struct buf text(const char *name, const char *value)
 }
 
 /* Devices, and the revision that made them: to undo it takes many portions. */
-static int64_t add_many(struct rig *r)
+static int64_t add(struct rig *r, int n)
 {
 	struct sql *db = r->store.registry;
 	char name[24];
@@ -66,7 +66,7 @@ static int64_t add_many(struct rig *r)
 	SQL_RUN(db, "INSERT INTO audit(at, actor, source, operation, target, outcome) "
 		    "VALUES(1, 'test', '', 'state.apply', '', 'ok')");
 	const int64_t audit = sql_last_id(db);
-	for (int i = 0; i < MANY; i++) {
+	for (int i = 0; i < n; i++) {
 		AUTO_BUF after = {0};
 		snprintf(name, sizeof(name), "device-%d", i);
 		rec_text(&after, "name", name);
@@ -81,6 +81,11 @@ static int64_t add_many(struct rig *r)
 	}
 	assert_int_equal(sql_commit(db), 0);
 	return audit;
+}
+
+static int64_t add_many(struct rig *r)
+{
+	return add(r, MANY);
 }
 
 static bool writes(const struct rig *r)
@@ -212,10 +217,10 @@ static void a_snapshot_has_what_came_meanwhile(void **state)
 	struct rig_sent shot = {.status = 0};
 	struct buf args = text("name", "meanwhile");
 	const struct body_snapshot_get body = {};
-	add_many(r);
+	add(r, 10 * MANY); /* more than one portion */
 	LINK_ASK(r->end[PROCESS_BROKER], &shot.call, SNAPSHOT_GET, snapshot_get, -1, &body, 10000,
 		 snapshot_taken);
-	while (!job_runs(&r->store.snapshot.job) || !r->store.snapshot.job.began)
+	while (!shot.answered && !r->store.snapshot.job.began)
 		loop_turn(r->loop, 20);
 	const struct rig_answer *a = rig_ok(r, OP_DEVICE_ADD, &args);
 	assert_false(shot.answered);
@@ -246,7 +251,7 @@ static void no_delta_of_before_follows_a_snapshot(void **state)
 	struct rig_sent sent[DELTAS_AT_ONCE + 1];
 	struct new_shot shot = {.rig = r};
 	const struct body_snapshot_get body = {};
-	add_many(r);
+	add(r, 10 * MANY); /* more than one portion */
 	r->broker_silent = true;
 	const unsigned before = r->deltas;
 	for (unsigned i = 0; i <= DELTAS_AT_ONCE; i++) {
@@ -259,7 +264,7 @@ static void no_delta_of_before_follows_a_snapshot(void **state)
 		loop_turn(r->loop, 20);
 	LINK_ASK(r->end[PROCESS_BROKER], &shot.sent.call, SNAPSHOT_GET, snapshot_get, -1, &body,
 		 10000, new_snapshot_taken);
-	while (!job_runs(&r->store.snapshot.job) || !r->store.snapshot.job.began)
+	while (!shot.sent.answered && !r->store.snapshot.job.began)
 		loop_turn(r->loop, 20);
 	char last[24];
 	snprintf(last, sizeof(last), "waiting-%d", DELTAS_AT_ONCE);
