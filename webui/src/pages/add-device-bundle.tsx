@@ -76,7 +76,9 @@ export function BundleOptions(props: { wish: BundleWish; set: (w: BundleWish) =>
   );
 }
 
-export function BundleKit({ file, passphrase }: { file: GivenFile; passphrase: string | undefined }) {
+export function BundleKit(props: { file: GivenFile; passphrase: string | undefined; legacy: boolean }) {
+  const { file, passphrase } = props;
+  const open = `openssl pkcs12 -in ${file.name}${props.legacy ? " -legacy" : ""} -noenc`;
   return (
     <section class="card stack" aria-label={text.add.kit}>
       <h2>{text.add.kit}</h2>
@@ -100,9 +102,9 @@ export function BundleKit({ file, passphrase }: { file: GivenFile; passphrase: s
           <Copy value={passphrase} label={t.passphrase} />
           <p class="small muted">{t.pemHint}</p>
           <Copy
-            value={`openssl pkcs12 -in ${file.name} -noenc -nokeys -cacerts -out ca.crt
-openssl pkcs12 -in ${file.name} -noenc -nokeys -clcerts -out device.crt
-openssl pkcs12 -in ${file.name} -noenc -nocerts -out device.key`}
+            value={`${open} -nokeys -cacerts -out ca.crt
+${open} -nokeys -clcerts -out device.crt
+${open} -nocerts -out device.key`}
             label={t.asPem}
           />
         </>

@@ -42,6 +42,7 @@ interface Made {
   password?: string;
   bundle?: GivenFile;
   passphrase?: string;
+  legacy?: boolean;
 }
 
 /** The role of a template, made with its rules when it is not there yet. */
@@ -82,7 +83,8 @@ async function make(wish: Wish, proof: Proof, bundle: BundleWish): Promise<Made>
   }
   if (proof === "gateway") {
     const file = await postForFile("/bundles", { ...args, host: place.host, ...bundleArguments(bundle) });
-    const passphrase = bundle.form === "zip" ? {} : { passphrase: bundle.passphrase };
+    const passphrase =
+      bundle.form === "zip" ? {} : { passphrase: bundle.passphrase, legacy: bundle.form === "p12-legacy" };
     return { name: wish.name, proof, place, bundle: file, ...passphrase };
   }
   const own = await makeRequest(wish.name);
@@ -492,7 +494,9 @@ export default function AddDevice({ session }: PageProps) {
       <h1>{t.done(made.name)}</h1>
       {made.proof === "code" && <CodeKit made={made} />}
       {made.files && <FilesKit files={made.files} />}
-      {made.bundle && <BundleKit file={made.bundle} passphrase={made.passphrase} />}
+      {made.bundle && (
+        <BundleKit file={made.bundle} passphrase={made.passphrase} legacy={made.legacy ?? false} />
+      )}
       {made.proof === "password" && <PasswordKit made={made} />}
       <Watch name={made.name} proof={made.proof} place={made.place} />
       {made.proof !== "password" && <Snippets list={snippets(made.place, made.name)} />}
