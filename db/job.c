@@ -249,12 +249,14 @@ static void turn(struct loop_timer *t)
 
 /* ---- whose turn it is ---- */
 
-/* What is under way may commit any moment; a call that waits for its own job does nothing. */
+/* What is under way may commit any moment, a call whose job reads when that is over; one that waits
+ * for its own job to write does nothing. */
 static bool changes_under_way(const struct store *s)
 {
 	list_each (it, &s->calls) {
 		const struct op_call *c = list_entry(it, struct op_call, node);
-		if (!job_runs(&c->job) && (c->enrolment || op_spec(c->op)->effect == CHANGES))
+		const bool waits = job_runs(&c->job) && c->job.writes;
+		if (!waits && (c->enrolment || op_spec(c->op)->effect == CHANGES))
 			return true;
 	}
 	return link_call_waiting(&s->ca_call) || s->lists.asking;

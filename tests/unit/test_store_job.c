@@ -163,6 +163,25 @@ static void two_that_write_follow_each_other(void **state)
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM device"), 0);
 }
 
+/* It is copied in portions, and its audit row is written at the end. */
+static void a_job_that_writes_waits_for_the_copy_of_a_backup(void **state)
+{
+	struct rig *r = *state;
+	struct rig_sent copy, revert;
+	const int64_t id = add_many(r);
+	SQL_RUN(r->store.registry,
+		"INSERT INTO revision(audit_id, kind, object, after) VALUES(?, 'test', 'large', "
+		"zeroblob(67108864))",
+		sql_int(id));
+	struct buf args = {0};
+	rig_send(r, OP_CA_COPY, &args, &copy);
+	args = number("id", id);
+	rig_send(r, OP_REVISION_REVERT, &args, &revert);
+	rig_until(r, &copy.answered);
+	assert_int_equal(copy.status, OP_OK);
+	rig_until(r, &revert.answered);
+}
+
 static void put_draft(struct buf *args)
 {
 	rec_list(args, "with");
@@ -210,37 +229,63 @@ static void snapshot_taken(struct link_call *call, int err, struct record *reply
 	sent->answered = true;
 }
 
-/* The broker's picture is read in portions: what is changed meanwhile is in it. */
-static void a_snapshot_has_what_came_meanwhile(void **state)
+/* As many as no portion reads to their end. */
+static void add_a_crowd(struct rig *r)
 {
-	struct rig *r = *state;
-	struct rig_sent shot = {.status = 0};
-	struct buf args = text("name", "meanwhile");
-	const struct body_snapshot_get body = {};
-	add(r, 10 * MANY); /* more than one portion */
-	LINK_ASK(r->end[PROCESS_BROKER], &shot.call, SNAPSHOT_GET, snapshot_get, -1, &body, 10000,
-		 snapshot_taken);
-	while (!shot.answered && !r->store.snapshot.job.began)
-		loop_turn(r->loop, 20);
-	const struct rig_answer *a = rig_ok(r, OP_DEVICE_ADD, &args);
-	assert_false(shot.answered);
-	assert_true(str_is(rig_str(a, "broker"), "away")); /* not by a delta */
-	until(r, &shot.answered);
-	assert_int_equal(shot.status, 1);
+	SQL_RUN(r->store.registry,
+		"INSERT INTO device(name, uuid, created, created_by, changed) WITH RECURSIVE n(i) "
+		"AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000) "
+		"SELECT 'crowd-' || i, 'crowd-' || i, 1, 'test', 1 FROM n");
 }
 
-struct new_shot {
-	struct rig_sent sent;
+struct shot {
+	struct rig_sent sent; /* its status: how often it has a device with the name "meanwhile" */
 	struct rig *rig;
+	void (*turn)(struct loop_timer *t); /* of the job while it is stopped */
 };
 
-static void new_snapshot_taken(struct link_call *call, int err, struct record *reply)
+static void shot_came(struct link_call *call, int err, struct record *reply)
 {
-	struct new_shot *shot = container_of(call, struct new_shot, sent.call);
+	struct shot *shot = container_of(call, struct shot, sent.call);
 	struct body_snapshot b;
 	snapshot_taken(call, err, reply);
 	assert_int_equal(body_snapshot_get(reply->body, &b), 0);
 	shot->rig->seq = b.seq;
+}
+
+/* The broker asks for it; a portion is read, and the next one is kept from beginning. */
+static void begin_shot(struct rig *r, struct shot *shot)
+{
+	struct snapshot *s = &r->store.snapshot;
+	const struct body_snapshot_get body = {};
+	*shot = (struct shot){.rig = r};
+	LINK_ASK(r->end[PROCESS_BROKER], &shot->sent.call, SNAPSHOT_GET, snapshot_get, -1, &body,
+		 PATIENCE_MS, shot_came);
+	while (!job_runs(&s->job) || s->entries.n == 0)
+		loop_turn(r->loop, 20);
+	assert_true(loop_timer_running(&s->job.timer));
+	shot->turn = s->job.timer.expired;
+	loop_timer_stop(r->loop, &s->job.timer);
+}
+
+static void end_shot(struct rig *r, struct shot *shot)
+{
+	loop_timer_start(r->loop, &r->store.snapshot.job.timer, "job", 0, shot->turn);
+	until(r, &shot->sent.answered);
+}
+
+/* The broker's picture is read in portions: what is changed meanwhile is in it. */
+static void a_snapshot_has_what_came_meanwhile(void **state)
+{
+	struct rig *r = *state;
+	struct shot shot;
+	struct buf args = text("name", "meanwhile");
+	add_a_crowd(r);
+	begin_shot(r, &shot);
+	const struct rig_answer *a = rig_ok(r, OP_DEVICE_ADD, &args);
+	assert_true(str_is(rig_str(a, "broker"), "away")); /* not by a delta */
+	end_shot(r, &shot);
+	assert_int_equal(shot.sent.status, 1);
 }
 
 /* A delta that waited for its turn would put back what the snapshot says anew: a device that was
@@ -249,33 +294,24 @@ static void no_delta_of_before_follows_a_snapshot(void **state)
 {
 	struct rig *r = *state;
 	struct rig_sent sent[DELTAS_AT_ONCE + 1];
-	struct new_shot shot = {.rig = r};
-	const struct body_snapshot_get body = {};
-	add(r, 10 * MANY); /* more than one portion */
+	struct shot shot;
+	add_a_crowd(r);
 	r->broker_silent = true;
-	const unsigned before = r->deltas;
+	const unsigned all = r->deltas + DELTAS_AT_ONCE;
 	for (unsigned i = 0; i <= DELTAS_AT_ONCE; i++) {
 		char name[24];
 		snprintf(name, sizeof(name), "waiting-%u", i);
 		struct buf args = text("name", name);
 		rig_send(r, OP_DEVICE_ADD, &args, &sent[i]);
 	}
-	while (list_empty(&r->store.deltas.waiting) || r->deltas < before + DELTAS_AT_ONCE)
+	while (r->deltas < all)
 		loop_turn(r->loop, 20);
-	LINK_ASK(r->end[PROCESS_BROKER], &shot.sent.call, SNAPSHOT_GET, snapshot_get, -1, &body,
-		 10000, new_snapshot_taken);
-	while (!shot.sent.answered && !r->store.snapshot.job.began)
-		loop_turn(r->loop, 20);
-	char last[24];
-	snprintf(last, sizeof(last), "waiting-%d", DELTAS_AT_ONCE);
-	struct buf args = text("name", last);
-	rec_bool(&args, "enabled", false);
-	rig_ok(r, OP_DEVICE_SET, &args);
-	assert_false(shot.sent.answered);
-	rig_until(r, &shot.sent.answered);
+	rig_turns(r, 3); /* the last one waits now */
+	begin_shot(r, &shot);
+	end_shot(r, &shot);
 	rig_answer_delta(r); /* there is room for the next one */
 	rig_turns(r, 5);
-	assert_int_equal(r->deltas, before + DELTAS_AT_ONCE);
+	assert_int_equal(r->deltas, all);
 	for (unsigned i = 0; i <= DELTAS_AT_ONCE; i++)
 		link_call_cancel(&sent[i].call);
 }
@@ -341,6 +377,7 @@ int main(void)
 		TEST(everybody_is_answered_between_the_portions),
 		TEST(changes_wait_for_their_turn),
 		TEST(two_that_write_follow_each_other),
+		TEST(a_job_that_writes_waits_for_the_copy_of_a_backup),
 		TEST(questions_are_read_beside_each_other),
 		TEST(a_snapshot_has_what_came_meanwhile),
 		TEST(no_delta_of_before_follows_a_snapshot),
