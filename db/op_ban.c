@@ -7,7 +7,7 @@
  *                 source   str, a network, or the address that has to wait
  *                 kind     "ban": an administrator's; "login": wrong passwords of administrators;
  *                          "password": of devices
- *                 account  str or null: whose password it tried
+ *                 account  str or null: whose password it tried, if there is such an administrator
  *                 reason, by   str
  *                 since    time or null;  until: time
  *                 count    int: what was refused since the processes started, or wrong passwords
@@ -24,6 +24,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/net/ban.h"
 #include "db/ops.h"
+#include "db/people.h"
 
 #include <stdio.h>
 
@@ -252,10 +253,14 @@ static void put_waiting(struct buf *out, const char *kind, struct str source, st
 	rec_end(out);
 }
 
+/* What is typed as a name may be a password: only names that exist are shown. */
 static void put_login(void *arg, const struct backoff_entry *e)
 {
+	struct op_call *c = arg;
+	struct person who;
 	const int64_t ahead = clock_wall() - mono_now();
-	put_waiting(arg, "login", e->source, e->account,
+	const bool known = e->account.n && people_find(c->s->registry, e->account, &who) == 0;
+	put_waiting(&c->result, "login", e->source, known ? e->account : STR(""),
 		    "wrong passwords of the administrators' interface", e->until + ahead,
 		    e->failures, e->last + ahead);
 }
@@ -272,7 +277,7 @@ static void list(struct bans_waiter *w)
 	struct op_call *c = container_of(w, struct op_call, bans_waiter);
 	rec_list(&c->result, "items");
 	put_bans(c);
-	backoff_each(&c->s->backoff, mono_now(), put_login, &c->result);
+	backoff_each(&c->s->backoff, mono_now(), put_login, c);
 	guard_each(c->s->guard, clock_mono_ms() * 1000, put_password, &c->result);
 	op_put_next(&c->result, (struct str){NULL, 0});
 	op_done(c);

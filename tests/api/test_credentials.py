@@ -109,6 +109,23 @@ def test_what_was_typed_as_a_name_is_not_kept(gw, stranger):
     assert seen[0] in gw.cli("audit", "list", "--json").stdout
 
 
+def guess(gw, source, name, seer):
+    """Until it has to wait, as ban.list says: the account there."""
+    who = Api(gw.admin, gw.root_ca, source=source)
+    while True:
+        while who.call("POST", "/session", {"name": name, "password": "not the right one"})[0] != 429:
+            pass
+        for item in seer.call("GET", "/bans")[1]["items"]:
+            if item["source"] == source:
+                return item["account"]
+
+
+def test_a_list_of_who_waits_shows_no_name_that_nobody_has(gw, login):
+    seer = login("operator")
+    assert guess(gw, "127.0.0.10", "MyPasswordInTheWrongField", seer) is None
+    assert guess(gw, "127.0.0.11", "viewer", seer) == "viewer"
+
+
 def test_who_must_wait_is_told_how_long(gw):
     who = Api(gw.admin, gw.root_ca, source="127.0.0.9")
     for _ in range(12):
