@@ -175,7 +175,35 @@ static int64_t mono_now(void)
 	return (int64_t)(clock_mono_ms() / 1000);
 }
 
-/* By what the list shows; a network also as one would write it for ban.add. */
+struct waiting {
+	struct str source;
+	bool found;
+};
+
+static void compare_source(void *arg, const struct backoff_entry *e)
+{
+	struct waiting *w = arg;
+	w->found |= str_eq(e->source, w->source);
+}
+
+static void refuse_removal(struct op_call *c, struct str wanted)
+{
+	struct waiting w = {.source = wanted};
+	if (c->level < ADMIN)
+		backoff_each(&c->s->backoff, mono_now(), compare_source, &w);
+	if (w.found)
+		op_refuse(c, OP_DENIED, "network",
+			  "\"%.*s\" waits after wrong passwords of administrators: only the level "
+			  "admin lets it try again before its time",
+			  STR_ARG(wanted));
+	else
+		op_refuse(c, OP_NOT_FOUND, "network",
+			  "\"%.*s\" is not banned and has not to wait: ban list shows who is",
+			  STR_ARG(wanted));
+}
+
+/* By what the list shows; a network also as one would write it for ban.add. Who guesses passwords
+ * of a higher level does not get more tries by his own. */
 void op_ban_remove(struct op_call *c)
 {
 	const struct str wanted = op_text(c, "network", "");
@@ -190,12 +218,11 @@ void op_ban_remove(struct op_call *c)
 	}
 	SQL_GET_INT(c->s->registry, &n, "SELECT count(*) FROM ban WHERE network = ? AND until > ?",
 		    sql_text(text), sql_int(now));
-	n += (int64_t)backoff_lift(&c->s->backoff, wanted, mono_now());
+	if (c->level == ADMIN)
+		n += (int64_t)backoff_lift(&c->s->backoff, wanted, mono_now());
 	n += (int64_t)guard_lift(c->s->guard, wanted, clock_mono_ms() * 1000);
 	if (n == 0) {
-		op_refuse(c, OP_NOT_FOUND, "network",
-			  "\"%.*s\" is not banned and has not to wait: ban list shows who is",
-			  STR_ARG(wanted));
+		refuse_removal(c, wanted);
 		return;
 	}
 	change_begin(c);

@@ -126,6 +126,24 @@ def test_a_list_of_who_waits_shows_no_name_that_nobody_has(gw, login):
     assert guess(gw, "127.0.0.11", "viewer", seer) == "viewer"
 
 
+def lift(gw, who, source, seer):
+    """What ban.remove says to who, of one whose time to wait is not over."""
+    while True:
+        guess(gw, source, "admin", seer)
+        status, body = who.call("POST", "/bans/remove", {"network": source})
+        if status != 404:
+            return status, body
+
+
+def test_only_the_highest_level_gives_more_tries(gw, login):
+    admin, operator = login("admin"), login("operator")
+    status, body = lift(gw, operator, "127.0.0.12", operator)
+    assert status == 403 and "only the level admin" in body["detail"]
+    status, body = lift(gw, admin, "127.0.0.12", operator)
+    assert status == 200 and body["removed"] >= 1
+    assert operator.call("POST", "/bans/remove", {"network": "127.0.0.12"})[0] == 404
+
+
 def test_who_must_wait_is_told_how_long(gw):
     who = Api(gw.admin, gw.root_ca, source="127.0.0.9")
     for _ in range(12):

@@ -1768,7 +1768,7 @@ export interface Takes {
   "ban.list": Record<string, never>;
   /** Ends a ban, and the waiting after wrong passwords */
   "ban.remove": {
-    /** network as ban.list shows it, or an address that has to wait */
+    /** network as ban.list shows it, or an address that has to wait; one of kind login takes the level admin */
     network: string;
   };
   /** Compares the journal of issued certificates with the registry, part by part */
