@@ -5,30 +5,14 @@
  *
  * The control thread writes; handshake threads and workers read, under one lock, when someone
  * connects or when the generation has moved: never for a message. A publish only loads the
- * generation. What is handed out (struct identity, its acl_set) is immutable and counted.
+ * generation. What is handed out (registry_identity.h, its acl_set) is immutable and counted.
  */
 #pragma once
 
-#include "daemon/acl/acl.h"
-#include "daemon/base/ref.h"
+#include "daemon/broker/registry_identity.h"
 #include "daemon/net/tls_handshake.h"
 
 struct registry;
-
-/* Who somebody is, as of one generation. */
-struct identity {
-	struct ref ref;
-	uint64_t device_id; /* 0: anonymous */
-	char *name;         /* of the device; "" for anonymous */
-	struct str *group;
-	size_t group_n;
-	struct acl_set *acl;
-	bool uses_certificate; /* some rule holds ${cn} or ${san}: the names are needed */
-	bool learns;           /* some rule is of the learn mode (learn.h) */
-};
-struct identity *identity_ref(struct identity *id);
-void identity_unref(struct identity *id);
-DEFINE_AUTO(identity, identity_unref)
 
 /* What a snapshot or a change may have taken away or altered. */
 struct registry_change {
