@@ -97,6 +97,16 @@ static void offer_words(const char *words, const char *typed)
 	}
 }
 
+/* Devices choose some of them, and bash puts them into the line as they are: nothing there may be
+ * more to a shell, a terminal or us than a word. */
+static bool is_plain(const char *word)
+{
+	AUTO_CHAR shown = mem_strdup(word);
+	str_mask_controls(shown, strlen(shown));
+	return word[0] != '-' && word[0] != '~' && !strpbrk(word, "$`\\\"'|&;<>(){}[]*?!#^") &&
+	       strcmp(shown, word) == 0;
+}
+
 static void offer_value(const json_t *value, const char *before, const char *typed)
 {
 	AUTO_BUF text = {0};
@@ -107,7 +117,8 @@ static void offer_value(const json_t *value, const char *before, const char *typ
 		buf_printf(&text, "%lld", (long long)json_integer_value(value));
 	else
 		return;
-	offer(buf_cstr(&text), typed);
+	if (is_plain(buf_cstr(&text)))
+		offer(buf_cstr(&text), typed);
 }
 
 static void out_of_time(int number)

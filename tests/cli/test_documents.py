@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from gateway import TESTS, build
+from gateway import TESTS, build, wait_until
+from mqtt import Client
 
 ROOT = TESTS.parent
 
@@ -225,6 +226,19 @@ def test_completion_of_what_the_gateway_knows(make_gateway):
     assert names("config", "set", "broker.max-pack") == ["broker.max-packet"]
     assert names("event", "list", "--severity", "e") == ["error"]
     assert names("--json", "device", "show", "pa") == ["panel"]
+
+
+def test_completion_offers_no_command_that_a_device_chose(make_gateway):
+    gw = make_gateway(listeners=["open tls=off auth=anonymous"])
+    names = ["x-good", "x;touch${IFS}bad", "x$(id)", "x`id`", "x|id", "x>bad", "x'", "x*", "--socket=/tmp/x", "x\u009b31m"]
+    clients = [Client.tcp(gw.listeners["open"]) for _ in names]
+    for client, name in zip(clients, names):
+        client.connect(name)
+    wait_until(lambda: len(gw.json("client", "list")) == len(names))
+    assert complete("client", "show", "x", socket=gw.socket) == ["x-good"]
+    assert complete("client", "show", "", socket=gw.socket) == ["x-good"]
+    for client in clients:
+        client.close()
 
 
 def test_completion_without_a_gateway_is_quiet_and_does_not_wait(tmp_path):
