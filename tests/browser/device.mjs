@@ -32,8 +32,8 @@ async function seen(page) {
 }
 
 /** Publishes slowly, so that the page can see it. */
-function publish(command, cwd) {
-  const child = spawn("bash", ["-c", `for i in 1 2 3 4 5 6 7 8 9; do echo $i; sleep 1; done | ${command}`], { cwd, stdio: "ignore" });
+function publish(command, cwd, seconds = 9) {
+  const child = spawn("bash", ["-c", `for i in $(seq ${seconds}); do echo $i; sleep 1; done | ${command}`], { cwd, stdio: "ignore" });
   return new Promise((done) => child.on("exit", done));
 }
 
@@ -141,7 +141,7 @@ await walk({ expected: [400] }, async (page) => {
   await third;
 
   // Its life, and its end: the certificate is revoked while the device is connected.
-  const holds = publish(pub.replace("-m hello", "-l"), dir);
+  const holds = publish(pub.replace("-m hello", "-l"), dir, 90);
   await page.goto(`${base}/devices`);
   await page.getByRole("link", { name: "tank-1" }).click();
   await page.getByRole("cell", { name: "tank-1" }).first().waitFor();

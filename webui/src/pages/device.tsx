@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One device: what it is, what it has, what it may, what it does now, what happened to it.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { del, get, patch, post, segment } from "../api";
 import { bytes, count } from "../format";
@@ -322,6 +322,11 @@ function Timeline({ name, operator, refresh }: { name: string; operator: boolean
   useEvents((e) => {
     if (isOurs(e)) setTimeout(refresh, PRESENCE_MS);
   });
+  useEffect(() => {
+    // what happened just before the page was opened is in no event that is still to come
+    const timer = setTimeout(refresh, PRESENCE_MS);
+    return () => clearTimeout(timer);
+  }, []);
   return (
     <section class="card stack" aria-label={t.timeline}>
       <h2>{t.timeline}</h2>
