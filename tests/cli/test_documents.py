@@ -230,7 +230,8 @@ def test_completion_of_what_the_gateway_knows(make_gateway):
 
 def test_completion_offers_no_command_that_a_device_chose(make_gateway):
     gw = make_gateway(listeners=["open tls=off auth=anonymous"])
-    names = ["x-good", "x;touch${IFS}bad", "x$(id)", "x`id`", "x|id", "x>bad", "x'", "x*", "--socket=/tmp/x", "x\u009b31m"]
+    names = ["x-good", "x;touch${IFS}bad", "x$(id)", "x`id`", "x|id", "x>bad", "x'", "x*", "--socket=/tmp/x",
+             "x\u009b31m"]
     clients = [Client.tcp(gw.listeners["open"]) for _ in names]
     for client, name in zip(clients, names):
         client.connect(name)
