@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The API: a request becomes an operation with checked arguments, goes to the store with the
- * caller's credentials, and the result becomes JSON. CSRs are parsed here, in the process that
- * strangers' bytes reach anyhow; the store and the vault see only the public key. Main thread.
+ * The API: a request becomes an operation with checked arguments (api_args.h), goes to the store
+ * with the caller's credentials, once for each Idempotency-Key (repeat.h), and the result becomes
+ * JSON (api_reply.h). Main thread.
  */
-#include "certs/csr.h"
-#include "certs/leaf.h"
-#include "certs/pem.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
-#include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
+#include "daemon/web/api_args.h"
 #include "daemon/web/caller.h"
 #include "daemon/web/json.h"
 #include "daemon/web/metrics.h"
@@ -39,93 +36,6 @@ struct api_call {
 	void (*render)(struct http_request *r, json_t *result); /* NULL: as JSON */
 };
 
-static const char *title_of(unsigned status)
-{
-	switch (status) {
-	case 400:
-		return "Bad Request";
-	case 401:
-		return "Unauthorized";
-	case 403:
-		return "Forbidden";
-	case 404:
-		return "Not Found";
-	case 405:
-		return "Method Not Allowed";
-	case 409:
-		return "Conflict";
-	case 412:
-		return "Precondition Failed";
-	case 415:
-		return "Unsupported Media Type";
-	case 422:
-		return "Refused by Policy";
-	case 429:
-		return "Too Many Requests";
-	case 503:
-		return "Service Unavailable";
-	default:
-		return "Internal Server Error";
-	}
-}
-
-static void send_json(struct http_request *r, unsigned status, const char *type, json_t *j,
-		      const char *allow)
-{
-	char *text = json_dumps(j, JSON_COMPACT);
-	json_decref(j);
-	CHECK(text != NULL);
-	http_reply(r, status, type, str_of(text), allow);
-	secret_wipe(text, strlen(text)); /* a setup code may be in it */
-	free(text);
-}
-
-void api_reply(struct http_request *r, unsigned status, struct str rec)
-{
-	send_json(r, status, "application/json", json_from_rec(rec), NULL);
-}
-
-void api_problem(struct http_request *r, unsigned status, const char *field, const char *detail,
-		 const char *allow)
-{
-	json_t *j = json_pack("{s:s, s:s, s:i}", "type", "about:blank", "title", title_of(status),
-			      "status", (int)status);
-	json_t *text = json_string(detail);
-	json_object_set_new(j, "detail", text ? text : json_string("(not UTF-8)"));
-	if (field && field[0])
-		json_object_set_new(j, "field", json_string(field));
-	if (status == 401)
-		http_add_header(r, "WWW-Authenticate", "Bearer");
-	send_json(r, status, "application/problem+json", j, allow);
-}
-
-unsigned api_status(uint8_t op_status)
-{
-	switch ((enum op_status)op_status) {
-	case OP_OK:
-		return 200;
-	case OP_INVALID:
-		return 400;
-	case OP_NOT_FOUND:
-		return 404;
-	case OP_CONFLICT:
-		return 409;
-	case OP_DENIED:
-		return 403;
-	case OP_UNAUTHENTICATED:
-		return 401;
-	case OP_REFUSED:
-		return 422;
-	case OP_UNAVAILABLE:
-	case OP_LOCKED:
-		return 503;
-	case OP_TOO_MANY:
-		return 429;
-	default:
-		return 500;
-	}
-}
-
 /* The call is over. What was not kept before failed: it may be tried again. */
 static struct http_request *finish(struct api_call *a)
 {
@@ -148,29 +58,6 @@ static void keep_secret(struct http_request *r, enum op op, struct str result, j
 	} else if (op == OP_SESSION_REMOVE && json_is_true(json_object_get(j, "current"))) {
 		caller_end(r);
 	}
-}
-
-/* What has a version can be changed on the condition that it still is of it (RFC 9110, section 13):
- * ETag and If-Match are that number in quotes. */
-static void add_etag(struct http_request *r, const json_t *result)
-{
-	const json_t *version = json_object_get(result, "version");
-	char etag[32];
-	if (!json_is_integer(version))
-		return;
-	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)json_integer_value(version));
-	http_add_header(r, "ETag", etag);
-}
-
-static int take_condition(const struct http_request *r, const struct op_spec *spec,
-			  struct buf *args, struct json_problem *problem)
-{
-	struct str tag = str_trim(http_header(r, "If-Match"));
-	if (tag.n == 0 || str_is(tag, "*"))
-		return 0;
-	if (tag.n > 2 && tag.p[0] == '"' && tag.p[tag.n - 1] == '"')
-		tag = str_make(tag.p + 1, tag.n - 2);
-	return json_arg_text(spec, STR("version"), tag, args, problem);
 }
 
 static void keep_answer(struct api_call *a, const json_t *j)
@@ -254,29 +141,11 @@ static void send_result(struct api_call *a, struct str result)
 	keep_answer(a, j);
 	struct http_request *r = finish(a);
 	keep_secret(r, op, result, j);
-	add_etag(r, j);
+	api_etag(r, j);
 	if (render)
 		render(r, j);
 	else
-		send_json(r, status, "application/json", j, NULL);
-}
-
-static void add_retry(struct http_request *r, const struct body_op_done *done)
-{
-	char seconds[8];
-	if (done->status != OP_TOO_MANY)
-		return;
-	snprintf(seconds, sizeof(seconds), "%u", MAX(done->retry_s, 1u));
-	http_add_header(r, "Retry-After", seconds);
-}
-
-void api_refuse(struct http_request *r, const struct body_op_done *done)
-{
-	AUTO_CHAR field = str_dup(done->field);
-	AUTO_CHAR why = str_dup(done->why);
-	const bool changed = done->status == OP_CONFLICT && str_is(done->field, "version");
-	add_retry(r, done);
-	api_problem(r, changed ? 412 : api_status(done->status), field, why, NULL);
+		api_send(r, status, j);
 }
 
 /* Of a backup, which alone is a file. */
@@ -401,157 +270,6 @@ bool api_ask(struct web *w, struct http_request *r, enum op op, struct str args,
 	return true;
 }
 
-struct query {
-	const struct op_spec *spec;
-	struct buf *args;
-	struct json_problem *problem;
-	int err;
-};
-
-static bool take_query(void *arg, struct str name, struct str value)
-{
-	struct query *q = arg;
-	q->err = json_arg_text(q->spec, name, value, q->args, q->problem);
-	return q->err == 0;
-}
-
-static int take_path(const struct router_match *m, const struct op_spec *spec, struct buf *args,
-		     struct json_problem *problem)
-{
-	for (size_t i = 0; i < m->params; i++) {
-		AUTO_BUF value = {0};
-		int err = http_decode(m->value[i], false, &value);
-		if (!err)
-			err = json_arg_text(spec, m->name[i], buf_view(&value), args, problem);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int take_body(const struct http_request *r, const struct op_spec *spec, struct buf *args,
-		     struct json_problem *problem)
-{
-	json_error_t error;
-	const struct str body = http_body(r);
-	if (str_trim(body).n == 0)
-		return 0;
-	json_t *j = json_loadb(body.p, body.n, JSON_REJECT_DUPLICATES, &error);
-	if (!json_is_object(j)) {
-		snprintf(problem->why, sizeof(problem->why),
-			 j ? "the body must be a JSON object" : "the body is not JSON: line %d: %s",
-			 error.line, error.text);
-		json_decref(j);
-		return ERR_INVALID;
-	}
-	const int err = json_args(spec, j, args, problem);
-	json_decref(j);
-	return err;
-}
-
-/* Cuts a text argument out: false when there is none. The text stays valid in *text. */
-static bool cut_text(struct buf *args, const char *name, struct buf *text)
-{
-	struct cur c = cur_of(buf_view(args));
-	struct rec_value v;
-	struct str found;
-	if (!rec_get_str(buf_view(args), name, &found))
-		return false;
-	buf_str(text, found);
-	while (rec_next(&c, &v) && !str_is(v.name, name))
-		;
-	/* A text value is the last thing that rec_next read: cut it out, with its head. */
-	const size_t end = (size_t)((const char *)c.p - args->p);
-	const size_t begin = end - (2 + v.name.n + 4 + v.text.n);
-	memmove(args->p + begin, args->p + end, args->n - end);
-	args->n -= end - begin;
-	return true;
-}
-
-static int refuse_field(struct json_problem *problem, const char *field, const struct why *why)
-{
-	snprintf(problem->field, sizeof(problem->field), "%s", field);
-	snprintf(problem->why, sizeof(problem->why), "%s", why->text);
-	return ERR_INVALID;
-}
-
-/* Replaces the argument csr by what the store and the vault may see of it: the public key and the
- * name. */
-static int replace_csr(struct buf *args, struct json_problem *problem)
-{
-	AUTO_BUF text = {0};
-	struct csr csr;
-	struct why why = {0};
-	if (!cut_text(args, "csr", &text))
-		return 0;
-	if (csr_parse(buf_view(&text), &csr, &why))
-		return refuse_field(problem, "csr", &why);
-	rec_bytes(args, "spki", csr_spki(&csr));
-	rec_text(args, "csr-name", csr.name);
-	return 0;
-}
-
-/* Replaces the argument certificate by the DER of the one certificate in it. */
-static int replace_certificate(struct buf *args, struct json_problem *problem)
-{
-	AUTO_BUF text = {0};
-	AUTO_BUF der = {0};
-	struct leaf leaf;
-	struct why why = {0};
-	if (!cut_text(args, "certificate", &text))
-		return 0;
-	if (leaf_parse(buf_view(&text), &der, &leaf, &why))
-		return refuse_field(problem, "certificate", &why);
-	rec_bytes(args, "certificate", buf_view(&der));
-	return 0;
-}
-
-/* Replaces the argument authority by its DER: one certificate that may sign others. */
-static int replace_authority(struct buf *args, struct json_problem *problem)
-{
-	AUTO_BUF text = {0};
-	AUTO_BUF der = {0};
-	struct leaf leaf;
-	struct str label;
-	struct why why = {0};
-	if (!cut_text(args, "authority", &text))
-		return 0;
-	struct str rest = buf_view(&text);
-	if (pem_next(&rest, &label, &der) || leaf_read(buf_view(&der), &leaf) || !leaf.ca) {
-		why_text(&why, "what was given is no certificate of an authority (CA:TRUE) in PEM");
-		return refuse_field(problem, "authority", &why);
-	}
-	rec_bytes(args, "authority", buf_view(&der));
-	return 0;
-}
-
-static int collect(struct http_request *r, const struct router_match *m, struct buf *args,
-		   struct json_problem *problem)
-{
-	const struct op_spec *spec = op_spec(m->op);
-	struct query q = {spec, args, problem, 0};
-	int err = take_path(m, spec, args, problem);
-	if (!err && (m->op == OP_SESSION_ADD || m->op == OP_SETUP_ADD))
-		rec_str(args, "agent", caller_agent(r));
-	if (!err)
-		http_each_query(r, take_query, &q);
-	if (!err)
-		err = q.err;
-	if (!err)
-		err = take_condition(r, spec, args, problem);
-	if (!err)
-		err = take_body(r, spec, args, problem);
-	if (!err)
-		err = json_args_complete(spec, buf_view(args), problem);
-	if (!err)
-		err = replace_csr(args, problem);
-	if (!err)
-		err = replace_certificate(args, problem);
-	if (!err)
-		err = replace_authority(args, problem);
-	return err;
-}
-
 /* The message to the store has a bound, which no sensible arguments reach. */
 static bool too_large(enum op op, const struct buf *args, struct json_problem *problem)
 {
@@ -657,7 +375,7 @@ static void handle(struct web *w, struct http_request *r, const struct router_ma
 {
 	struct json_problem problem = {0};
 	AUTO_SECRET args = {0}; /* a password may be in it */
-	if (collect(r, m, &args, &problem) || too_large(m->op, &args, &problem))
+	if (api_args(r, m, &args, &problem) || too_large(m->op, &args, &problem))
 		api_problem(r, 400, problem.field, problem.why, NULL);
 	else
 		begin(w, r, m, &args);

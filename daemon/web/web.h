@@ -7,6 +7,7 @@
 #include "daemon/conf/config.h"
 #include "daemon/ipc/child.h"
 #include "daemon/ipc/report.h"
+#include "daemon/web/api_reply.h"
 #include "daemon/web/aside.h"
 #include "daemon/web/bundle.h"
 #include "daemon/web/enrol_rest.h"
@@ -76,14 +77,5 @@ bool api_takes_type(struct http_request *r);
 /* Asks the store for an operation as the caller of r. False: it is away. */
 bool api_ask(struct web *w, struct http_request *r, enum op op, struct str args,
 	     struct link_call *call, void (*done)(struct link_call *, int, struct record *));
-/* What the store refused, as a problem document. */
-void api_refuse(struct http_request *r, const struct body_op_done *done);
-/* A valid rec as JSON. */
-void api_reply(struct http_request *r, unsigned status, struct str rec);
-/* The status of HTTP for enum op_status. */
-unsigned api_status(uint8_t op_status);
-/* A problem document (RFC 9457): one sentence, and the field it is about or NULL. */
-void api_problem(struct http_request *r, unsigned status, const char *field, const char *detail,
-		 const char *allow);
 /* health.c: true when the path was /healthz or /readyz and is answered. */
 bool health_handle(struct web *w, struct http_request *r);
