@@ -29,6 +29,7 @@ struct kept {
 	struct list node;
 	enum process peer;
 	unsigned generation; /* of its link */
+	uint64_t until_ms;   /* its sender waits for the answer; 0: for none */
 	struct record record;
 	struct buf body;
 	job_handler *handle;
@@ -76,6 +77,7 @@ bool job_keep_back(struct store *s, enum process peer, struct record *r, job_han
 	struct kept *k = mem_new(struct kept);
 	k->peer = peer;
 	k->generation = s->peer[peer].generation;
+	k->until_ms = r->deadline_ms ? clock_mono_ms() + r->deadline_ms : 0;
 	k->handle = handle;
 	k->record = *r;
 	k->record.fd = TAKE_FD(r->fd);
@@ -91,6 +93,9 @@ static void give(struct store *s, struct kept *k)
 	const struct peer *peer = &s->peer[k->peer];
 	const bool own = k->peer == PROCESS_STORE || k->peer == PROCESS_PARENT;
 	if (!own && (!peer->link || peer->generation != k->generation))
+		return;
+	/* Its caller was told that it failed, and may have asked again. */
+	if (k->until_ms && clock_mono_ms() > k->until_ms)
 		return;
 	k->record.body = buf_view(&k->body);
 	if (k->handle(s, k->peer, &k->record) && s->child)

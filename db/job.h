@@ -80,7 +80,8 @@ void job_look(struct store *s);
 
 typedef int job_handler(struct store *s, enum process peer, struct record *r);
 /* Is a job that writes at work or due? Then a copy of the record is given to the handler
- * afterwards, unless its sender is gone by then. False: there is none, or too much is kept already
+ * afterwards, unless its sender is gone by then or waits for the answer no more. False: there is
+ * none, or too much is kept already
  * (*full). */
 bool job_keep_back(struct store *s, enum process peer, struct record *r, job_handler *handle,
 		   bool *full);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "db/hash.h"
 #include "tests/unit/store_rig.h"
@@ -145,6 +146,41 @@ static void changes_wait_for_their_turn(void **state)
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM audit WHERE operation = 'device.remove' "
 				    "AND outcome = 'not-found'"),
 			 1);
+}
+
+static void too_late(struct link_call *call, int err, struct record *reply)
+{
+	struct rig_sent *sent = container_of(call, struct rig_sent, call);
+	(void)reply;
+	assert_int_equal(err, ERR_TIMEOUT);
+	sent->answered = true;
+}
+
+/* Its caller was told that the store did not answer in time. */
+static void what_nobody_waits_for_is_not_done(void **state)
+{
+	struct rig *r = *state;
+	struct rig_sent revert, late = {.answered = false}, after;
+	struct buf args = number("id", add_many(r));
+	struct buf name = text("name", "late");
+	const struct body_op add = {
+		.op = OP_DEVICE_ADD,
+		.credential_kind = CREDENTIAL_PEER,
+		.credential = {"\0\0\0\0\0\0\0\0", 8},
+		.source = STR("control socket"),
+		.args = buf_view(&name),
+	};
+	rig_send(r, OP_REVISION_REVERT, &args, &revert);
+	until_it_writes(r);
+	LINK_ASK(r->end[PROCESS_CTL], &late.call, OP, op, -1, &add, 1, too_late);
+	buf_fini(&name);
+	args = text("name", "after");
+	rig_send(r, OP_DEVICE_ADD, &args, &after);
+	until(r, &late.answered);
+	until(r, &revert.answered);
+	until(r, &after.answered);
+	assert_int_equal(after.status, OP_OK);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM device WHERE name = 'late'"), 0);
 }
 
 static void two_that_write_follow_each_other(void **state)
@@ -376,6 +412,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(everybody_is_answered_between_the_portions),
 		TEST(changes_wait_for_their_turn),
+		TEST(what_nobody_waits_for_is_not_done),
 		TEST(two_that_write_follow_each_other),
 		TEST(a_job_that_writes_waits_for_the_copy_of_a_backup),
 		TEST(questions_are_read_beside_each_other),
