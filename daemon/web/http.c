@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP server on libmicrohttpd: see http.h; http_stream.c has the answers without an end. The
- * library's thread owns a request until it is suspended and again from http_reply on; in between it
- * belongs to the main loop.
+ * HTTP server on libmicrohttpd: see http.h; http_stream.c has the answers without an end,
+ * http_notes.c what the main loop is told beside requests. The library's thread owns a request
+ * until it is suspended and again from http_reply on; in between it belongs to the main loop.
  */
 #include "daemon/web/http.h"
 #include "daemon/base/check.h"
@@ -16,6 +16,7 @@
 #include "daemon/web/forwarded.h"
 #include "daemon/web/http_access.h"
 #include "daemon/web/http_head.h"
+#include "daemon/web/http_notes.h"
 #include "daemon/web/http_own.h"
 #include "daemon/web/http_peers.h"
 #include "daemon/web/http_tls.h"
@@ -249,65 +250,26 @@ static enum MHD_Result refuse(const struct http_server *s, struct MHD_Connection
 	return result;
 }
 
-/* Tells the main loop of a body that was too large. */
-struct size_note {
-	struct loop_note note;
-	struct http_server *server;
-	char source[ADDR_TEXT];
-};
-
-static void tell_size(struct loop_note *note)
-{
-	struct size_note *n = container_of(note, struct size_note, note);
-	n->server->config.too_large(n->server->config.owner, n->source);
-	free(n);
-}
-
 static enum MHD_Result refuse_size(struct http_request *r)
 {
 	struct http_server *s = r->server;
 	char detail[96];
 	pthread_mutex_lock(&s->lock);
 	if (s->config.too_large && !s->refuses) {
-		struct size_note *n = mem_new(struct size_note);
-		n->server = s;
 		fill_source(r);
-		strcpy(n->source, r->source);
-		loop_post(s->config.loop, &n->note, tell_size);
+		http_note_too_large(&s->config, r->source);
 	}
 	pthread_mutex_unlock(&s->lock);
 	snprintf(detail, sizeof(detail), "the body is larger than %zu KiB", body_max(r) / KiB);
 	return refuse(s, r->connection, 413, "Content Too Large", detail);
 }
 
-/* Tells the main loop of a connection that was refused. */
-struct refusal_note {
-	struct loop_note note;
-	struct http_server *server;
-	enum event event;
-	const char *why;
-	char source[ADDR_TEXT];
-};
-
-static void tell_refusal(struct loop_note *note)
-{
-	struct refusal_note *n = container_of(note, struct refusal_note, note);
-	n->server->config.refused(n->server->config.owner, n->event, n->source, n->why);
-	free(n);
-}
-
 static void refused(struct http_server *s, const struct addr *from, enum event event,
 		    const char *why)
 {
 	pthread_mutex_lock(&s->lock);
-	if (s->config.refused && !s->refuses) {
-		struct refusal_note *n = mem_new(struct refusal_note);
-		n->server = s;
-		n->event = event;
-		n->why = why;
-		addr_format(from, n->source);
-		loop_post(s->config.loop, &n->note, tell_refusal);
-	}
+	if (s->config.refused && !s->refuses)
+		http_note_refused(&s->config, from, event, why);
 	pthread_mutex_unlock(&s->lock);
 }
 
