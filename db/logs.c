@@ -77,11 +77,24 @@ static void drop_first(struct ring *r)
 	free(line);
 }
 
+/* Bytes of the character at the beginning, 0: it is none. */
+static size_t character(const char *p, size_t n)
+{
+	for (size_t k = 1; k <= MIN(n, (size_t)4); k++)
+		if (str_is_utf8(str_make(p, k)))
+			return k;
+	return 0;
+}
+
+/* In one pass: whoever was taken over may send nothing but nonsense. */
 static void make_printable(char *p, size_t n)
 {
-	for (size_t i = 0; i < n && !str_is_utf8(str_make(p, n)); i++)
-		if ((unsigned char)p[i] >= 0x80)
+	for (size_t i = 0; i < n;) {
+		const size_t k = character(p + i, n - i);
+		if (k == 0)
 			p[i] = '?';
+		i += MAX(k, (size_t)1);
+	}
 	str_mask_controls(p, n);
 }
 

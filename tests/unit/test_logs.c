@@ -170,10 +170,12 @@ static void a_text_cannot_move_a_cursor(void **state)
 	say(&r, PROCESS_BROKER, LOG_LEVEL_INFO,
 	    STR("c\xff\xfe"
 		"d"));
+	say(&r, PROCESS_BROKER, LOG_LEVEL_INFO, STR("\u00fc\xff \u20ac\xe2\x82"));
 	turn(&r);
-	assert_int_equal(find(&r, NULL, true, 10, line), 2);
+	assert_int_equal(find(&r, NULL, true, 10, line), 3);
 	assert_true(str_is(line[0]->text, "a??[2Jb"));
 	assert_true(str_is(line[1]->text, "c??d"));
+	assert_true(str_is(line[2]->text, "\u00fc? \u20ac??")); /* nothing but what is none */
 	rig_close(&r);
 }
 
