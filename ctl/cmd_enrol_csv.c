@@ -44,6 +44,7 @@ static const struct column {
 	{"network", "network", false, CODES},
 	{"password", "password", false, DEVICES},
 	{"code", "code", false, DEVICES},
+	{"certificate", "code", false, DEVICES}, /* its title in the browser's tables */
 };
 
 struct job {
@@ -144,11 +145,11 @@ static int check_titles(const struct job *j, const json_t *titles, size_t line)
 	return complain(line, what);
 }
 
-/* yes, no or nothing in the column "code". */
+/* yes, no or nothing in the column "code"; the tables of the browser say code for yes. */
 static bool take_wish(json_t *body)
 {
 	const char *word = json_string_value(json_object_get(body, "code"));
-	const bool yes = word && strcmp(word, "yes") == 0;
+	const bool yes = word && (strcmp(word, "yes") == 0 || strcmp(word, "code") == 0);
 	if (word && !yes && strcmp(word, "no") != 0)
 		return false;
 	if (word)

@@ -184,6 +184,12 @@ def test_devices_from_standard_input(gateway):
     assert again.stderr.endswith("gatehouse: 1 of 2 lines done; the others changed nothing\n")
 
 
+def test_a_table_of_the_browser(gateway):
+    done = gateway.cli("device", "import", "-", input="name,certificate,password\nweb-1,code,\nweb-2,no,a long one\n")
+    assert [r["name"] for r in rows(done.stdout)] == ["web-1"]
+    assert gateway.json("device", "show", "web-2")["password"] is True
+
+
 @pytest.mark.parametrize("words, text, says", [
     (("device", "import"), "name,profile\nx,device\n", 'the column "profile" is for codes (enrol csv), not'),
     (("device", "import"), "name,colour\nx,red\n", "known are name, kind, groups, roles, note, password, code"),

@@ -43,6 +43,17 @@ test("what a line gets that says nothing", () => {
   expect(proof("password", "a,,yes")).toEqual(["", true]);
 });
 
+test("the titles of gatehouse device import", () => {
+  const { wishes, problem } = read("name,password,code\na,,yes\nb,a good one,no\nc,,\n", "nothing");
+  expect(problem).toBe("");
+  expect(wishes.map((w) => [w.name, w.password, w.code, w.wrong.length])).toEqual([
+    ["a", "", true, 0],
+    ["b", "a good one", false, 0],
+    ["c", "", false, 0],
+  ]);
+  expect(read("name,certificate,code\na,yes,no\n").problem).toContain("certificate");
+});
+
 test.each([
   [",,,,,,,,", "", 0],
   ["x,,,,,,,,", "", 0],

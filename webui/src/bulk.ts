@@ -56,6 +56,8 @@ const columns: Record<string, string> = {
   network: "network",
   password: "password",
   certificate: "certificate",
+  // The title that "gatehouse device import" knows it by.
+  code: "certificate",
 };
 /** Further columns of the list as the page saves it. */
 export const shownOnly = [
