@@ -66,7 +66,7 @@ static void put_readme(struct buf *out, const struct kit *k)
 		"device.crt   certificate with its issuer, valid until %s\n"
 		"ca.crt       the root certificate by which the device knows the gateway\n"
 		"client.env   host, port and client identifier as shell variables\n"
-		"device.p12   (with --p12) the same under a passphrase, as PKCS#12\n"
+		"%s"
 		"examples     for other programs and boards: Paho, MQTT.js, Node-RED, Telegraf, a "
 		"Mosquitto\n"
 		"             bridge, renewal by EST; ESP-IDF, Arduino, Tasmota, Zigbee2MQTT, Home "
@@ -81,7 +81,12 @@ static void put_readme(struct buf *out, const struct kit *k)
 		k->device, k->host, k->port,
 		k->maker == KIT_MADE_HERE ? "it exists only here"
 					  : "the gateway made it and did not keep it",
-		k->not_after, k->device);
+		k->not_after,
+		/* The command line may add one; the bundle of the gateway is one or the other. */
+		k->maker == KIT_MADE_HERE
+			? "device.p12   (with --p12) the same under a passphrase, as PKCS#12\n"
+			: "",
+		k->device);
 }
 
 /* A line for a shell, whatever the value. */

@@ -66,6 +66,7 @@ def test_a_zip_is_all_that_a_device_needs(gw, who, tmp_path):
     assert isinstance(load_pem_private_key((files / "device.key").read_bytes(), None).curve, ec.SECP256R1)
     assert (files / "examples/paho-client.py").is_file()
     assert "the gateway made it and did not keep it" in (files / "README").read_text()
+    assert "p12" not in (files / "README").read_text()
     env = (files / "client.env").read_text()
     assert f"MQTT_PORT='{gw.mqtts}'" in env and "MQTT_HOST='127.0.0.1'" in env
     device = gw.json("device", "show", "pump-1")
