@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { text } from "../text";
 import type { GatewayEvent } from "../types";
 import { csv, grouped, passes } from "./events";
 
@@ -20,6 +22,13 @@ function event(seq: number, more: Partial<GatewayEvent>): GatewayEvent {
     ...more,
   };
 }
+
+test("each event that the gateway records has words", () => {
+  const table = readFileSync(new URL("../../../daemon/base/events.def", import.meta.url), "utf8");
+  const names = [...table.matchAll(/^EVENT\(\w+, "([^"]+)"/gm)].map((m) => m[1]);
+  expect(names.length).toBeGreaterThan(60);
+  expect(Object.keys(text.events.named).sort()).toEqual(names.sort());
+});
 
 test("the filter is the gateway's", () => {
   const e = event(1, { device: "pump-1" });
