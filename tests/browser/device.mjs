@@ -48,7 +48,6 @@ await walk({ expected: [400] }, async (page) => {
   await add(page, "tank-1", "Certificate, the device makes the key");
   const dir = folder("tank-1");
   sh(await textOf(page, "On the device, with curl and openssl"), dir);
-  await page.getByText("mosquitto_pub, mosquitto_sub").click();
   const [pub] = (await textOf(page, "mosquitto_pub, mosquitto_sub")).split("\n");
   sh(`${pub.replace("devices/tank-1/state", "plant/forbidden")} || true`, dir);
   const running = publish(pub.replace("-m hello", "-l"), dir);
@@ -86,7 +85,6 @@ await walk({ expected: [400] }, async (page) => {
     await page.getByRole("button", { name: `Save ${name}` }).click();
     await (await waits).saveAs(`${files}/${name}`);
   }
-  await page.getByText("mosquitto_pub, mosquitto_sub").click();
   const [pub2] = (await textOf(page, "mosquitto_pub, mosquitto_sub")).split("\n");
   const second = publish(pub2.replace("-m hello", "-l"), files);
   await seen(page);
@@ -124,7 +122,6 @@ await walk({ expected: [400] }, async (page) => {
   const openssl = (await textOf(page, "As PEM files, with openssl")).replaceAll("-noenc", `-noenc -passin pass:${passphrase}`);
   sh(openssl, p12);
   check("RSA", sh("openssl pkey -in device.key -noout -text", p12).includes("2048 bit"));
-  await page.getByText("mosquitto_pub, mosquitto_sub").click();
   const [pub5] = (await textOf(page, "mosquitto_pub, mosquitto_sub")).split("\n");
   const fifth = publish(pub5.replace("-m hello", "-l"), p12);
   await seen(page);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from "vitest";
-import { colons, enrolCommands, placeOf, qrText } from "./kit";
+import { colons, enrolCommands, placeOf, qrText, renewCommands } from "./kit";
 
 const place = placeOf(
   [
@@ -31,4 +31,15 @@ test("the code stands in the fragment, which reaches no log", () => {
 test("fingerprints as openssl prints them", () => {
   expect(colons("ab12ff")).toBe("AB:12:FF");
   expect(enrolCommands(place, "pump-1", "CODE", "ab12")).toContain("grep -q 'AB:12'");
+});
+
+test("renewing asks with the certificate, for the request that enrolling made", () => {
+  const made = enrolCommands(place, "pump-1", "CODE", "ab12");
+  const renew = renewCommands(place);
+  for (const file of ["ca.crt", "device.key", "device.csr", "device.crt"]) {
+    expect(made).toContain(file);
+    expect(renew).toContain(file);
+  }
+  expect(renew).toContain("https://gw.example:8444/.well-known/est/simplereenroll");
+  expect(renew).not.toContain("CODE");
 });

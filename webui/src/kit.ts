@@ -39,6 +39,13 @@ openssl req -new -key device.key -subj '/CN=${name}' -outform DER -out device.cs
 curl -sS --fail-with-body --cacert ca.crt -u '${name}:${code}' -H 'Content-Type: application/pkcs10' --data-binary @device.csr -o device.p7 ${url}/simpleenroll && ${decode} || { cat device.p7; false; }`;
 }
 
+/** Later: the roots of then, and a new certificate for the same key, which the old certificate asks for. */
+export function renewCommands(p: Place): string {
+  const url = `https://${p.host}:${p.enrol}/.well-known/est`;
+  return `curl -sS --fail-with-body --cacert ca.crt -o roots.p7 ${url}/cacerts && base64 -d roots.p7 | openssl pkcs7 -inform DER -print_certs -out ca.new && mv ca.new ca.crt
+curl -sS --fail-with-body --cacert ca.crt --cert device.crt --key device.key -H 'Content-Type: application/pkcs10' --data-binary @device.csr -o device.p7 ${url}/simplereenroll && ${decode} || { cat device.p7; false; }`;
+}
+
 const files = "--cafile ca.crt --cert device.crt --key device.key";
 
 export interface Snippet {

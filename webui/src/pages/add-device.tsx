@@ -10,6 +10,7 @@ import {
   enrolCommands,
   placeOf,
   qrText,
+  renewCommands,
   snippets,
   templates,
   type Place,
@@ -259,8 +260,8 @@ function Snippets({ list }: { list: Snippet[] }) {
   return (
     <section class="card stack" aria-label={t.programs}>
       <h2>{t.programs}</h2>
-      {list.map((s) => (
-        <details key={s.title}>
+      {list.map((s, i) => (
+        <details key={s.title} open={i === 0}>
           <summary>
             {s.title} {s.untried && <span class="small muted">({t.untried})</span>}
           </summary>
@@ -287,6 +288,11 @@ function CodeKit({ made }: { made: Made }) {
       </div>
       <h3>{t.commands}</h3>
       <Copy value={enrolCommands(made.place, made.name, code, root)} label={t.commands} />
+      <details>
+        <summary>{t.renew}</summary>
+        <p class="small muted">{t.renewHint}</p>
+        <Copy value={renewCommands(made.place)} label={t.renew} />
+      </details>
     </section>
   );
 }
