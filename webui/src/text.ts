@@ -274,6 +274,10 @@ export const text = {
     apply: "Change",
     remove: "Remove…",
     removeTitle: (n: number) => `Remove ${n} ${n === 1 ? "device" : "devices"}`,
+    removeNames: (names: string[]) =>
+      names.length > 12
+        ? `${names.slice(0, 10).join(", ")} and ${names.length - 10} more.`
+        : `${names.join(", ")}.`,
     removeHint:
       "Their certificates are revoked, their passwords forgotten and their connections closed, at once. Undoing it brings the entries back with groups and roles, and none of these.",
     save: "Save as CSV",

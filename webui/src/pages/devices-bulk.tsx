@@ -25,9 +25,10 @@ export interface Selection {
   set: (names: ReadonlySet<string>) => void;
 }
 
-export function useSelection(): Selection {
-  const [names, set] = useState<ReadonlySet<string>>(new Set());
-  return { names, set };
+/** Only what is shown is chosen: what a filter hides must not be changed or removed unseen. */
+export function useSelection(rows: readonly Device[]): Selection {
+  const [ticked, set] = useState<ReadonlySet<string>>(new Set());
+  return { names: new Set(rows.map((d) => d.name).filter((name) => ticked.has(name))), set };
 }
 
 /** The column with which rows are chosen; those of its head are the ones that are shown. */
@@ -321,7 +322,7 @@ export function BulkBar(props: {
       {asks === "remove" && (
         <Confirm
           title={t.removeTitle(names.length)}
-          hint={t.removeHint}
+          hint={`${t.removeNames(names)} ${t.removeHint}`}
           word={text.remove}
           run={() => {
             void work.run("remove", names, remove).then((gone) => {

@@ -116,7 +116,7 @@ function List({ place, session }: PageProps) {
     late ? WRITTEN_MS : LIVE_MS,
   );
   const rows = list.rows;
-  const selection = useSelection();
+  const selection = useSelection(rows);
   const filtered = match !== "" || group !== "" || kind !== "" || state !== "";
   return (
     <>
