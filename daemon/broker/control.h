@@ -84,7 +84,7 @@ struct control {
 		uint64_t id;
 		uint32_t n;
 	} trace_lost[CONTROL_TRACES_MAX]; /* lines that the store could not take */
-	struct stats told;                /* figures as last sent */
+	struct buf told;                  /* figures as last sent */
 	bool collecting;
 	bool presence_anew; /* the store knows of no client */
 	bool registry_loaded;

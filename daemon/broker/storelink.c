@@ -356,15 +356,17 @@ static void put_shared(struct control *k, struct buf *rec)
 	}
 }
 
+/* With the values of the limits, which change while nothing is counted. */
 static void send_counters(struct control *k, const struct stats *sum)
 {
 	AUTO_BUF rec = {0};
-	if (memcmp(sum, &k->told, sizeof(*sum)) == 0)
-		return;
-	k->told = *sum;
 	stats_put(sum, &rec);
 	if (!k->stopping)
 		put_shared(k, &rec);
+	if (str_eq(buf_view(&rec), buf_view(&k->told)))
+		return;
+	k->told.n = 0;
+	buf_str(&k->told, buf_view(&rec));
 	const struct body_counters b = {buf_view(&rec)};
 	LINK_SEND(k->store, COUNTERS, counters, 0, -1, &b);
 }
@@ -460,7 +462,7 @@ void storelink_use(struct control *k, int fd)
 	k->store = link_new(k->broker.loop, fd, &config);
 	k->store_generation++;
 	k->presence_anew = true;
-	k->told = (struct stats){0};
+	k->told.n = 0;
 	report_set_link(&k->report, k->store);
 	trace_stop_all(k);
 	ask_snapshot(k);

@@ -182,3 +182,14 @@ def test_limits_and_who_reached_them(gateway):
                                      and x["refused"] > before["max-packet"]["refused"]), None), what="the figure")
     assert after["last"] and after["address"].startswith(BAD)
     assert re.search(r"^max-packet +session", gateway.cli("limit", "list").stdout, re.M)
+
+
+def test_limits_of_a_gateway_where_nothing_happens(make_gateway):
+    gateway = make_gateway()
+
+    def value(limit):
+        return next(x["value"] for x in gateway.json("limit", "list") if x["name"] == limit)
+
+    wait_until(lambda: value("max-packet") == 1 << 20 and value("max-connections"), what="the first figures")
+    gateway.cli("config", "set", "broker.max-packet", "2M")
+    wait_until(lambda: value("max-packet") == 2 << 20, what="the changed figure")
