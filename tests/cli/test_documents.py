@@ -33,6 +33,11 @@ def test_there_are_commands():
     assert {"status", "device", "cert", "role", "acl", "client", "event", "config", "setup-code"} <= nouns
 
 
+def test_the_list_of_commands_is_whole():
+    table = (ROOT / "ctl" / "commands.def").read_text()
+    assert set(re.findall(r'^CMD\(\w+, "([^"]*)", "([^"]*)"', table, re.M)) == set(COMMANDS)
+
+
 @pytest.mark.parametrize("noun, verb", COMMANDS)
 def test_every_command_has_help(noun, verb):
     words = [noun, verb] if verb else [noun]
