@@ -6,6 +6,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "db/certificate.h"
+#include "db/hash.h"
 #include "db/issue.h"
 #include "db/op_cert_find.h"
 #include "db/registry.h"
@@ -102,15 +103,113 @@ static void put_item(struct op_call *c, const struct sql_query *q)
 	put_row(c->s, q, &c->result);
 }
 
+/* What narrows a list; each may be NULL. Where few fit they are found by an index, never by reading
+ * the rows, which are wide. */
+struct narrowing {
+	struct sql_value good; /* any number: that count */
+	struct sql_value
+		status; /* enum cert_status of others; of CERT_GOOD those that have ended */
+	struct sql_value server; /* 1: of the gateway itself, 0: of devices */
+	struct sql_value match;  /* for LIKE, of the device's name */
+	struct sql_value from;   /* fingerprints and serial numbers between these two */
+	struct sql_value to;
+	struct buf pattern;
+	unsigned char edge[2][SHA256_SIZE + 1];
+};
+
+#define NARROWED                                                                                  \
+	"(?3 IS NULL OR cert.status = 0 AND cert.not_after > ?9) AND (?4 IS NULL OR cert.id IN "  \
+	"(SELECT c.id FROM cert AS c WHERE c.status = ?4 AND (?4 <> 0 OR c.not_after <= ?9))) "   \
+	"AND (?5 IS NULL OR (cert.profile = 'server') = ?5) AND (?6 IS NULL OR cert.id IN ("      \
+	"SELECT c.id FROM cert AS c WHERE c.device_id IN (SELECT id FROM device WHERE name LIKE " \
+	"?6 ESCAPE '\\') UNION SELECT c.id FROM cert AS c WHERE c.fp BETWEEN ?7 AND ?8 UNION "    \
+	"SELECT c.id FROM cert AS c WHERE c.serial BETWEEN ?7 AND ?8)) "
+
+static bool take_status(struct op_call *c, struct narrowing *n)
+{
+	struct str word;
+	if (!op_str(c, "status", &word) || word.n == 0)
+		return true;
+	if (str_is(word, "good")) {
+		n->good = sql_int(1);
+		return true;
+	}
+	for (int64_t i = CERT_GOOD; i <= CERT_PENDING; i++) {
+		if (!str_is(word, status_word(i, i == CERT_GOOD)))
+			continue;
+		n->status = sql_int(i);
+		return true;
+	}
+	op_refuse(c, OP_INVALID, "status",
+		  "\"%.*s\" is no status of a certificate; allowed are good, expired, revoked, "
+		  "hold, superseded, pending",
+		  STR_ARG(word));
+	return false;
+}
+
+static bool take_of(struct op_call *c, struct narrowing *n)
+{
+	const struct str of = op_text(c, "of", "");
+	if (of.n == 0)
+		return true;
+	n->server = sql_int(str_is(of, "gateway"));
+	if (str_is(of, "gateway") || str_is(of, "devices"))
+		return true;
+	op_refuse(c, OP_INVALID, "of", "of is \"%.*s\"; allowed are devices and gateway",
+		  STR_ARG(of));
+	return false;
+}
+
+/* The first and the last fingerprint that begin with these digits. */
+static void take_digits(struct str digits, struct narrowing *n)
+{
+	static const char fill[2] = {'0', 'f'};
+	for (size_t k = 0; k < 2; k++) {
+		char text[2 * sizeof(n->edge[0])];
+		memset(text, fill[k], sizeof(text));
+		for (size_t i = 0; i < digits.n && i < 2 * SHA256_SIZE; i++)
+			text[i] = (char)(digits.p[i] | 0x20);
+		if (hex_decode(str_make(text, sizeof(text)), n->edge[k], sizeof(n->edge[k])))
+			return; /* no digits */
+	}
+	n->from = sql_blob(str_make(n->edge[0], (digits.n + 1) / 2));
+	n->to = sql_blob(str_make(n->edge[1], sizeof(n->edge[1])));
+}
+
+static bool take_narrowing(struct op_call *c, struct narrowing *n)
+{
+	struct str match;
+	n->good = n->status = n->server = n->match = n->from = n->to = sql_null();
+	if (op_str(c, "match", &match) && match.n) {
+		sql_like_part(match, &n->pattern);
+		n->match = sql_str(buf_view(&n->pattern));
+		take_digits(match, n);
+	}
+	return take_status(c, n) && take_of(c, n);
+}
+
 static void list_all(struct op_call *c, int64_t limit)
 {
+	static const char *const query[] = {
+		CERT_COLUMNS "WHERE cert.id > ?1 AND " NARROWED "ORDER BY cert.id LIMIT ?2",
+		CERT_COLUMNS "WHERE (?1 = 0 OR cert.id < ?1) AND " NARROWED
+			     "ORDER BY cert.id DESC LIMIT ?2"};
 	uint64_t after;
-	if (!op_number_cursor(c, &after))
+	struct narrowing n = {0};
+	const struct str order = op_text(c, "order", "asc");
+	const bool newest = str_is(order, "desc");
+	if (!newest && !str_is(order, "asc")) {
+		op_refuse(c, OP_INVALID, "order", "order is \"%.*s\"; allowed are asc and desc",
+			  STR_ARG(order));
 		return;
-	AUTO_QUERY q = SQL_QUERY(c->s->registry,
-				 CERT_COLUMNS "WHERE cert.id > ?1 ORDER BY cert.id LIMIT ?2",
-				 sql_int((int64_t)after), sql_int(limit + 1));
-	op_answer_page(c, &q, limit, put_item);
+	}
+	if (op_number_cursor(c, &after) && take_narrowing(c, &n)) {
+		AUTO_QUERY q = SQL_QUERY(c->s->registry, query[newest], sql_int((int64_t)after),
+					 sql_int(limit + 1), n.good, n.status, n.server, n.match,
+					 n.from, n.to, sql_int(timefloor_now(&c->s->floor)));
+		op_answer_page(c, &q, limit, put_item);
+	}
+	buf_fini(&n.pattern);
 }
 
 static void list_of_device(struct op_call *c, struct str device, struct ending ends, int64_t limit)
@@ -183,6 +282,17 @@ void op_cert_list(struct op_call *c)
 		return;
 	if (op_int(c, "expiring", &expiring))
 		ends.before = ends.after + expiring;
+	if (op_str(c, "device", &device) || ends.before) {
+		static const char *const others[] = {"match", "status", "of", "order"};
+		struct str given;
+		for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+			if (!op_str(c, others[i], &given) || given.n == 0)
+				continue;
+			op_refuse(c, OP_INVALID, others[i],
+				  "%s cannot be said together with device or expiring", others[i]);
+			return;
+		}
+	}
 	if (op_str(c, "device", &device))
 		list_of_device(c, device, ends, limit);
 	else if (ends.before)

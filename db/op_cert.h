@@ -15,7 +15,7 @@
  *   issued_at                     time;  issued_by, via (cli, ui, est, rest, mqtt, import, vault):
  * str revoked_at                    time or null;  reason: str or null
  *
- * cert.list     items: list of certificates in the order of issue; next: str or null
+ * cert.list     items: list of certificates, unless asked otherwise in the order of issue; next
  * cert.show     a certificate, and pem: str
  * cert.add      device: str; certificate: object (issue.h)
  * cert.import   a certificate

@@ -93,18 +93,6 @@ struct listing {
 	struct buf pattern;
 };
 
-/* For LIKE, which is the fastest that SQLite has and knows no case in ASCII. */
-static void put_pattern(struct str text, struct buf *out)
-{
-	buf_putc(out, '%');
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] == '%' || text.p[i] == '_' || text.p[i] == '\\')
-			buf_putc(out, '\\');
-		buf_putc(out, text.p[i]);
-	}
-	buf_putc(out, '%');
-}
-
 static bool take_sort(struct op_call *c, struct listing *l)
 {
 	const struct str sort = op_text(c, "sort", "name");
@@ -213,7 +201,7 @@ static bool take_filters(struct op_call *c, struct listing *l)
 	l->match = sql_null();
 	l->state = sql_null();
 	if (op_str(c, "match", &match) && match.n) {
-		put_pattern(match, &l->pattern);
+		sql_like_part(match, &l->pattern);
 		l->match = sql_str(buf_view(&l->pattern));
 	}
 	return take_state(c, l);

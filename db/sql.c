@@ -343,6 +343,17 @@ void sql_rollback(struct sql *db)
 		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
+void sql_like_part(struct str text, struct buf *out)
+{
+	buf_putc(out, '%');
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '%' || text.p[i] == '_' || text.p[i] == '\\')
+			buf_putc(out, '\\');
+		buf_putc(out, text.p[i]);
+	}
+	buf_putc(out, '%');
+}
+
 /* ---- copies ---- */
 
 struct sql_copy {

@@ -74,6 +74,10 @@ int64_t sql_changes(const struct sql *db); /* rows that the last statement touch
 /* Several statements separated by ";", not kept: schema and pragmas. */
 int sql_script(struct sql *db, const char *text);
 
+/* Appends the pattern of LIKE ... ESCAPE '\\' for what has text in it; letters of ASCII count in
+ * either case. */
+void sql_like_part(struct str text, struct buf *out);
+
 /* A running query. Values of a row live until the next sql_next. */
 struct sql_query {
 	struct sql *db;

@@ -1846,6 +1846,14 @@ export interface Takes {
     device?: string;
     /** only good ones that end within so many seconds, the soonest first */
     expiring?: number;
+    /** only of devices whose name contains this, or whose fingerprint or serial number begins with it; not with device or expiring, as the next three */
+    match?: string;
+    /** only good, expired, revoked, hold, superseded or pending ones */
+    status?: string;
+    /** devices or gateway: whose they are */
+    of?: string;
+    /** of issue: asc, or desc: the newest first (asc) */
+    order?: string;
     /** cursor of the page before */
     after?: string;
     /** rows in the answer, 1 to 1000 (100) */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Certificates: those of devices, codes for new ones, keys that wait for a decision, and the authority itself.
 import type { ComponentChild } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { del, get, post } from "../api";
 import { colons } from "../kit";
@@ -9,7 +9,7 @@ import { useEvents } from "../live";
 import { setQuery } from "../router";
 import { may, type Session } from "../session";
 import { text } from "../text";
-import type { Answers, Authorities, Authority, Certificate, Code, Request } from "../types";
+import type { Answers, Authorities, Authority, Certificate, Code, Request, Takes } from "../types";
 import {
   Alert,
   Badge,
@@ -37,11 +37,75 @@ const toneOf: Record<string, Tone> = {
   superseded: "",
 };
 
-function Issued({ session, expiring }: { session: Session; expiring: boolean }) {
+const SEARCH_MS = 250;
+const statuses = ["good", "expired", "hold", "revoked", "superseded"] as const;
+
+function Narrow({ query, expiring }: { query: URLSearchParams; expiring: boolean }) {
+  const match = query.get("q") ?? "";
+  const [typed, setTyped] = useState(match);
+  useEffect(() => {
+    if (typed === match) return;
+    const timer = setTimeout(() => setQuery({ q: typed, expiring: "" }), SEARCH_MS);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  return (
+    <form class="row" role="search" onSubmit={(e) => e.preventDefault()}>
+      <label class="grow">
+        <span class="visually-hidden">{t.search}</span>
+        <input
+          type="search"
+          placeholder={t.search}
+          value={typed}
+          onInput={(e) => setTyped(e.currentTarget.value)}
+        />
+      </label>
+      <label>
+        <span class="visually-hidden">{t.whichStatus}</span>
+        <select
+          value={expiring ? "expiring" : (query.get("status") ?? "")}
+          onChange={(e) => {
+            const chosen = e.currentTarget.value;
+            const soon = chosen === "expiring";
+            setQuery({ status: soon ? "" : chosen, expiring: soon ? "1" : "", ...(soon ? { q: "" } : {}) });
+            if (soon) setTyped("");
+          }}
+        >
+          <option value="">{t.anyStatus}</option>
+          <option value="expiring">{t.onlyExpiring}</option>
+          {statuses.map((s) => (
+            <option key={s}>{s}</option>
+          ))}
+        </select>
+      </label>
+      <label>
+        <span class="visually-hidden">{t.whose}</span>
+        <select
+          value={query.get("of") ?? ""}
+          disabled={expiring}
+          onChange={(e) => setQuery({ of: e.currentTarget.value })}
+        >
+          <option value="">{t.ofDevices}</option>
+          <option value="gateway">{t.ofGateway}</option>
+        </select>
+      </label>
+    </form>
+  );
+}
+
+function Issued({ session, query }: { session: Session; query: URLSearchParams }) {
+  const expiring = query.get("expiring") !== null;
+  const narrowed = query.get("q") !== null || query.get("status") !== null;
   const list = usePages<Certificate>("/certificates", {
-    ...(expiring ? { expiring: SOON_S } : {}),
+    ...(expiring
+      ? { expiring: SOON_S }
+      : {
+          match: query.get("q") ?? "",
+          status: query.get("status") ?? "",
+          of: query.get("of") ?? "devices",
+          order: "desc",
+        }),
     limit: 50,
-  });
+  } satisfies Takes["cert.list"]);
   const [revoking, setRevoking] = useState<Certificate>();
   const action = useAction();
   const operator = may(session, "operator");
@@ -91,21 +155,14 @@ function Issued({ session, expiring }: { session: Session; expiring: boolean }) 
   ];
   return (
     <section class="stack" aria-label={t.issued}>
-      <label class="row">
-        <input
-          type="checkbox"
-          checked={expiring}
-          onChange={(e) => setQuery({ expiring: e.currentTarget.checked ? "1" : "" })}
-        />
-        {t.onlyExpiring}
-      </label>
+      <Narrow query={query} expiring={expiring} />
       <Trouble error={action.error} />
       <Listing
         label={t.issued}
         list={list}
         columns={columns}
         name={(c) => c.fingerprint}
-        empty={expiring ? t.noneExpiring : t.noneIssued}
+        empty={expiring ? t.noneExpiring : narrowed ? t.noneFits : t.noneIssued}
       />
       {revoking && (
         <Confirm
@@ -394,7 +451,7 @@ export default function Certificates({ place, session }: PageProps) {
     <>
       <h1>{t.title}</h1>
       <Tabs place={place} tabs={tabs} label={t.title} />
-      {tab === "issued" && <Issued session={session} expiring={place.query.get("expiring") !== null} />}
+      {tab === "issued" && <Issued session={session} query={place.query} />}
       {tab === "codes" && <Codes session={session} />}
       {tab === "requests" && <Requests session={session} />}
       {tab === "authority" && <AuthorityTab />}
