@@ -176,7 +176,7 @@ static bool copy_file(int from, struct str begin, uint64_t size, int to)
 /* The head, and what came with it of the body. */
 static bool receive_head(int fd, struct buf *in, struct str *body)
 {
-	while (!split_answer(in, body)) {
+	do {
 		char *at = buf_reserve(in, 16 * KiB);
 		const ssize_t n = recv(fd, at, 16 * KiB, 0);
 		if (n < 0 && errno == EINTR)
@@ -184,7 +184,7 @@ static bool receive_head(int fd, struct buf *in, struct str *body)
 		if (n <= 0 || in->n > 64 * KiB)
 			return false;
 		in->n += (size_t)n;
-	}
+	} while (!split_answer(in, body));
 	return true;
 }
 

@@ -303,6 +303,12 @@ const char *cidr_format(const struct cidr *c, char out[ADDR_TEXT])
 	return out;
 }
 
+bool cidr_equal(const struct cidr *a, const struct cidr *b)
+{
+	return a->family == b->family && a->bits == b->bits &&
+	       memcmp(a->ip, b->ip, a->family == AF_INET ? 4 : sizeof(a->ip)) == 0;
+}
+
 bool cidr_match(const struct cidr *c, const struct addr *a)
 {
 	uint8_t ip[16];

@@ -61,6 +61,7 @@ struct cidr {
  * 0, ERR_MALFORMED, ERR_LIMIT (prefix length), or ERR_INVALID (bits set behind the prefix). */
 int cidr_parse(struct str text, struct cidr *out);
 const char *cidr_format(const struct cidr *c, char out[ADDR_TEXT]);
+bool cidr_equal(const struct cidr *a, const struct cidr *b);
 /* Families never match each other; a unix peer matches nothing. */
 bool cidr_match(const struct cidr *c, const struct addr *a);
 bool cidr_match_any(const struct cidr *list, size_t n, const struct addr *a);

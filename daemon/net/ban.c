@@ -19,7 +19,7 @@ static atomic_bool any;
 static struct ban *find_network(const struct cidr *network)
 {
 	for (size_t i = 0; i < bans_n; i++)
-		if (memcmp(&bans[i].network, network, sizeof(*network)) == 0)
+		if (cidr_equal(&bans[i].network, network))
 			return &bans[i];
 	return NULL;
 }

@@ -108,15 +108,23 @@ static void too_large(void *owner, const char *source)
 	est_too_large(&w->est, source);
 }
 
+/* What strangers can repeat is told once in a while for an address; *folded: how many were not. */
+static bool may_tell(struct web *w, enum event event, const char *source, uint32_t *folded)
+{
+	const uint64_t now = clock_mono_ms();
+	if (event == EVENT_LOGIN_REFUSED)
+		return fold_passes(&w->strangers, str_of(source), now, folded);
+	if (event == EVENT_HANDSHAKE_REFUSED && !is_enrol(w))
+		return fold_passes(&w->fold, str_of(source), now, folded);
+	return true;
+}
+
 static void refused(void *owner, enum event event, const char *source, const char *why)
 {
 	struct web *w = owner;
 	AUTO_BUF detail = {0};
 	uint32_t folded = 0;
-	struct fold *fold = event == EVENT_LOGIN_REFUSED                       ? &w->strangers
-			    : event == EVENT_HANDSHAKE_REFUSED && !is_enrol(w) ? &w->fold
-									       : NULL;
-	if (fold && !fold_passes(fold, str_of(source), clock_mono_ms(), &folded))
+	if (!may_tell(w, event, source, &folded))
 		return;
 	if (folded)
 		rec_int(&detail, "more_before", folded);
