@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { REGISTRY_MAX_MIB = 2048 }; /* all of it goes through memory */
+
 static int no_room(struct why *why)
 {
 	return why_set(why, ERR_IO, "the backup cannot be written into memory: %s",
@@ -43,6 +45,10 @@ static int put_all(struct keystore *ks, struct backup *b, int registry, struct s
 	struct stat st;
 	if (fstat(registry, &st) || !S_ISREG(st.st_mode))
 		return why_set(why, ERR_MALFORMED, "the copy of the registry is no plain file");
+	if (st.st_size / MiB >= REGISTRY_MAX_MIB)
+		return why_set(why, ERR_LIMIT,
+			       "the registry has %lld MiB; up to %d can be in a backup",
+			       (long long)(st.st_size / MiB), REGISTRY_MAX_MIB);
 	if (backup_put_fd(b, "store/registry.db", registry, (uint64_t)st.st_size))
 		return no_room(why);
 	const int err = keystore_each(ks, put_vault_file, b, why);

@@ -167,10 +167,12 @@ static void copy_registry(struct op_call *c, const char *name,
 static void give_path(struct op_call *c, const char *path)
 {
 	struct copying *k = c->state;
+	AUTO_CHAR file = mem_strdup(path);
 	k->keep = true;
 	change_begin(c);
 	rec_text(&c->result, "path", path);
-	change_commit(c);
+	if (change_commit(c))
+		unlink(file);
 }
 
 void op_ca_copy(struct op_call *c)

@@ -32,7 +32,11 @@ static int take_path(const struct router_match *m, const struct op_spec *spec, s
 	for (size_t i = 0; i < m->params; i++) {
 		AUTO_BUF value = {0};
 		int err = http_decode(m->value[i], false, &value);
-		if (!err)
+		if (err)
+			snprintf(problem->why, sizeof(problem->why),
+				 "%.*s: a %% in the path must stand before two hexadecimal digits",
+				 STR_ARG(m->name[i]));
+		else
 			err = json_arg_text(spec, m->name[i], buf_view(&value), args, problem);
 		if (err)
 			return err;

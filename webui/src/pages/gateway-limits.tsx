@@ -114,11 +114,12 @@ function Bans({ session }: { session: Session }) {
     { title: t.last, cell: (b) => (b.last ? <Time at={b.last} /> : "–") },
     {
       title: t.change,
-      cell: (b) => (
-        <button disabled={action.busy} aria-label={t.liftOf(b.source)} onClick={() => lift(b)}>
-          {t.lift}
-        </button>
-      ),
+      cell: (b) =>
+        may(session, b.kind === "login" ? "admin" : "operator") && (
+          <button disabled={action.busy} aria-label={t.liftOf(b.source)} onClick={() => lift(b)}>
+            {t.lift}
+          </button>
+        ),
     },
   ];
   return (
