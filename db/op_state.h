@@ -13,7 +13,8 @@
  * Rules of learn mode are not part of it: they end by themselves. Groups are where devices and
  * rules name them. A part that a document does not have is left alone, and so is a field that an
  * object of it does not have. Applying adds what is not here and changes what differs; with prune,
- * what is here and not in a part of the document goes.
+ * what is here and not in a part of the document goes. A setting that is null goes back to its
+ * default, and a listener whose bind does is no more.
  *
  * state.show   the document, in an order that depends on nothing but what it says
  * state.diff   what state.apply would do: as it answers, with id null

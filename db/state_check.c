@@ -108,10 +108,12 @@ static bool check_texts(struct op_call *c, const char *at, const struct rec_valu
 	while (rec_next(&cur, &v)) {
 		const struct str name = str_head(v.name, STATE_SHOWN);
 		snprintf(place, sizeof(place), "%s.%.*s", at, STR_ARG(name));
+		if (v.kind == REC_NULL)
+			continue;
 		if (v.kind != REC_STR || v.text.n == 0 || v.text.n > 1024) {
 			state_refuse(c, place,
 				     "must be text of 1 to 1024 bytes, as it would stand in "
-				     "gatehouse.conf");
+				     "gatehouse.conf, or null for the default");
 			return false;
 		}
 	}

@@ -40,10 +40,12 @@ void state_split_listener(struct str key, struct str *name, struct str *word)
 	*word = str_make(rest.p + dot, rest.n - dot);
 }
 
-static void put_change(struct buf *changes, struct map *named, struct str key, struct str value)
+/* null: goes back to its default. */
+static void put_change(struct buf *changes, struct map *named, struct str key,
+		       const struct rec_value *value)
 {
 	strs_put(changes, key);
-	strs_put(changes, value);
+	strs_put(changes, value->kind == REC_NULL ? STR("") : value->text);
 	map_set(named, key, named);
 }
 
@@ -52,14 +54,14 @@ static void collect(const struct state_document *d, struct buf *changes, struct 
 	struct rec_value v, w;
 	struct cur cur = cur_of(d->part[STATE_SETTINGS].text);
 	while (rec_next(&cur, &v))
-		put_change(changes, named, v.name, v.text);
+		put_change(changes, named, v.name, &v);
 	cur = cur_of(d->part[STATE_LISTENERS].text);
 	while (rec_next(&cur, &v)) {
 		struct cur keys = cur_of(v.text);
 		while (rec_next(&keys, &w)) {
 			AUTO_CHAR key =
 				mem_printf("listener.%.*s.%.*s", STR_ARG(v.name), STR_ARG(w.name));
-			put_change(changes, named, str_of(key), w.text);
+			put_change(changes, named, str_of(key), &w);
 		}
 	}
 }

@@ -72,7 +72,22 @@ await walk({ expected: [400] }, async (page) => {
   await keep(page);
   await page.getByRole("row").filter({ hasText: "sensors" }).getByText("127.0.0.0/8").waitFor();
   await shot(page, "listeners");
+
+  // What was emptied waits to be kept together with what was filled in.
+  const open = page.getByRole("row").filter({ hasText: "sensors" });
   await change.click();
+  await dialog.getByLabel("Open to networks").fill("");
+  await dialog.getByLabel("Largest packet").fill("32K");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await open.getByText("everywhere").waitFor();
+  await bar(page).getByText("listener.sensors.allow-from").waitFor();
+  await bar(page).getByText("listener.sensors.max-packet").waitFor();
+  await bar(page).getByRole("button", { name: "Undo now" }).click();
+  await open.getByText("127.0.0.0/8").waitFor();
+
+  await change.click();
+  check("so is the other field", (await dialog.getByLabel("Largest packet").inputValue()) === "64K");
   check("what is in the file is not changed here", await dialog.getByLabel("Addresses").isEnabled());
   await dialog.getByRole("button", { name: "Remove this listener" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Remove", exact: true }).click();

@@ -171,6 +171,29 @@ def test_a_listener_comes_and_goes(gw, tmp_path):
     assert "extra" not in export(gw)["listeners"] and "mqtts" in export(gw)["listeners"]
 
 
+def test_null_is_the_default(gw, tmp_path):
+    """All of it at once, held, and without a word about the other listeners."""
+    bind = f"127.0.0.1:{gw.mqtts + 9}"
+    extra = {"auth": "certificate", "bind": bind, "max-connections": "10"}
+    state = {"version": 1, "listeners": {"extra": extra, "other": {"bind": f"127.0.0.2:{gw.mqtts + 9}"}},
+             "settings": {"broker.max-inflight": "45"}}
+    apply(gw, tmp_path, state)
+    back = {"version": 1, "listeners": {"extra": {"auth": "any", "max-connections": None}},
+            "settings": {"broker.max-inflight": None}}
+    answer = apply(gw, tmp_path, back, "--confirm-within", "1h")
+    assert sorted(i["object"] for i in answer["items"]) == [
+        "broker.max-inflight", "listener.extra.auth", "listener.extra.max-connections"]
+    assert export(gw)["listeners"]["extra"] == {"auth": "any", "bind": bind}
+    gw.cli("config", "confirm", answer["token"], "--undo")
+    assert export(gw)["listeners"]["extra"] == extra and export(gw)["settings"]["broker.max-inflight"] == "45"
+    apply(gw, tmp_path, back)
+    assert apply(gw, tmp_path, {"version": 1, "settings": back["settings"]})["items"] == []
+    gone = {"version": 1, "listeners": {"extra": dict.fromkeys(["auth", "bind"])}}
+    apply(gw, tmp_path, gone)
+    assert "extra" not in export(gw)["listeners"] and "other" in export(gw)["listeners"]
+    apply(gw, tmp_path, {"version": 1, "listeners": {"other": {"bind": None}}})
+
+
 @pytest.mark.parametrize("document, says", [
     ({}, "version: must be 1"),
     ({"version": 2}, "version: must be 1"),

@@ -1065,7 +1065,7 @@ export const text = {
     settingsOf: (name: string) => `Settings of ${name}`,
     settings: "Settings",
     proxied: "behind a proxy",
-    atMost: (n: number, of: string) => `${n} of ${of}`,
+    atMost: (n: string, of: string) => `${n} of ${of}`,
     fields: {
       bind: ["Addresses", "Where it listens: 0.0.0.0:8883, *:8883, [::1]:1883; several with commas."],
       protocol: ["Protocol", ""],
@@ -1108,7 +1108,7 @@ export const text = {
     liftOf: (source: string) => `Let ${source} in`,
     lifted: (source: string) => `${source} may come again.`,
     limits: "Limits",
-    limitsHint: "What anyone may cost, and how often it was reached since the broker was started.",
+    limitsHint: "What anyone may cost, and how often it was reached since the start.",
     limit: "Limit",
     per: "Of each",
     pers: {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from "vitest";
-import { group, without } from "./gateway-listeners";
+import { changes, group, type Listener, type Values, without } from "./gateway-listeners";
 
 const setting = (key: string, value: string, source: "settings" | "file" | "default" = "settings") => ({
   key,
@@ -25,19 +25,37 @@ test("addresses and settings of one listener stand together", () => {
   ]);
 });
 
-test("the document without a listener has what the interface set of the others, and nothing else", () => {
+test("a listener goes by what the interface set of it, and nothing of the others is said", () => {
   const all = group(
     [],
     [
       setting("listener.lan.bind", "10.0.0.1:1883"),
-      setting("listener.old.bind", "10.0.0.1:1884"),
-      setting("listener.mqtts.bind", "*:8883", "file"),
+      setting("listener.lan.auth", "password"),
+      setting("listener.lan.tls", "on", "default"),
       setting("listener.mqtts.max-packet", "64K"),
-      setting("listener.mqtts.tls", "on", "default"),
     ],
   );
-  expect(without(all, "old")).toEqual({
+  expect(without(all[0] as Listener)).toEqual({
     version: 1,
-    listeners: { lan: { bind: "10.0.0.1:1883" }, mqtts: { "max-packet": "64K" } },
+    listeners: { lan: { bind: null, auth: null } },
+  });
+});
+
+test("of a changed listener only what differs is said, and what was emptied goes back", () => {
+  const before: Values = {
+    bind: "10.0.0.1:1883",
+    protocol: "mqtt",
+    tls: "on",
+    auth: "any",
+    "tls-versions": "1.2+1.3",
+    "allow-from": "10.0.0.0/8",
+    "max-connections": "",
+    "max-connections-per-address": "",
+    "max-packet": "64K",
+  };
+  expect(changes(before, { ...before, tls: "off", "allow-from": " ", "max-connections": " 7" })).toEqual({
+    tls: "off",
+    "allow-from": null,
+    "max-connections": "7",
   });
 });

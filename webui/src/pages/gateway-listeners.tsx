@@ -4,6 +4,7 @@
 // somebody says that all is well.
 import { useState } from "preact/hooks";
 import { get, put, type Document, type Page } from "../api";
+import { count } from "../format";
 import { may, type Session } from "../session";
 import { text } from "../text";
 import type { Answers, Certificate, ListenerState, Setting, Status } from "../types";
@@ -28,7 +29,7 @@ import { toast } from "../ui/toast";
 const t = text.listeners;
 
 type Name = keyof typeof t.fields;
-type Values = Record<Name, string>;
+export type Values = Record<Name, string>;
 const choices: Partial<Record<Name, string[]>> = {
   protocol: ["mqtt", "websocket", "auto"],
   tls: ["on", "off"],
@@ -70,15 +71,16 @@ export function group(states: readonly ListenerState[], settings: readonly Setti
   return [...all.values()];
 }
 
-/** What the interface has set of all listeners but one: the document with which that one goes. */
-export function without(listeners: readonly Listener[], gone: string): Document {
-  const rest: Record<string, Record<string, string>> = {};
-  for (const l of listeners) {
-    const own = Object.entries(l.set).filter(([, s]) => s.source === "settings");
-    if (l.name !== gone && own.length > 0)
-      rest[l.name] = Object.fromEntries(own.map(([k, s]) => [k, s.value]));
-  }
-  return { version: 1, listeners: rest };
+/** What changes, as the document has it: null goes back to its default. */
+export function changes(before: Values, values: Values): Record<string, string | null> {
+  const all = names.filter((n) => values[n].trim() !== before[n]);
+  return Object.fromEntries(all.map((n) => [n, values[n].trim() || null]));
+}
+
+/** The document with which a listener goes: nothing of it is set any more. */
+export function without({ name, set }: Listener): Document {
+  const own = Object.keys(set).filter((key) => set[key]?.source === "settings");
+  return { version: 1, listeners: { [name]: Object.fromEntries(own.map((key) => [key, null])) } };
 }
 
 async function load(signal: AbortSignal): Promise<Loaded> {
@@ -99,8 +101,8 @@ const isMqtt = (l: Listener) => l.set.bind !== undefined;
 const isFace = (l: Listener) => l.states[0]?.protocol === "https";
 const fromFile = (s: Setting | undefined) => s?.source === "file" || s?.source === "command-line";
 
-async function apply(state: Document, more: Document) {
-  await put<Answers["state.apply"]>("/state", { state, "confirm-within": WAIT, ...more });
+async function apply(state: Document) {
+  await put<Answers["state.apply"]>("/state", { state, "confirm-within": WAIT });
   settingsChanged();
 }
 
@@ -147,7 +149,7 @@ function Proof({ l, certificates, files }: { l: Listener } & Omit<Loaded, "liste
 function Connections({ l }: { l: Listener }) {
   const now = l.states[0]?.connections ?? 0;
   const most = value(l, "max-connections");
-  return <>{most ? t.atMost(now, most) : now}</>;
+  return <>{most ? t.atMost(count(now), count(Number(most))) : count(now)}</>;
 }
 
 function Control(props: {
@@ -217,20 +219,9 @@ function Edit(props: { listener?: Listener; all: Listener[]; close: () => void; 
     const id = listener?.name ?? name;
     if (!listener && props.all.some((l) => l.name === id)) throw new Error(t.taken(id));
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(id)) throw new Error(t.noName);
-    const own = names.filter((n) => values[n].trim() !== before[n] && values[n].trim() !== "");
-    const back = names.filter((n) => listener && values[n].trim() === "" && before[n] !== "");
-    if (own.length + back.length === 0) throw new Error(t.nothing);
-    if (own.length > 0) {
-      const state = {
-        version: 1,
-        listeners: { [id]: Object.fromEntries(own.map((n) => [n, values[n].trim()])) },
-      };
-      await apply(state, {});
-    }
-    for (const n of back) {
-      await put(`/config/listener.${id}.${n}`, { value: "" });
-      settingsChanged();
-    }
+    const what = changes(before, values);
+    if (Object.keys(what).length === 0) throw new Error(t.nothing);
+    await apply({ version: 1, listeners: { [id]: what } });
     toast(listener ? t.changed(id) : t.added(id));
     done();
     close();
@@ -244,7 +235,7 @@ function Edit(props: { listener?: Listener; all: Listener[]; close: () => void; 
         word={text.remove}
         close={close}
         run={async () => {
-          await apply(without(props.all, listener.name), { prune: true });
+          await apply(without(listener));
           toast(t.removed(listener.name));
           done();
         }}
