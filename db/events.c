@@ -42,7 +42,8 @@ struct events {
 	struct sql *db;
 	struct buf pending; /* per event: device name (strs), body_event (entries) */
 	uint64_t dropped;   /* for want of room in pending */
-	int trouble;        /* 0, or why the last write failed */
+	uint64_t suppressed;
+	int trouble; /* 0, or why the last write failed */
 	bool may_purge;
 	int64_t first;
 	int64_t last;
@@ -348,10 +349,16 @@ void events_add(struct events *e, const struct body_event *fields, struct str de
 		loop_timer_start(e->loop, &e->sweep_timer, "events sweep", SWEEP_MS, sweep);
 	if (!rate_take(&s->rate, rate, rate, clock_mono_ms() * 1000)) {
 		s->suppressed++;
+		e->suppressed++;
 		return;
 	}
 	log_event(e, fields, device);
 	store(e, fields, device);
+}
+
+uint64_t events_suppressed(const struct events *e)
+{
+	return e->suppressed;
 }
 
 void events_raise(struct events *e, enum event event, const char *reason, struct str detail)

@@ -43,6 +43,8 @@ void events_purge(
 /* Takes one event. fields->event must be below EVENT_COUNT. device is the name of fields->device_id
  * or empty. Strings are within the limits of messages.def. */
 void events_add(struct events *e, const struct body_event *fields, struct str device);
+/* How many were not stored since it was opened, because their source had caused too many. */
+uint64_t events_suppressed(const struct events *e);
 /* A plain event of the store itself. detail is a rec, may be empty. */
 void events_raise(struct events *e, enum event event, const char *reason, struct str detail);
 

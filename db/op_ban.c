@@ -15,11 +15,14 @@
  * ban.add       network str, as it counts; until time; sessions_closed int; broker ("done", "away")
  * ban.remove    network str; removed int: bans, and addresses that need not wait any more
  * limit.list    items: list of
- *                 name     str, of the setting: broker.max-packet, store.password-tries
+ *                 name     str, of the setting: max-packet, and store.password-tries, which is
+ *                          not of the section broker
  *                 per      "gateway", "listener", "address", "device", "session"
- *                 value    int, as configured, 0: no bound
- *                 refused  int, since the process started
- *                 last, who, address   of the last event that tells of it; null
+ *                 value    int, as configured, 0: no bound; null: the broker has not told yet
+ *                 refused  int, since the process started; of spool-max-size changes, of which
+ *                          each may be many messages
+ *                 last, who, address   of the last event that tells of it; null, and so for the
+ *                          limits of the store, which no event tells apart
  */
 #include "daemon/base/clock.h"
 #include "daemon/net/ban.h"
@@ -349,13 +352,24 @@ static const struct {
 	{"max-retained-bytes", "gateway"},
 };
 
-static int64_t counter(const struct store *s, const char *group, const char *name)
+static bool counter(const struct store *s, const char *group, const char *name, int64_t *n)
 {
 	char key[96];
-	int64_t n = 0;
 	snprintf(key, sizeof(key), "%s.%s", group, name);
-	rec_get_int(buf_view(&s->presence.counters), key, &n);
-	return n;
+	return rec_get_int(buf_view(&s->presence.counters), key, n);
+}
+
+/* What the broker tells once a second, from its first second on. */
+static void put_figures(const struct store *s, const char *name, struct buf *out)
+{
+	int64_t value;
+	int64_t refused = 0;
+	if (counter(s, "limit", name, &value))
+		rec_int(out, "value", value);
+	else
+		rec_null(out, "value");
+	counter(s, "limits.refused", name, &refused);
+	rec_int(out, "refused", refused);
 }
 
 static void put_or_null(struct buf *out, const char *name, struct str s)
@@ -384,6 +398,34 @@ static void put_last(struct op_call *c, const char *name)
 	put_or_null(out, "address", any ? sql_at_str(&q, 2) : STR(""));
 }
 
+static void put_own(struct buf *out, const char *name, const char *per, uint64_t value,
+		    uint64_t refused)
+{
+	rec_object(out, "");
+	rec_text(out, "name", name);
+	rec_text(out, "per", per);
+	rec_int(out, "value", (int64_t)value);
+	rec_int(out, "refused", (int64_t)refused);
+	rec_null(out, "last");
+	rec_null(out, "who");
+	rec_null(out, "address");
+	rec_end(out);
+}
+
+static void put_own_limits(const struct store *s, struct buf *out)
+{
+	const struct guard_stats guard = guard_stats(s->guard);
+	struct spool_figures spool;
+	spool_figures(s->spool, &spool);
+	put_own(out, "store.password-rate-per-address", "address", s->bounds.password_rate,
+		logins_stats(s->logins)->refused);
+	put_own(out, "store.password-tries", "address", s->bounds.password_tries,
+		guard.source + guard.account);
+	put_own(out, "store.spool-max-size", "gateway", spool.max_bytes, spool.refused);
+	put_own(out, "events.rate-per-source", "address", s->bounds.events_per_source,
+		events_suppressed(s->events));
+}
+
 void op_limit_list(struct op_call *c)
 {
 	struct buf *out = &c->result;
@@ -399,11 +441,11 @@ void op_limit_list(struct op_call *c)
 		rec_object(out, "");
 		rec_text(out, "name", name);
 		rec_text(out, "per", limits[i].per);
-		rec_int(out, "value", counter(c->s, "limit", name));
-		rec_int(out, "refused", counter(c->s, "limits.refused", name));
+		put_figures(c->s, name, out);
 		put_last(c, name);
 		rec_end(out);
 	}
+	put_own_limits(c->s, out);
 	op_put_next(out, (struct str){NULL, 0});
 	op_done(c);
 }

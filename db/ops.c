@@ -312,8 +312,8 @@ void op_refuse_sql(struct op_call *c, int err)
 /* The object that the audit row names, unless the handler says better. */
 static void name_target(struct op_call *c)
 {
-	static const char *const names[] = {"name",    "device", "id",    "key",   "client-id",
-					    "subject", "role",   "topic", "filter"};
+	static const char *const names[] = {"name",    "device", "id",    "key",    "client-id",
+					    "subject", "role",   "topic", "filter", "network"};
 	struct rec_value v;
 	if (c->op == OP_SESSION_ADD)
 		return; /* a password may stand in the place of the name */

@@ -445,10 +445,14 @@ static void tell_set_aside(struct store *s, const char *name)
 
 void store_use_settings(struct store *s, const struct store_settings *settings)
 {
-	logins_set_rate(s->logins, settings->password_rate ? settings->password_rate : LOGINS_RATE);
+	s->bounds = (struct store_bounds){
+		settings->password_rate ? settings->password_rate : LOGINS_RATE,
+		settings->password_tries ? settings->password_tries : GUARD_TRIES,
+		settings->events.rate_per_source,
+	};
+	logins_set_rate(s->logins, s->bounds.password_rate);
 	expiry_set(s, settings->expiry_grace);
-	guard_set_tries(s->guard,
-			settings->password_tries ? settings->password_tries : GUARD_TRIES);
+	guard_set_tries(s->guard, s->bounds.password_tries);
 	if (s->events)
 		events_set(s->events, &settings->events);
 	if (s->registry)

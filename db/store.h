@@ -85,6 +85,13 @@ struct store_settings {
 	uint32_t password_tries; /* 0: those of guard.h */
 };
 
+/* What is in force, defaults included: for those who ask. */
+struct store_bounds {
+	uint32_t password_rate;
+	uint32_t password_tries;
+	uint32_t events_per_source;
+};
+
 struct store {
 	struct loop *loop;
 	struct child *child; /* NULL in tests */
@@ -126,7 +133,8 @@ struct store {
 	struct list login_asks; /* struct login_ask in progress (device_login.c) */
 	struct backoff backoff; /* of people who log in */
 	struct bans_asks bans;
-	struct guard *guard;         /* of devices that log in with a password */
+	struct guard *guard; /* of devices that log in with a password */
+	struct store_bounds bounds;
 	struct security security[2]; /* the second with names */
 	struct rates publishes;      /* of administrators (op_message.c) */
 	struct rate refusals[ADMIN]; /* by callers below it that reach the audit log */

@@ -90,6 +90,7 @@ def test_a_banned_network_is_closed_and_comes_no_more(gateway):
     assert told[0]["address"].startswith(BAD)
     [ban] = bans(gateway)
     assert (ban["source"], ban["kind"], ban["reason"]) == ("203.0.113.0/24", "ban", "a scanner")
+    assert gateway.json("audit", "list", "--operation", "ban.add")[0]["target"] == "203.0.113.0/24"
     assert ban["count"] >= 2 and ban["last"] and "control socket" in ban["by"]
     assert gateway.cli("ban", "remove", "203.0.113.0/24").stdout == "203.0.113.0/24: may come again\n"
     assert comes(gateway, BAD) and admin(gateway, BAD)[0] == 201
@@ -193,3 +194,25 @@ def test_limits_of_a_gateway_where_nothing_happens(make_gateway):
     wait_until(lambda: value("max-packet") == 1 << 20 and value("max-connections"), what="the first figures")
     gateway.cli("config", "set", "broker.max-packet", "2M")
     wait_until(lambda: value("max-packet") == 2 << 20, what="the changed figure")
+
+
+def test_limits_of_the_store(gateway):
+    def limit(what):
+        return next(x for x in gateway.json("limit", "list") if x["name"] == what)
+
+    def guess():
+        c = dial(gateway, OFFICE, "login")
+        c.send(connect(name(), V5, username="nobody", password="wrong"))
+        return c.receive().reason
+
+    tries, rate, spool = map(limit, ["store.password-tries", "store.password-rate-per-address", "store.spool-max-size"])
+    assert (tries["value"], tries["per"]) == (5, "address") and rate["value"] > 0 and spool["value"] == 1 << 30
+    wait_until(lambda: guess() and limit("store.password-tries")["refused"] > tries["refused"], 30, "a try too many")
+    gateway.cli("config", "set", "events.rate-per-source", "1")
+    try:
+        before = limit("events.rate-per-source")
+        assert before["value"] == 1
+        wait_until(lambda: guess() and guess() and limit("events.rate-per-source")["refused"] > before["refused"], 30,
+                   "events that were not stored")
+    finally:
+        gateway.cli("config", "set", "events.rate-per-source", "")

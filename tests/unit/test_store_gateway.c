@@ -451,6 +451,19 @@ static void much_that_is_undone_leaves_a_revision(void **state)
 			 100);
 }
 
+/* Its figures come a second after it did: until then nothing is said to have no bound. */
+static void limits_are_not_known_before_the_broker_tells(void **state)
+{
+	const struct rig_answer *list = rig_op0(*state, OP_LIMIT_LIST);
+	struct rec_value v;
+	assert_true(rec_find(rig_item(list, "items", 0), "name", &v));
+	assert_true(str_is(v.text, "max-connections"));
+	assert_false(rec_find(rig_item(list, "items", 0), "value", &v) && v.kind != REC_NULL);
+	const struct str own = rig_item(list, "items", rig_count(list, "items") - 3);
+	assert_true(rec_find(own, "name", &v) && str_is(v.text, "store.password-tries"));
+	assert_true(rec_find(own, "value", &v) && v.kind == REC_INT && v.number > 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -465,6 +478,7 @@ int main(void)
 		TEST(a_new_broker_has_no_clients),
 		TEST(kick),
 		TEST(settings),
+		TEST(limits_are_not_known_before_the_broker_tells),
 		TEST(old_rows_of_the_audit_log_go),
 		TEST(the_audit_log_has_a_bound_in_rows),
 		TEST(setup_code),

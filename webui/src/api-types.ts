@@ -1094,7 +1094,7 @@ export interface Answers {
     items: {
       name: string;
       per: "gateway" | "listener" | "address" | "device" | "session";
-      value: number;
+      value: number | null;
       refused: number;
       last: string | null;
       who: string | null;

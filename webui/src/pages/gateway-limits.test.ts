@@ -10,5 +10,8 @@ test("a limit is said in its own unit", () => {
   expect(amount("max-queued-messages", 1000)).toBe("1,000");
   expect(amount("publish-bytes-per-device", 1 << 20)).toBe("1.0 MiB a second");
   expect(amount("handshake-rate-per-address", 50)).toBe("50 a second");
+  expect(amount("store.spool-max-size", 1 << 30)).toBe("1.0 GiB");
+  expect(amount("store.password-rate-per-address", 20)).toBe("20 a second");
+  expect(amount("store.password-tries", 5)).toBe("5");
   expect(amount("max-payload", 0)).toBe("no limit");
 });

@@ -111,7 +111,7 @@ function Bans({ session }: { session: Session }) {
     { title: t.by, cell: (b) => b.by },
     { title: t.until, cell: (b) => <Time at={b.until} exact /> },
     { title: t.refused, number: true, cell: (b) => count(b.count) },
-    { title: t.last, cell: (b) => (b.last ? <Time at={b.last} /> : "–") },
+    { title: t.last, cell: (b) => b.last && <Time at={b.last} /> },
     {
       title: t.change,
       cell: (b) =>
@@ -157,7 +157,7 @@ function Bans({ session }: { session: Session }) {
 export function amount(name: string, value: number): string {
   if (value === 0) return t.none;
   if (/timeout|age/.test(name) && !/message/.test(name)) return duration(value / 1000);
-  if (/bytes|memory|packet|payload/.test(name))
+  if (/bytes|memory|packet|payload|size/.test(name))
     return bytes(value) + (/^publish/.test(name) ? t.perSecond : "");
   return count(value) + (/rate/.test(name) ? t.perSecond : "");
 }
@@ -168,20 +168,21 @@ const limitColumns: Column<Limit>[] = [
     cell: (l) => <Link href={`/gateway?q=${l.name}`}>{l.name}</Link>,
   },
   { title: t.per, cell: (l) => t.pers[l.per] },
-  { title: t.value, number: true, cell: (l) => amount(l.name, l.value) },
+  { title: t.value, number: true, cell: (l) => (l.value === null ? "–" : amount(l.name, l.value)) },
   {
     title: t.reached,
     number: true,
     cell: (l) => (l.refused ? <strong>{count(l.refused)}</strong> : <span class="muted">0</span>),
   },
-  { title: t.last, cell: (l) => (l.last ? <Time at={l.last} /> : "–") },
+  { title: t.last, cell: (l) => l.last && <Time at={l.last} /> },
   {
     title: t.who,
-    cell: (l) => (
-      <>
-        {l.who ?? (l.address ? "" : "–")} {l.address && <div class="small muted">{l.address}</div>}
-      </>
-    ),
+    cell: (l) =>
+      (l.who ?? l.address) && (
+        <>
+          {l.who} {l.address && <div class="small muted">{l.address}</div>}
+        </>
+      ),
   },
 ];
 
