@@ -399,8 +399,15 @@ function Audit({ place }: { place: PageProps["place"] }) {
   const list = usePages<AuditRow>("/audit", { actor, operation, target, limit: 50 });
   const columns: Column<AuditRow>[] = [
     { title: t.when, cell: (r) => <Time at={r.time} exact /> },
-    { title: t.who, cell: (r) => r.actor },
-    { title: t.source, cell: (r) => r.source },
+    {
+      title: t.who,
+      cell: (r) => (
+        <>
+          {r.actor}
+          {/[.:]/.test(r.source) && <div class="small muted">{r.source}</div>}
+        </>
+      ),
+    },
     { title: t.operation, cell: (r) => <code>{r.operation}</code> },
     { title: t.target, cell: (r) => r.target },
     { title: t.outcome, cell: (r) => <Badge tone={r.outcome === "ok" ? "good" : "warn"}>{r.outcome}</Badge> },
