@@ -74,6 +74,13 @@ def test_the_gateway_itself(gw):
     walk("gateway", gw, free=port)
 
 
+def test_limits_and_who_is_kept_out(make_gateway):
+    gw = make_gateway()
+    gw.cli("setup", "--admin", NAME, input=PASSWORD + "\n")
+    gw.cli("admin", "add", "olga", "operator", input=PASSWORD + "\n")
+    walk("limits", gw)
+
+
 def test_devices_are_sorted(make_gateway):
     gw = make_gateway()
     gw.cli("setup", "--admin", NAME, input=PASSWORD + "\n")
