@@ -163,7 +163,7 @@ def test_paths_and_queries(send, bearer, path, status):
         return
     assert reply.status == status
     if status != 200:
-        assert reply.problem()["detail"]
+        assert reply.problem()
 
 
 def test_a_thousand_arguments(gw, send, bearer):

@@ -26,8 +26,9 @@ def test_certificates_are_found(gateway):
     for digits in (shed["fingerprint"][:7], shed["fingerprint"], shed["serial"].upper()[:12]):
         assert names("--match", digits) == ["shed_1"], digits
     assert names("--order", "desc", "--of", "devices")[:3] == mine
-    page = Local(gateway.socket).request("GET", "/api/v1/certificates?order=desc&of=devices&limit=2").json()
-    rest = Local(gateway.socket).request("GET", f"/api/v1/certificates?order=desc&of=devices&limit=2&after={page['next']}").json()
+    path = "/api/v1/certificates?order=desc&of=devices&limit=2"
+    page = Local(gateway.socket).request("GET", path).json()
+    rest = Local(gateway.socket).request("GET", f"{path}&after={page['next']}").json()
     assert [c["device"] for c in page["items"] + rest["items"]][:3] == mine
     for option, value in (("--status", "fine"), ("--of", "me"), ("--order", "up")):
         refuses(gateway, "cert", "list", option, value, code=2, says="allowed are")
