@@ -515,6 +515,7 @@ def test_just_in_time_registration(make_gateway, tmp_path):
     gw = make_gateway(listeners=[f"ext client-ca={factory.ca} auth=certificate"])
     one, two = (ready(factory, factory.certify(f"/CN=jit-{i}"), gw) for i in (1, 2))
     assert not connects(gw, one)  # nobody trusts that authority to enrol: and that is no event
+    gw.cli("publish", "any/thing", "x")  # goes through the broker, behind what it tells of that certificate
     gw.cli("claim", "add", "works", factory.ca, "--group", "works", "--quota", "1")
     assert not connects(gw, one)
     event = wait_until(lambda: gw.json("event", "list", "--name", "enrol.issued"), what="the registration")[0]
