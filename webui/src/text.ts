@@ -178,7 +178,7 @@ export const text = {
     title: "Add devices from a table",
     link: "From a table",
     intro:
-      "A file as spreadsheets save it (CSV), one device in each line, the titles of the columns in the first. “gatehouse enrol csv” reads it too, without the columns certificate and password: there each line gets a code or a bundle.",
+      "A file as spreadsheets save it (CSV), one device in each line, the titles of the columns in the first. “gatehouse device import” reads it too, without the columns profile and network, and makes no passwords.",
     columns: "Columns",
     columnsHint: [
       ["name", "needed: 1 to 64 of A-Z a-z 0-9 . _ : @ -, the first a letter or digit"],
