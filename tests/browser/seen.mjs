@@ -10,7 +10,7 @@ await walk({}, async (page) => {
   /** Waits until the list shows these, in this order. */
   const shown = (...names) =>
     page.waitForFunction(
-      (wanted) => [...document.querySelectorAll("tbody tr td:first-child")].map((d) => d.textContent).join() === wanted,
+      (wanted) => [...document.querySelectorAll("tbody a[href^='/devices/']")].map((d) => d.textContent).join() === wanted,
       names.join(),
     );
   const row = (name) => page.getByRole("row", { name });
