@@ -29,7 +29,7 @@ enum wanted { CODES = 1, BUNDLES = 2, DEVICES = 4 };
 /* Columns by their titles; a list is written with blanks between its items. */
 static const struct column {
 	const char *title;
-	const char *field;
+	const char *field; /* NULL: left out, as it cannot be set */
 	bool list;
 	unsigned of; /* bits of enum wanted */
 } columns[] = {
@@ -45,6 +45,14 @@ static const struct column {
 	{"password", "password", false, DEVICES},
 	{"code", "code", false, DEVICES},
 	{"certificate", "code", false, DEVICES}, /* its title in the browser's tables */
+	/* What the browser's list of devices shows, too. */
+	{"enabled", NULL, false, DEVICES},
+	{"connected", NULL, false, DEVICES},
+	{"last_seen", NULL, false, DEVICES},
+	{"has_password", NULL, false, DEVICES},
+	{"certificates", NULL, false, DEVICES},
+	{"certificate_end", NULL, false, DEVICES},
+	{"added", NULL, false, DEVICES},
 };
 
 struct job {
@@ -91,7 +99,7 @@ static json_t *split_list(const char *text)
 
 static void put_field(json_t *body, const struct column *column, json_t *value)
 {
-	if (json_string_length(value) == 0)
+	if (json_string_length(value) == 0 || !column->field)
 		return;
 	if (column->list)
 		json_object_set_new(body, column->field, split_list(json_string_value(value)));
@@ -104,7 +112,8 @@ static void put_known(enum wanted wanted, struct buf *out)
 {
 	const char *field = "";
 	for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
-		if (!(columns[i].of & wanted) || strcmp(field, columns[i].field) == 0)
+		if (!(columns[i].of & wanted) || !columns[i].field ||
+		    strcmp(field, columns[i].field) == 0)
 			continue;
 		buf_printf(out, "%s%s", field[0] ? ", " : "", columns[i].title);
 		field = columns[i].field;
@@ -120,6 +129,7 @@ static int check_titles(const struct job *j, const json_t *titles, size_t line)
 	const json_t *title;
 	bool name = false;
 	AUTO_BUF known = {0};
+	AUTO_BUF left_out = {0};
 	put_known(j->wanted, &known);
 	json_array_foreach(titles, i, title)
 	{
@@ -135,7 +145,11 @@ static int check_titles(const struct job *j, const json_t *titles, size_t line)
 		if (what)
 			return complain(line, what);
 		name |= c && strcmp(c->title, "name") == 0;
+		if (c && !c->field)
+			buf_printf(&left_out, "%s%s", left_out.n ? ", " : "", c->title);
 	}
+	if (left_out.n)
+		print_note("these columns cannot be set and are left out: %s", buf_cstr(&left_out));
 	if (name)
 		return EXIT_OK;
 	AUTO_CHAR what =

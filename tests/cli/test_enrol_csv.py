@@ -184,6 +184,13 @@ def test_devices_from_standard_input(gateway):
     assert again.stderr.endswith("gatehouse: 1 of 2 lines done; the others changed nothing\n")
 
 
+def test_the_list_of_the_browser_comes_back_in(gateway):
+    """What it only shows is left out, and that is said."""
+    done = gateway.cli("device", "import", "-", input="name,kind,enabled,last_seen,added\nback-1,pump,true,,2026\n")
+    assert "left out: enabled, last_seen, added" in done.stderr
+    assert gateway.json("device", "show", "back-1")["kind"] == "pump"
+
+
 def test_a_table_of_the_browser(gateway):
     done = gateway.cli("device", "import", "-", input="name,certificate,password\nweb-1,code,\nweb-2,no,a long one\n")
     assert [r["name"] for r in rows(done.stdout)] == ["web-1"]
