@@ -920,7 +920,7 @@ export const text = {
     locked:
       "The authority is locked: nothing is issued until it is unlocked on the command line (gatehouse ca unlock).",
     rootHere:
-      "The key of the root is on this gateway. Take it away: “gatehouse ca export-root FILE” writes it with a passphrase and removes it here.",
+      "The key of the root is on this gateway. Take it away: “sudo gatehouse ca export-root FILE” writes it with a passphrase and removes it here.",
     lockedLists: "The revocation lists for other brokers and proxies end",
     forOthers: "For devices and others",
     forOthersHint:
@@ -932,7 +932,7 @@ export const text = {
     onGatewayHint:
       "What changes the authority is not done in a browser: whoever took over a session could hand the devices a root of his own, or lock you out of yours. Run these there:",
     onGatewayCommands:
-      "gatehouse ca backup FILE\ngatehouse ca export-root FILE\ngatehouse ca lock\ngatehouse ca unlock\ngatehouse ca check",
+      "sudo gatehouse ca backup FILE\nsudo gatehouse ca export-root FILE\ngatehouse ca lock\ngatehouse ca unlock\ngatehouse ca check",
     rollover: "A new authority",
     rolloverHint:
       "A new root begins beside the old one, the devices learn it, then it takes over; devices with either stay connected.",

@@ -286,7 +286,7 @@ export function Backup({ session }: { session: Session }) {
         <p>{t.restoreHint}</p>
         <Copy
           value={
-            "sudo systemctl stop gatehouse\nsudo gatehouse ca restore gatehouse.backup\nsudo systemctl start gatehouse"
+            "sudo systemctl stop gatehouse\nsudo gatehouse ca restore FILE\nsudo systemctl start gatehouse"
           }
           label={t.restore}
         />
