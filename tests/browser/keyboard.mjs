@@ -17,7 +17,7 @@ await walk({}, async (page) => {
   await page.getByRole("dialog").waitFor();
   check("a dialog begins in its first field", (await focused()) === "Kind");
   await page.keyboard.press("Escape");
-  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.locator("dialog").waitFor({ state: "detached" }); // it is out of sight a moment before it is gone
   check("the focus goes back after Escape", (await focused()) === "Change");
   await page.keyboard.press("Enter");
   await page.getByRole("dialog").getByLabel("Note").fill("by the keyboard");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Certificates: those of devices, codes for new ones, keys that wait for a decision, and the authority itself.
 import type { ComponentChild } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { del, get, post } from "../api";
 import { colons } from "../kit";
@@ -23,7 +23,7 @@ import {
   useAction,
   useLoad,
 } from "../ui/kit";
-import { Confirm, download, Listing, tabOf, Tabs, usePages } from "../ui/pages";
+import { Confirm, download, Listing, tabOf, Tabs, Typed, usePages } from "../ui/pages";
 import { toast } from "../ui/toast";
 
 const t = text.certificates;
@@ -37,28 +37,17 @@ const toneOf: Record<string, Tone> = {
   superseded: "",
 };
 
-const SEARCH_MS = 250;
 const statuses = ["good", "expired", "hold", "revoked", "superseded"] as const;
 
 function Narrow({ query, expiring }: { query: URLSearchParams; expiring: boolean }) {
-  const match = query.get("q") ?? "";
-  const [typed, setTyped] = useState(match);
-  useEffect(() => {
-    if (typed === match) return;
-    const timer = setTimeout(() => setQuery({ q: typed, expiring: "" }), SEARCH_MS);
-    return () => clearTimeout(timer);
-  }, [typed]);
   return (
     <form class="row" role="search" onSubmit={(e) => e.preventDefault()}>
-      <label class="grow">
-        <span class="visually-hidden">{t.search}</span>
-        <input
-          type="search"
-          placeholder={t.search}
-          value={typed}
-          onInput={(e) => setTyped(e.currentTarget.value)}
-        />
-      </label>
+      <Typed
+        type="search"
+        label={t.search}
+        value={query.get("q") ?? ""}
+        set={(q) => setQuery({ q, ...(q ? { expiring: "" } : {}) })}
+      />
       <label>
         <span class="visually-hidden">{t.whichStatus}</span>
         <select
@@ -67,7 +56,6 @@ function Narrow({ query, expiring }: { query: URLSearchParams; expiring: boolean
             const chosen = e.currentTarget.value;
             const soon = chosen === "expiring";
             setQuery({ status: soon ? "" : chosen, expiring: soon ? "1" : "", ...(soon ? { q: "" } : {}) });
-            if (soon) setTyped("");
           }}
         >
           <option value="">{t.anyStatus}</option>

@@ -8,13 +8,12 @@ import { may } from "../session";
 import { text } from "../text";
 import type { Device, Takes } from "../types";
 import { Badge, type Column, Empty, Link, Table, Time } from "../ui/kit";
-import { usePages } from "../ui/pages";
+import { Typed, usePages } from "../ui/pages";
 import { BulkBar, SaveList, selectColumn, useSelection } from "./devices-bulk";
 import { DevicePage } from "./device";
 
 const t = text.devices;
 const PAGE = 50;
-const SEARCH_MS = 250;
 const LIVE_MS = 3000;
 
 export const deviceHref = (name: string) => `/devices/${encodeURIComponent(name)}`;
@@ -90,7 +89,6 @@ function List({ place, session }: PageProps) {
   const group = place.query.get("group") ?? "";
   const kind = place.query.get("kind") ?? "";
   const state = place.query.get("state") ?? "";
-  const [typed, setTyped] = useState(match);
   const sort = place.query.get("sort") ?? "name";
   const args = {
     match,
@@ -103,11 +101,6 @@ function List({ place, session }: PageProps) {
     limit: PAGE,
   } satisfies Takes["device.list"];
   const list = usePages<Device>("/devices", args);
-  useEffect(() => {
-    if (typed === match) return;
-    const timer = setTimeout(() => setQuery({ q: typed }), SEARCH_MS);
-    return () => clearTimeout(timer);
-  }, [typed]);
   const late = state !== "" || args.sort === "seen" || args.sort === "state";
   useRefresh(
     () => {
@@ -139,31 +132,9 @@ function List({ place, session }: PageProps) {
         )}
       </div>
       <form class="row" role="search" onSubmit={(e) => e.preventDefault()}>
-        <label class="grow">
-          <span class="visually-hidden">{t.search}</span>
-          <input
-            type="search"
-            placeholder={t.search}
-            value={typed}
-            onInput={(e) => setTyped(e.currentTarget.value)}
-          />
-        </label>
-        <label class="grow">
-          <span class="visually-hidden">{t.group}</span>
-          <input
-            placeholder={t.group}
-            value={group}
-            onChange={(e) => setQuery({ group: e.currentTarget.value.trim() })}
-          />
-        </label>
-        <label class="grow">
-          <span class="visually-hidden">{t.ofKind}</span>
-          <input
-            placeholder={t.ofKind}
-            value={kind}
-            onChange={(e) => setQuery({ kind: e.currentTarget.value.trim() })}
-          />
-        </label>
+        <Typed type="search" label={t.search} value={match} set={(q) => setQuery({ q })} />
+        <Typed label={t.group} value={group} set={(group) => setQuery({ group })} />
+        <Typed label={t.ofKind} value={kind} set={(kind) => setQuery({ kind })} />
         <label class="grow">
           <span class="visually-hidden">{t.inState}</span>
           <select value={state} onChange={(e) => setQuery({ state: e.currentTarget.value })}>
@@ -191,14 +162,7 @@ function List({ place, session }: PageProps) {
         <div class="card">
           {filtered ? (
             <Empty title={t.noMatch}>
-              <button
-                onClick={() => {
-                  setTyped("");
-                  setQuery({ q: "", group: "", kind: "", state: "" });
-                }}
-              >
-                {t.clear}
-              </button>
+              <button onClick={() => setQuery({ q: "", group: "", kind: "", state: "" })}>{t.clear}</button>
             </Empty>
           ) : (
             <Empty title={t.empty}>

@@ -197,6 +197,39 @@ export function Confirm(props: {
   );
 }
 
+const TYPED_MS = 250;
+
+/** A field of a filter: what is typed counts a moment later, without Enter. set must not depend on when it is called. */
+export function Typed(props: {
+  label: string;
+  value: string;
+  set: (value: string) => void;
+  type?: "search";
+}) {
+  const { label, value, set } = props;
+  const [typed, setTyped] = useState(value);
+  useEffect(() => {
+    if (typed.trim() !== value) setTyped(value);
+  }, [value]);
+  useEffect(() => {
+    const wanted = typed.trim();
+    if (wanted === value) return;
+    const timer = setTimeout(() => set(wanted), TYPED_MS);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  return (
+    <label class="grow">
+      <span class="visually-hidden">{label}</span>
+      <input
+        type={props.type ?? "text"}
+        placeholder={label}
+        value={typed}
+        onInput={(e) => setTyped(e.currentTarget.value)}
+      />
+    </label>
+  );
+}
+
 /** Saves a text, or what came as a file, as a file. */
 export function download(name: string, content: string | Blob, type = "text/plain"): void {
   const url = URL.createObjectURL(typeof content === "string" ? new Blob([content], { type }) : content);
