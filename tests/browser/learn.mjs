@@ -127,4 +127,20 @@ await walk({ expected: [400, 404] }, async (page) => {
   await page.getByText("a wrong note").waitFor();
   await page.getByRole("button", { name: "Undo" }).last().click();
   await page.getByText("a wrong note").waitFor({ state: "detached" });
+
+  // A device that learns from its first connection on, whichever way it proves itself.
+  for (const [name, way] of [
+    ["newcomer-1", "Certificate, the device makes the key"],
+    ["newcomer-2", "Password over TLS"],
+  ]) {
+    await page.goto(`${base}/add-device`);
+    await page.getByLabel("Name").fill(name);
+    await page.getByText("Learn first").click();
+    await page.getByText(way).click();
+    if (name === "newcomer-1") await shot(page, "add-learning");
+    await page.getByRole("button", { name: "Add the device" }).click();
+    await page.getByRole("heading", { name: `${name}: connect it now` }).waitFor();
+    await page.goto(`${base}/access?tab=learn`);
+    await page.getByRole("row").filter({ hasText: name }).waitFor();
+  }
 });

@@ -387,6 +387,9 @@ export const text = {
     } as Record<string, string>,
     role: (name: string) => `Role ${name}`,
     rules: (n: number) => (n === 1 ? "One rule." : `${n} rules.`),
+    learn: "Learn first",
+    learnHint: (days: number) =>
+      `For a device that you trust and whose topics you do not know: for ${days} days it may do what no rule denies, what it does is noted, and then you get rules to choose from.`,
     noRole: "Nothing yet",
     noRoleHint: "Rules come later.",
     proof: "How does it prove itself?",

@@ -65,6 +65,19 @@ interface Wish {
   kind: string;
   groups: string[];
   roles: string[];
+  learns: boolean;
+}
+
+const LEARN_DAYS = 7;
+const learn = (device: string) => post("/learn", { device, days: LEARN_DAYS } satisfies Takes["learn.start"]);
+
+/** A code, for a device that is there at once if it is to learn. */
+async function makeCode(wish: Wish): Promise<Answers["code.add"]> {
+  const { name, kind, groups, roles } = wish;
+  if (!wish.learns) return post("/codes", { name, kind, groups, roles });
+  await post("/devices", { name, kind, groups, roles });
+  await learn(name);
+  return post("/codes", { name });
 }
 
 async function make(wish: Wish, proof: Proof, bundle: BundleWish): Promise<Made> {
@@ -76,14 +89,16 @@ async function make(wish: Wish, proof: Proof, bundle: BundleWish): Promise<Made>
   if (proof === "password") {
     const password = randomWord();
     await post("/devices", { ...args, password });
+    if (wish.learns) await learn(wish.name);
     return { name: wish.name, proof, place, password };
   }
   if (proof === "code") {
-    const made = await post<Answers["code.add"]>("/codes", args);
+    const made = await makeCode(wish);
     return { name: wish.name, proof, place, code: made.code, root: made.root_fingerprint };
   }
   if (proof === "gateway") {
     const file = await postForFile("/bundles", { ...args, host: place.host, ...bundleArguments(bundle) });
+    if (wish.learns) await learn(wish.name);
     const passphrase =
       bundle.form === "zip" ? {} : { passphrase: bundle.passphrase, legacy: bundle.form === "p12-legacy" };
     return { name: wish.name, proof, place, bundle: file, ...passphrase };
@@ -93,6 +108,7 @@ async function make(wish: Wish, proof: Proof, bundle: BundleWish): Promise<Made>
     ...args,
     csr: own.request,
   } satisfies Takes["device.add"]);
+  if (wish.learns) await learn(wish.name);
   return {
     name: wish.name,
     proof,
@@ -130,6 +146,7 @@ function Choice(props: {
 }
 
 const KIT = "kit:";
+const LEARN = "learn:"; // no name of a role
 
 function RoleChoice({ name, chosen, set }: { name: string; chosen: string; set: (v: string) => void }) {
   const roles = useLoad((signal) => get<Page<Role>>("/roles", {}, signal), []);
@@ -153,6 +170,9 @@ function RoleChoice({ name, chosen, set }: { name: string; chosen: string; set: 
           {r.note || t.rules(r.rule_count)}
         </Choice>
       ))}
+      <Choice group="role" value={LEARN} chosen={chosen} set={set} title={t.learn}>
+        {t.learnHint(LEARN_DAYS)}
+      </Choice>
       <Choice group="role" value="" chosen={chosen} set={set} title={t.noRole}>
         {t.noRoleHint}
       </Choice>
@@ -195,8 +215,9 @@ function Form({ done }: { done: (m: Made) => void }) {
     action.run(async () => {
       const template = templates.find((x) => KIT + x.role === role);
       if (template) await ensureTemplate(template);
-      const roles = template ? [template.role] : role ? [role] : [];
-      done(await make({ name, kind: kind || "device", groups: words(groups), roles }, proof, bundle));
+      const learns = role === LEARN;
+      const roles = template ? [template.role] : role && !learns ? [role] : [];
+      done(await make({ name, kind: kind || "device", groups: words(groups), roles, learns }, proof, bundle));
     });
   };
   const known = ["name", "kind", "groups", "passphrase"].some((f) => wrong(action.error, f) !== "");
