@@ -137,6 +137,14 @@ await walk({ expected: [400] }, async (page) => {
   await seen(page);
   await third;
 
+  // A password without encryption, where a listener takes that.
+  await add(page, "old-1", "Password, without encryption");
+  const open = (await textOf(page, "mosquitto_pub")).replace("-m hello", "-l");
+  check("no root certificate is wanted", !open.includes("cafile"));
+  const unsealed = publish(open, folder("old-1"));
+  await seen(page);
+  await unsealed;
+
   // Its life, and its end: the certificate is revoked while the device is connected.
   const holds = publish(pub.replace("-m hello", "-l"), dir, 90);
   await page.goto(`${base}/devices`);

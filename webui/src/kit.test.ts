@@ -11,7 +11,7 @@ const place = placeOf(
 );
 
 test("ports come from the listeners, the host from the browser", () => {
-  expect(place).toEqual({ host: "gw.example", mqtts: "8883", enrol: "8444" });
+  expect(place).toEqual({ host: "gw.example", mqtts: "8883", mqtt: "", enrol: "8444" });
 });
 
 test("a listener that speaks WebSocket as well is one for devices", () => {
@@ -20,6 +20,14 @@ test("a listener that speaks WebSocket as well is one for devices", () => {
     { name: "mqtts", address: "[::]:8883", protocol: "mqtts+wss", connections: 0 },
   ];
   expect(placeOf(listeners, "gw.example").mqtts).toBe("8883");
+});
+
+test("where no encryption is asked for is said apart", () => {
+  const plain = { name: "lan", address: "10.0.0.1:1883", protocol: "mqtt", connections: 0 };
+  expect(placeOf([plain], "gw.example")).toEqual({ host: "gw.example", mqtts: "", mqtt: "1883", enrol: "" });
+  const local = { ...plain, address: "127.0.0.1:1883" }; // which no device reaches
+  expect(placeOf([local], "gw.example").mqtt).toBe("");
+  expect(placeOf([local], "localhost").mqtt).toBe("1883");
 });
 
 test("the code stands in the fragment, which reaches no log", () => {

@@ -5,16 +5,28 @@ import type { ListenerState } from "./types";
 export interface Place {
   host: string;
   mqtts: string;
+  /** Without encryption; "": nowhere. */
+  mqtt: string;
   enrol: string;
 }
 
 const portOf = (l: ListenerState | undefined) => l?.address.split(":").pop() ?? "";
 
+const isLocal = (address: string) => /^(127\.|localhost|\[::1\])/.test(address);
+
 /** Where a device finds the gateway: under the name by which this browser did. */
 export function placeOf(listeners: ListenerState[], host: string): Place {
   // "mqtts", or "mqtts+wss" where both are spoken
   const mqtts = listeners.find((l) => l.protocol.split("+").includes("mqtts"));
-  return { host, mqtts: portOf(mqtts), enrol: portOf(listeners.find((l) => l.name === "enrol")) };
+  const mqtt = listeners.find(
+    (l) => l.protocol.split("+").includes("mqtt") && (isLocal(host) || !isLocal(l.address)),
+  );
+  return {
+    host,
+    mqtts: portOf(mqtts),
+    mqtt: portOf(mqtt),
+    enrol: portOf(listeners.find((l) => l.name === "enrol")),
+  };
 }
 
 /** "ab12…" as openssl prints fingerprints: "AB:12:…". */

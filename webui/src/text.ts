@@ -405,6 +405,9 @@ export const text = {
     password: "Password over TLS",
     passwordHint:
       "For plugs, cameras and other devices that cannot hold a certificate. It is sent with each connection, and whoever learns it is the device.",
+    plain: "Password, without encryption",
+    plainHint:
+      "For old devices that know no TLS. Whoever is on the same network reads the password and all messages: only in a network of its own.",
     submit: "Add the device",
     done: (name: string) => `${name}: connect it now`,
     kit: "What the device needs",

@@ -31,7 +31,7 @@ import { bundleArguments, BundleKit, BundleOptions, newBundle, type BundleWish }
 
 const t = text.add;
 
-type Proof = "code" | "browser" | "gateway" | "password";
+type Proof = "code" | "browser" | "gateway" | "password" | "plain";
 
 interface Made {
   name: string;
@@ -86,7 +86,7 @@ async function make(wish: Wish, proof: Proof, bundle: BundleWish): Promise<Made>
   const status = await get<Status>("/status");
   const place = placeOf(status.listeners, location.hostname);
   const args = { name: wish.name, kind: wish.kind, groups: wish.groups, roles: wish.roles };
-  if (proof === "password") {
+  if (proof === "password" || proof === "plain") {
     const password = randomWord();
     await post("/devices", { ...args, password });
     if (wish.learns) await learn(wish.name);
@@ -182,6 +182,8 @@ function RoleChoice({ name, chosen, set }: { name: string; chosen: string; set: 
 }
 
 function ProofChoice({ chosen, set }: { chosen: Proof; set: (v: Proof) => void }) {
+  const status = useLoad((signal) => get<Status>("/status", {}, signal), []);
+  const plain = placeOf(status.data?.listeners ?? [], location.hostname).mqtt;
   const pick = (v: string) => set(v as Proof);
   return (
     <fieldset class="choices two">
@@ -198,6 +200,11 @@ function ProofChoice({ chosen, set }: { chosen: Proof; set: (v: Proof) => void }
       <Choice group="proof" value="password" chosen={chosen} set={pick} title={t.password}>
         {t.passwordHint}
       </Choice>
+      {plain && (
+        <Choice group="proof" value="plain" chosen={chosen} set={pick} title={t.plain}>
+          {t.plainHint}
+        </Choice>
+      )}
     </fieldset>
   );
 }
@@ -345,27 +352,35 @@ async function saveRoots(): Promise<void> {
 
 function PasswordKit({ made }: { made: Made }) {
   const action = useAction();
-  const { host, mqtts } = made.place;
-  const command = `mosquitto_pub -h ${host} -p ${mqtts} --cafile ca.crt -u '${made.name}' -P '${made.password ?? ""}' -V 5 -q 1 -t 'devices/${made.name}/state' -m hello`;
+  const { host, mqtts, mqtt } = made.place;
+  const plain = made.proof === "plain";
+  const to = plain ? `-p ${mqtt}` : `-p ${mqtts} --cafile ca.crt`;
+  const command = `mosquitto_pub -h ${host} ${to} -u '${made.name}' -P '${made.password ?? ""}' -V 5 -q 1 -t 'devices/${made.name}/state' -m hello`;
   return (
     <section class="card stack" aria-label={t.kit}>
       <h2>{t.kit}</h2>
-      <Alert tone="warn">{t.passwordOnce}</Alert>
+      <Alert tone="warn">
+        {t.passwordOnce} {plain && t.plainHint}
+      </Alert>
       <dl class="facts">
         <dt>{t.server}</dt>
-        <dd class="mono">{`${host}:${mqtts} (TLS)`}</dd>
+        <dd class="mono">{plain ? `${host}:${mqtt}` : `${host}:${mqtts} (TLS)`}</dd>
         <dt>{t.user}</dt>
         <dd class="mono">{made.name}</dd>
       </dl>
       <Copy value={made.password ?? ""} label={t.password} />
       <Copy value={command} label="mosquitto_pub" />
-      <p class="small muted">{t.rootHint}</p>
-      <Trouble error={action.error} />
-      <div class="row">
-        <button disabled={action.busy} onClick={() => action.run(saveRoots)}>
-          {t.download("ca.crt")}
-        </button>
-      </div>
+      {!plain && (
+        <>
+          <p class="small muted">{t.rootHint}</p>
+          <Trouble error={action.error} />
+          <div class="row">
+            <button disabled={action.busy} onClick={() => action.run(saveRoots)}>
+              {t.download("ca.crt")}
+            </button>
+          </div>
+        </>
+      )}
     </section>
   );
 }
@@ -524,7 +539,7 @@ export default function AddDevice({ session }: PageProps) {
       {made.bundle && (
         <BundleKit file={made.bundle} passphrase={made.passphrase} legacy={made.legacy ?? false} />
       )}
-      {made.proof === "password" && <PasswordKit made={made} />}
+      {(made.proof === "password" || made.proof === "plain") && <PasswordKit made={made} />}
       <Watch name={made.name} proof={made.proof} place={made.place} />
       {made.proof !== "password" && <Snippets list={snippets(made.place, made.name)} />}
       <div class="row">
