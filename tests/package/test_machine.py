@@ -266,7 +266,9 @@ def test_the_journal_has_fields(site):
 
 
 def test_the_page_of_the_log_says_who_where_and_why(site):
-    site.walk("package/log.mjs", expected=site.expected)
+    named = {"login.refused": "login refused", "handshake.refused": "encryption refused", "acl.denied": "not allowed",
+             "packet.malformed": "malformed packet"}
+    site.walk("package/log.mjs", expected=[[named[name], *words] for name, *words in site.expected])
 
 
 # -- upgrading
