@@ -91,7 +91,10 @@ def test_a_request_under_way_is_answered(served):
     link.putrequest("POST", "/api/v1/session")
     link.putheader("Content-Type", "application/json")
     link.putheader("Content-Length", str(len(body)))
-    link.endheaders(body[:5])
+    link.putheader("Expect", "100-continue")
+    link.endheaders()
+    assert link.sock.recv(100).startswith(b"HTTP/1.1 100 ")  # the head has been read
+    link.send(body[:5])
     move(d, "admin", f"127.0.0.1:{new}")
     until(d, lambda: serves(new, "admin"), "the new address")
     assert refuses(d.admin)
