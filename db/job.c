@@ -7,10 +7,9 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
+#include "daemon/base/thread.h"
 #include "db/ops.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -196,17 +195,6 @@ static void *commit_main(void *arg)
 	return NULL;
 }
 
-static bool start_thread(struct job_commit *commit)
-{
-	sigset_t all;
-	sigset_t before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	const bool good = pthread_create(&commit->thread, NULL, commit_main, commit) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return good;
-}
-
 static void begin_commit(struct job *j)
 {
 	struct job_commit *commit = mem_new(struct job_commit);
@@ -214,7 +202,7 @@ static void begin_commit(struct job *j)
 	commit->job = j;
 	commit->db = j->db;
 	j->commit = commit;
-	if (start_thread(commit))
+	if (thread_start(&commit->thread, commit_main, commit) == 0)
 		return;
 	free(TAKE(j->commit));
 	j->error = sql_commit(j->db);

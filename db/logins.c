@@ -11,13 +11,12 @@
 #include "daemon/base/map.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
+#include "daemon/base/thread.h"
 #include "daemon/net/addr.h"
 #include "db/hash.h"
 #include "db/rate.h"
 #include "db/scram.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -427,13 +426,8 @@ struct logins *logins_new(struct loop *loop, unsigned threads, uint32_t scram_it
 	secret_random(l->key, sizeof(l->key));
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->wake, NULL);
-	sigset_t all;
-	sigset_t before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (; l->threads < threads; l->threads++)
-		CHECK(pthread_create(&l->thread[l->threads], NULL, thread_main, l) == 0);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+		CHECK(thread_start(&l->thread[l->threads], thread_main, l) == 0);
 	return l;
 }
 

@@ -102,10 +102,7 @@ static void put_variables(const struct question *q, struct buf *out)
 	rec_object(out, "variables");
 	rec_str(out, "clientid", q->view.who.clientid);
 	rec_str(out, "device", q->view.who.device);
-	if (q->view.who.cn.n)
-		rec_str(out, "cn", q->view.who.cn);
-	else
-		rec_null(out, "cn");
+	op_put_str(out, "cn", q->view.who.cn);
 	rec_list(out, "san");
 	for (size_t i = 0; i < q->view.who.san_n; i++)
 		rec_str(out, "", str_is_utf8(q->view.who.san[i]) ? q->view.who.san[i] : STR("?"));

@@ -73,15 +73,9 @@ static void looked(struct link_call *call, int err, struct record *reply)
 		return;
 	const int64_t last = backup_last(c->s, &actor);
 	rec_bool(&c->result, "ready", done.status == OP_OK);
-	if (done.status == OP_OK)
-		rec_null(&c->result, "why");
-	else
-		rec_str(&c->result, "why", done.why);
+	op_put_str(&c->result, "why", done.status == OP_OK ? STR("") : done.why);
 	op_put_time(&c->result, "last", last);
-	if (last)
-		rec_str(&c->result, "last_actor", buf_view(&actor));
-	else
-		rec_null(&c->result, "last_actor");
+	op_put_str(&c->result, "last_actor", buf_view(&actor));
 	op_done(c);
 }
 

@@ -264,16 +264,19 @@ static void put_bans(struct op_call *c)
 	}
 }
 
+/* What a device or somebody who logs in may have said. */
+static struct str readable(struct str s)
+{
+	return str_is_utf8(s) ? s : STR("");
+}
+
 static void put_waiting(struct buf *out, const char *kind, struct str source, struct str account,
 			const char *reason, int64_t until, int64_t count, int64_t last)
 {
 	rec_object(out, "");
 	rec_str(out, "source", source);
 	rec_text(out, "kind", kind);
-	if (account.n && str_is_utf8(account))
-		rec_str(out, "account", account);
-	else
-		rec_null(out, "account");
+	op_put_str(out, "account", readable(account));
 	rec_text(out, "reason", reason);
 	rec_text(out, "by", "gateway");
 	rec_null(out, "since");
@@ -372,14 +375,6 @@ static void put_figures(const struct store *s, const char *name, struct buf *out
 	rec_int(out, "refused", refused);
 }
 
-static void put_or_null(struct buf *out, const char *name, struct str s)
-{
-	if (s.n && str_is_utf8(s))
-		rec_str(out, name, s);
-	else
-		rec_null(out, name);
-}
-
 /* Of the newest events of limits only: there may be millions. A packet that is too large has an
  * event of its own. */
 static void put_last(struct op_call *c, const char *name)
@@ -394,8 +389,8 @@ static void put_last(struct op_call *c, const char *name)
 				 packet ? sql_null() : sql_text(name));
 	const bool any = sql_next(&q);
 	op_put_time(out, "last", any ? sql_at_int(&q, 0) / 1000 : 0);
-	put_or_null(out, "who", any ? sql_at_str(&q, 1) : STR(""));
-	put_or_null(out, "address", any ? sql_at_str(&q, 2) : STR(""));
+	op_put_str(out, "who", any ? readable(sql_at_str(&q, 1)) : STR(""));
+	op_put_str(out, "address", any ? readable(sql_at_str(&q, 2)) : STR(""));
 }
 
 static void put_own(struct buf *out, const char *name, const char *per, uint64_t value,

@@ -32,23 +32,15 @@ static const char *status_word(int64_t status, bool expired)
 	return status >= 0 && status < (int64_t)ARRAY_LEN(word) ? word[status] : "unknown";
 }
 
-static void put_str_or_null(struct buf *out, const char *name, struct str s)
-{
-	if (s.p)
-		rec_str(out, name, s);
-	else
-		rec_null(out, name);
-}
-
 static void put_row(struct store *s, const struct sql_query *q, struct buf *out)
 {
 	const int64_t not_after = sql_at_int(q, 9);
 	rec_bytes(out, "fingerprint", sql_at_str(q, 1));
 	rec_bytes(out, "serial", sql_at_str(q, 2));
 	rec_str(out, "name", sql_at_str(q, 3));
-	put_str_or_null(out, "device", sql_at_str(q, 4));
+	op_put_str(out, "device", sql_at_str(q, 4));
 	rec_str(out, "profile", sql_at_str(q, 5));
-	put_str_or_null(out, "issuer", sql_at_str(q, 6));
+	op_put_str(out, "issuer", sql_at_str(q, 6));
 	rec_text(out, "status",
 		 status_word(sql_at_int(q, 7), not_after <= timefloor_now(&s->floor)));
 	op_put_time(out, "not_before", sql_at_int(q, 8));

@@ -42,10 +42,7 @@ static void put_client(struct store *s, const struct presence_client *client, st
 	rec_str(out, "address", text_of(b->address));
 	rec_str(out, "listener", text_of(b->listener));
 	rec_str(out, "protocol", text_of(b->protocol));
-	if (b->tls.n)
-		rec_str(out, "tls", text_of(b->tls));
-	else
-		rec_null(out, "tls");
+	op_put_str(out, "tls", text_of(b->tls));
 	if (b->fingerprint.n)
 		rec_bytes(out, "fingerprint", b->fingerprint);
 	else

@@ -51,14 +51,6 @@ bool profile_take(struct op_call *c, struct str *name)
 	return false;
 }
 
-static void put_or_null(struct buf *out, const char *name, struct str s)
-{
-	if (s.n)
-		rec_str(out, name, s);
-	else
-		rec_null(out, name);
-}
-
 #define CODE_COLUMNS                                                                              \
 	"SELECT code.id, coalesce(device.name, code.name), name_pattern, uses, uses_left, cidr, " \
 	"profile, code.kind, label, members, code.created, expires, last_used, code.created_by, " \
@@ -71,8 +63,8 @@ static void put_row(struct store *s, const struct sql_query *q, struct buf *out)
 	const bool expired = sql_at_int(q, 11) <= timefloor_now(&s->floor);
 	const bool replaced = !sql_at_null(q, 16);
 	rec_int(out, "id", sql_at_int(q, 0));
-	put_or_null(out, "name", sql_at_str(q, 1));
-	put_or_null(out, "pattern", sql_at_str(q, 2));
+	op_put_str(out, "name", sql_at_str(q, 1));
+	op_put_str(out, "pattern", sql_at_str(q, 2));
 	rec_bool(out, "device_exists", sql_at_int(q, 15) != 0);
 	rec_text(out, "state",
 		 used       ? "used"
@@ -81,7 +73,7 @@ static void put_row(struct store *s, const struct sql_query *q, struct buf *out)
 			    : "valid");
 	rec_int(out, "uses", sql_at_int(q, 3));
 	rec_int(out, "uses_left", sql_at_int(q, 4));
-	put_or_null(out, "network", sql_at_str(q, 5));
+	op_put_str(out, "network", sql_at_str(q, 5));
 	rec_str(out, "profile", sql_at_str(q, 6));
 	rec_str(out, "kind", sql_at_str(q, 7));
 	rec_str(out, "note", sql_at_str(q, 8));
@@ -90,7 +82,7 @@ static void put_row(struct store *s, const struct sql_query *q, struct buf *out)
 	op_put_time(out, "expires", sql_at_int(q, 11));
 	op_put_time(out, "last_used", sql_at_int(q, 12));
 	rec_str(out, "created_by", sql_at_str(q, 13));
-	put_or_null(out, "last_source", sql_at_str(q, 14));
+	op_put_str(out, "last_source", sql_at_str(q, 14));
 }
 
 static void put_code(struct store *s, int64_t id, struct buf *out)

@@ -19,14 +19,6 @@ enum { WORDS = 5, WORD_DIGITS = 4 };
 	"decided_by, why, EXISTS(SELECT 1 FROM device WHERE device.name = request.name), members " \
 	"FROM request "
 
-static void put_or_null(struct buf *out, const char *name, struct str s)
-{
-	if (s.n)
-		rec_str(out, name, s);
-	else
-		rec_null(out, name);
-}
-
 static void put_key(struct str spki, struct buf *out)
 {
 	unsigned char fp[SHA256_SIZE];
@@ -52,7 +44,7 @@ static void put_row(struct store *s, const struct sql_query *q, struct buf *out)
 	rec_str(out, "profile", sql_at_str(q, 2));
 	rec_str(out, "via", sql_at_str(q, 3));
 	rec_str(out, "source", sql_at_str(q, 4));
-	put_or_null(out, "claim", sql_at_str(q, 5));
+	op_put_str(out, "claim", sql_at_str(q, 5));
 	put_key(sql_at_str(q, 6), out);
 	rec_bool(out, "device_exists", sql_at_int(q, 13) != 0);
 	rec_str(out, "state", expired ? STR("expired") : sql_at_str(q, 7));
@@ -60,8 +52,8 @@ static void put_row(struct store *s, const struct sql_query *q, struct buf *out)
 	op_put_time(out, "created", sql_at_int(q, 8));
 	op_put_time(out, "expires", sql_at_int(q, 9));
 	op_put_time(out, "decided", sql_at_int(q, 10));
-	put_or_null(out, "decided_by", sql_at_str(q, 11));
-	put_or_null(out, "why", sql_at_str(q, 12));
+	op_put_str(out, "decided_by", sql_at_str(q, 11));
+	op_put_str(out, "why", sql_at_str(q, 12));
 }
 
 static bool put_request(struct store *s, int64_t id, struct buf *out)

@@ -523,6 +523,14 @@ bool op_check_filter(struct op_call *c, const char *arg, struct str filter)
 	return false;
 }
 
+void op_put_str(struct buf *out, const char *name, struct str s)
+{
+	if (s.n)
+		rec_str(out, name, s);
+	else
+		rec_null(out, name);
+}
+
 void op_put_time(struct buf *out, const char *name, int64_t seconds)
 {
 	if (seconds)
@@ -534,10 +542,7 @@ void op_put_time(struct buf *out, const char *name, int64_t seconds)
 void op_put_next(struct buf *out, struct str next)
 {
 	rec_end(out);
-	if (next.n)
-		rec_str(out, "next", next);
-	else
-		rec_null(out, "next");
+	op_put_str(out, "next", next);
 }
 
 static void put_item(struct op_call *c, const struct sql_query *q, op_row *put)

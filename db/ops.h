@@ -103,6 +103,8 @@ bool op_check_filter(struct op_call *c, const char *arg, struct str filter);
 
 /* "YYYY-..." fields: seconds since 1970 as REC_TIME; 0 gives null. */
 void op_put_time(struct buf *out, const char *name, int64_t seconds);
+/* A text; null when it is empty. */
+void op_put_str(struct buf *out, const char *name, struct str s);
 /* Closes the list "items" and appends "next": a cursor or null. */
 void op_put_next(struct buf *out, struct str next);
 

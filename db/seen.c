@@ -206,14 +206,6 @@ void seen_settle(struct store *s)
 
 /* ---- showing ---- */
 
-static void put_text(struct buf *out, const char *name, struct str text)
-{
-	if (text.n)
-		rec_str(out, name, text);
-	else
-		rec_null(out, name);
-}
-
 void seen_put(struct store *s, int64_t device_id, bool enabled, bool barred,
 	      const struct sql_query *q, int column, struct buf *out)
 {
@@ -237,8 +229,9 @@ void seen_put(struct store *s, int64_t device_id, bool enabled, bool barred,
 	rec_text(out, "state", seen_state_name(state));
 	op_put_time(out, "last_seen", at);
 	for (int i = 0; i < PLACES; i++)
-		put_text(out, fields[i],
-			 c && c->place ? str_of(c->place->text[i]) : sql_at_str(q, column + 1 + i));
+		op_put_str(out, fields[i],
+			   c && c->place ? str_of(c->place->text[i])
+					 : sql_at_str(q, column + 1 + i));
 }
 
 /* ---- life ---- */

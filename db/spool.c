@@ -8,13 +8,12 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/ref.h"
+#include "daemon/base/thread.h"
 #include "daemon/ipc/link.h"
 #include "daemon/ipc/rec.h"
 #include "db/spool_tables.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -673,16 +672,6 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct spool *s)
-{
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	const int err = pthread_create(&s->thread, NULL, thread_main, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return err ? ERR_IO : 0;
-}
-
 static void spool_free(struct spool *s)
 {
 	s->door->closed = true;
@@ -707,7 +696,7 @@ int spool_open(const struct spool_hooks *hooks, const char *dir, uint64_t max_si
 	int err = ready(s);
 	count(s, 0, 0, 0);
 	if (err != ERR_CONFLICT)
-		err = start_thread(s);
+		err = thread_start(&s->thread, thread_main, s) ? ERR_IO : 0;
 	if (err) {
 		spool_tables_fini(&s->tables);
 		spool_free(s);

@@ -42,14 +42,6 @@ static struct str quote(struct str filter)
 	return (struct str){filter.p, MIN(filter.n, (size_t)TEXT_MAX)};
 }
 
-static bool has_control(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-			return true;
-	return false;
-}
-
 static int check_variables(struct str filter, struct why *why)
 {
 	struct str rest = filter;
@@ -102,7 +94,7 @@ static int check_filter(const struct acl_rule *rule, struct why *why)
 	if (filter.n > FILTER_BYTES_MAX)
 		return why_set(why, ERR_LIMIT, "filter: %zu bytes; allowed are 1 to %d", filter.n,
 			       FILTER_BYTES_MAX);
-	if (!str_is_utf8(filter) || has_control(filter))
+	if (!str_is_utf8(filter) || str_has_control(filter))
 		return why_set(why, ERR_INVALID,
 			       "filter \"%.*s\": it must be UTF-8 text without control characters",
 			       STR_ARG(quote(filter)));

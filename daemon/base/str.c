@@ -138,6 +138,14 @@ bool str_is_utf8(struct str s)
 	return true;
 }
 
+bool str_has_control(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
 struct str str_head(struct str s, size_t max)
 {
 	if (s.n <= max)

@@ -53,6 +53,8 @@ struct str str_split(struct str *rest, char sep);
 int str_u64(struct str s, uint64_t max, uint64_t *out);
 /* Well-formed UTF-8 without U+0000 and without surrogates [MQTT-1.5.4-1, MQTT-1.5.4-2]. */
 bool str_is_utf8(struct str s);
+/* Has it a character that moves a cursor: U+0000 to U+001F, U+007F? */
+bool str_has_control(struct str s);
 /* At most max bytes of s; UTF-8 does not end inside a character. */
 struct str str_head(struct str s, size_t max);
 /* Puts '?' for what would move a terminal's cursor or end a line: C0 controls, DEL, and the C1

@@ -9,13 +9,12 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/thread.h"
 #include "daemon/net/tls_internal.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -501,17 +500,11 @@ static void *worker_main(void *arg)
 static int worker_start(struct handshake_pool *p, size_t index)
 {
 	struct worker *w = &p->worker[index];
-	sigset_t all, before;
 	*w = (struct worker){.pool = p, .index = index};
 	list_init(&w->running);
 	w->loop = loop_new();
 	w->scratch = stream_scratch_new();
-	/* Signals are for the main thread. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	const int e = pthread_create(&w->thread, NULL, worker_main, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (e != 0) {
+	if (thread_start(&w->thread, worker_main, w)) {
 		stream_scratch_free(w->scratch);
 		loop_free(w->loop);
 		return ERR_IO;

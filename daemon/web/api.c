@@ -48,12 +48,12 @@ static struct http_request *finish(struct api_call *a)
 }
 
 /* The secret of a session goes into the cookie, where no script can read it. */
-static void keep_secret(struct http_request *r, enum op op, struct str result, json_t *j)
+static void keep_secret(struct http_request *r, enum op op, json_t *j)
 {
-	struct str secret;
 	if (op == OP_SESSION_ADD || op == OP_SETUP_ADD) {
-		if (rec_get_str(result, "secret", &secret))
-			caller_begin(r, secret);
+		const char *secret = json_string_value(json_object_get(j, "secret"));
+		if (secret)
+			caller_begin(r, str_of(secret));
 		json_object_del(j, "secret");
 	} else if (op == OP_SESSION_REMOVE && json_is_true(json_object_get(j, "current"))) {
 		caller_end(r);
@@ -76,9 +76,9 @@ static void keep_answer(struct api_call *a, const json_t *j)
 static void send_again(struct api_call *a, const json_t *who)
 {
 	const struct repeat *e = repeat_find(&a->web->repeats, a->replay);
-	const char *level = json_string_value(json_object_get(who, "level"));
+	const bool may = api_has_level(who, VIEWER);
 	struct http_request *r = finish(a);
-	if (!level || strcmp(level, op_level_name(NOBODY)) == 0) {
+	if (!may) {
 		api_problem(r, 401, NULL, "log in first", NULL);
 	} else if (!e) {
 		api_problem(r, 409, "Idempotency-Key", "what was answered has just been forgotten",
@@ -87,14 +87,6 @@ static void send_again(struct api_call *a, const json_t *who)
 		http_add_header(r, "Idempotency-Replayed", "true");
 		http_reply(r, e->status, "application/json", buf_view(&e->answer), NULL);
 	}
-}
-
-static bool has_level(const char *word, enum op_level level)
-{
-	for (; level <= ADMIN; level++)
-		if (strcmp(word, op_level_name(level)) == 0)
-			return true;
-	return false;
 }
 
 static void refuse_place(struct http_request *r)
@@ -109,30 +101,25 @@ static void refuse_place(struct http_request *r)
 /* The document may come, from whom may send one. */
 static void let_come(struct api_call *a, const json_t *who)
 {
-	const char *level = json_string_value(json_object_get(who, "level"));
 	struct http_request *r = finish(a);
 	struct router_match m;
 	char allow[64];
 	if (router_find(http_method(r), http_path(r), &m, allow, sizeof(allow)))
 		api_problem(r, 404, NULL, "there is no such resource", NULL);
-	else if (!level || !has_level(level, VIEWER))
+	else if (!api_has_level(who, VIEWER))
 		api_problem(r, 401, NULL, "log in first", NULL);
-	else if (!has_level(level, op_spec(m.op)->level))
+	else if (!api_has_level(who, op_spec(m.op)->level))
 		api_problem(r, 403, NULL, "this needs a higher level; ask an administrator", NULL);
 	else if (!http_go_on(r))
 		refuse_place(r);
 }
 
-static void send_result(struct api_call *a, struct str result)
+/* Takes the reference. */
+static void send_result(struct api_call *a, json_t *j)
 {
 	const enum op op = a->op;
 	const unsigned status = a->status;
 	void (*const render)(struct http_request *, json_t *) = a->render;
-	if (!rec_valid(result)) {
-		api_problem(finish(a), 500, NULL, "the store's answer cannot be read", NULL);
-		return;
-	}
-	json_t *j = json_from_rec(result);
 	if (a->replay || a->lets) {
 		(a->replay ? send_again : let_come)(a, j);
 		json_decref(j);
@@ -140,7 +127,7 @@ static void send_result(struct api_call *a, struct str result)
 	}
 	keep_answer(a, j);
 	struct http_request *r = finish(a);
-	keep_secret(r, op, result, j);
+	keep_secret(r, op, j);
 	api_etag(r, j);
 	if (render)
 		render(r, j);
@@ -167,7 +154,7 @@ static void store_answered(struct link_call *call, int err, struct record *reply
 {
 	struct api_call *a = container_of(call, struct api_call, call);
 	struct body_op_done done;
-	AUTO_SECRET large = {0};
+	json_t *result;
 	if (err) {
 		if (a->repeat)
 			repeat_doubt(&a->web->repeats, a->repeat);
@@ -178,8 +165,7 @@ static void store_answered(struct link_call *call, int err, struct record *reply
 			    NULL);
 		return;
 	}
-	if (body_op_done_get(reply->body, &done) || (done.file && reply->fd < 0) ||
-	    (!done.file && reply->fd >= 0 && memfd_read(reply->fd, RESULT_MAX, &large))) {
+	if (api_take(reply, RESULT_MAX, &done, &result)) {
 		api_problem(finish(a), 500, NULL, "the store's answer cannot be read", NULL);
 		return;
 	}
@@ -190,7 +176,7 @@ static void store_answered(struct link_call *call, int err, struct record *reply
 	if (done.file)
 		send_file(finish(a), reply->fd);
 	else
-		send_result(a, large.n ? buf_view(&large) : done.result);
+		send_result(a, result);
 }
 
 static bool is_local(const struct web *w)

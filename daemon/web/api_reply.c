@@ -3,6 +3,7 @@
  * Answers of the API: see api_reply.h.
  */
 #include "daemon/web/api_reply.h"
+#include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
 #include "daemon/web/json.h"
@@ -129,4 +130,30 @@ void api_refuse(struct http_request *r, const struct body_op_done *done)
 	const bool changed = done->status == OP_CONFLICT && str_is(done->field, "version");
 	add_retry(r, done);
 	api_problem(r, changed ? 412 : api_status(done->status), field, why, NULL);
+}
+
+int api_take(const struct record *reply, size_t max, struct body_op_done *done, json_t **result)
+{
+	AUTO_SECRET large = {0};
+	*result = NULL;
+	if (body_op_done_get(reply->body, done) || (done->file && reply->fd < 0))
+		return ERR_MALFORMED;
+	if (done->status != OP_OK || done->file)
+		return 0;
+	if (reply->fd >= 0 && memfd_read(reply->fd, max, &large))
+		return ERR_MALFORMED;
+	const struct str rec = large.n ? buf_view(&large) : done->result;
+	if (!rec_valid(rec))
+		return ERR_MALFORMED;
+	*result = json_from_rec(rec);
+	return 0;
+}
+
+bool api_has_level(const json_t *who, enum op_level level)
+{
+	const char *word = json_string_value(json_object_get(who, "level"));
+	for (; word && level <= ADMIN; level++)
+		if (strcmp(word, op_level_name(level)) == 0)
+			return true;
+	return false;
 }

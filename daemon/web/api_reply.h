@@ -6,6 +6,7 @@
 #pragma once
 
 #include "daemon/ipc/frame.h"
+#include "daemon/ipc/op.h"
 #include "daemon/web/http.h"
 
 #include <jansson.h>
@@ -21,6 +22,12 @@ void api_problem(struct http_request *r, unsigned status, const char *field, con
 unsigned api_status(uint8_t op_status);
 /* What the store refused, as a problem document. */
 void api_refuse(struct http_request *r, const struct body_op_done *done);
+/* The store's answer to an OP: 0, and with OP_OK what it answered, which the caller owns; *result
+ * is NULL for a refusal and for a file. ERR_MALFORMED: it cannot be read, or has more than max
+ * bytes. */
+int api_take(const struct record *reply, size_t max, struct body_op_done *done, json_t **result);
+/* Has whom session.show describes this level, or a higher one? */
+bool api_has_level(const json_t *who, enum op_level level);
 /* What has a version can be changed on the condition that it still is of it (RFC 9110, section 13):
  * ETag and If-Match are that number in quotes. Before the answer; nothing when result has none. */
 void api_etag(struct http_request *r, const json_t *result);

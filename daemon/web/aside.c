@@ -4,8 +4,7 @@
  */
 #include "daemon/web/aside.h"
 #include "daemon/base/check.h"
-
-#include <signal.h>
+#include "daemon/base/thread.h"
 
 static void finished(struct loop_note *note)
 {
@@ -49,15 +48,9 @@ void aside_init(struct aside *w, struct loop *loop)
 	pthread_cond_init(&w->wake, NULL);
 }
 
-/* Signals are the main thread's. */
 static void start(struct aside *w)
 {
-	sigset_t all;
-	sigset_t before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	CHECK(pthread_create(&w->thread, NULL, thread_main, w) == 0);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	CHECK(thread_start(&w->thread, thread_main, w) == 0);
 	w->started = true;
 }
 

@@ -163,7 +163,7 @@ static void give_job(struct bundle_call *b, void (*work)(struct aside_job *),
 static json_t *take_answer(struct bundle_call *b, int err, struct record *reply)
 {
 	struct body_op_done done;
-	AUTO_SECRET large = {0};
+	json_t *result;
 	b->asking = false;
 	if (err) {
 		api_problem(finish(b), 503, NULL,
@@ -172,9 +172,7 @@ static json_t *take_answer(struct bundle_call *b, int err, struct record *reply)
 			    NULL);
 		return NULL;
 	}
-	if (body_op_done_get(reply->body, &done) ||
-	    (reply->fd >= 0 && memfd_read(reply->fd, RESULT_MAX, &large)) ||
-	    !rec_valid(large.n ? buf_view(&large) : done.result)) {
+	if (api_take(reply, RESULT_MAX, &done, &result)) {
 		api_problem(finish(b), 500, NULL, "the store's answer cannot be read", NULL);
 		return NULL;
 	}
@@ -183,7 +181,7 @@ static json_t *take_answer(struct bundle_call *b, int err, struct record *reply)
 		api_refuse(finish(b), &done);
 		return NULL;
 	}
-	return json_from_rec(large.n ? buf_view(&large) : done.result);
+	return result;
 }
 
 static void issued(struct link_call *call, int err, struct record *reply)
@@ -260,15 +258,10 @@ static void told_place(struct link_call *call, int err, struct record *reply)
 {
 	struct bundle_call *b = container_of(call, struct bundle_call, call);
 	struct body_op_done done;
-	AUTO_BUF large = {0};
 	json_t *status = NULL;
 	b->asking = false;
-	const bool good = !err && body_op_done_get(reply->body, &done) == 0 &&
-			  done.status == OP_OK &&
-			  (reply->fd < 0 || memfd_read(reply->fd, RESULT_MAX, &large) == 0) &&
-			  rec_valid(large.n ? buf_view(&large) : done.result);
-	if (good)
-		status = json_from_rec(large.n ? buf_view(&large) : done.result);
+	if (!err)
+		api_take(reply, RESULT_MAX, &done, &status);
 	take_place(b, status);
 	json_decref(status);
 	give_job(b, make_key, made_key);
@@ -281,9 +274,7 @@ static void told_who(struct link_call *call, int err, struct record *reply)
 	json_t *who = take_answer(b, err, reply);
 	if (!who)
 		return;
-	const char *level = text_of(who, "level");
-	const bool may = strcmp(level, op_level_name(OPERATOR)) == 0 ||
-			 strcmp(level, op_level_name(ADMIN)) == 0;
+	const bool may = api_has_level(who, OPERATOR);
 	json_decref(who);
 	if (may)
 		ask(b, OP_STATUS, STR(""), told_place);
@@ -298,14 +289,6 @@ static int refuse(struct json_problem *problem, const char *field, const char *w
 	snprintf(problem->field, sizeof(problem->field), "%s", field);
 	snprintf(problem->why, sizeof(problem->why), "%s", why);
 	return ERR_INVALID;
-}
-
-static bool has_control(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
-			return true;
-	return false;
 }
 
 static int judge_form(struct bundle_call *b, struct json_problem *problem)
@@ -323,7 +306,7 @@ static int judge_form(struct bundle_call *b, struct json_problem *problem)
 		return passphrase.n ? refuse(problem, "passphrase",
 					     "passphrase is for p12: a ZIP file has none")
 				    : 0;
-	if (passphrase.n < PASSPHRASE_MIN || has_control(passphrase)) {
+	if (passphrase.n < PASSPHRASE_MIN || str_has_control(passphrase)) {
 		char why[100];
 		snprintf(why, sizeof(why),
 			 "passphrase must be %d to %d bytes without control characters",

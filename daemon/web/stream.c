@@ -87,26 +87,19 @@ static void ask(struct feed *f, const struct stream *s, struct link_call *call, 
 unsigned stream_answer(int err, struct record *reply, size_t max, json_t **result, struct buf *why)
 {
 	struct body_op_done done;
-	AUTO_SECRET large = {0};
 	AUTO_BUF unused = {0};
 	struct buf *to = why ? why : &unused;
 	if (err) {
 		buf_puts(to, "the store is away; try again in a moment");
 		return 503;
 	}
-	const bool readable = body_op_done_get(reply->body, &done) == 0 &&
-			      (reply->fd < 0 || memfd_read(reply->fd, max, &large) == 0);
-	if (readable && done.status != OP_OK) {
-		buf_str(to, done.why);
-		return api_status(done.status);
-	}
-	const struct str rec = !readable ? STR("") : large.n ? buf_view(&large) : done.result;
-	if (!readable || !rec_valid(rec)) {
+	if (api_take(reply, max, &done, result)) {
 		buf_puts(to, "the store's answer cannot be read");
 		return 500;
 	}
-	*result = json_from_rec(rec);
-	return 200;
+	if (done.status != OP_OK)
+		buf_str(to, done.why);
+	return api_status(done.status);
 }
 
 /* ---- events ---- */
