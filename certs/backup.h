@@ -19,6 +19,13 @@
 
 enum { BACKUP_NAME_MAX = 128, BACKUP_SALT = 16, BACKUP_KEY = 32 };
 
+/* The names in it: of the vault's files BACKUP_VAULT and their own. */
+#define BACKUP_REGISTRY "store/registry.db"
+#define BACKUP_SETTINGS "settings.conf"
+#define BACKUP_VAULT    "vault/"
+/* The file of the vault's directory that holds a struct backup_key. */
+#define BACKUP_KEY_FILE "backup.key"
+
 /* What opens every backup of a passphrase: to be wiped. */
 struct backup_key {
 	uint32_t rounds;

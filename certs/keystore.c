@@ -107,11 +107,20 @@ static bool has_suffix(const char *name, const char *suffix)
 	return n > k && strcmp(name + n - k, suffix) == 0;
 }
 
+/* NULL with errno. */
+static DIR *list_files(int dir)
+{
+	AUTO_FD fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	if (d)
+		TAKE_FD(fd); /* closedir closes it */
+	return d;
+}
+
 /* Half-written files of a crash: their content was never promised to anyone. */
 static void remove_temporary(int dir)
 {
-	const int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *d = list_files(dir);
 	if (!d)
 		return;
 	for (const struct dirent *e; (e = readdir(d));)
@@ -420,8 +429,7 @@ static int visit_file(struct keystore *ks, const char *name, keystore_visit *vis
 int keystore_each(struct keystore *ks, keystore_visit *visit, void *arg, struct why *why)
 {
 	int err = 0;
-	const int fd = openat(ks->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *d = list_files(ks->dir);
 	if (!d)
 		return why_set(why, ERR_IO, "cannot read %s: %s", ks->path, strerror(errno));
 	for (const struct dirent *e; err == 0 && (e = readdir(d));)

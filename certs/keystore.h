@@ -79,7 +79,7 @@ int keystore_load_file(struct keystore *ks, const char *file, size_t max, struct
 int keystore_save_file(struct keystore *ks, const char *file, struct str bytes, struct why *why);
 int keystore_remove_file(struct keystore *ks, const char *file, struct why *why);
 
-/* Every file of the directory as a copy of it needs it: a key in *bytes, not sealed, anything else
+/* Every file of the directory as a copy of it needs it: a key as PEM, not sealed, anything else
  * open at fd with its size. Stops at the first that is not 0, which it returns. */
 struct keystore_file {
 	const char *name;

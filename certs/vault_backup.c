@@ -29,7 +29,7 @@ static int put_vault_file(void *arg, const struct keystore_file *file, struct wh
 {
 	struct backup *b = arg;
 	char name[BACKUP_NAME_MAX + 1];
-	if (snprintf(name, sizeof(name), "vault/%s", file->name) > BACKUP_NAME_MAX)
+	if (snprintf(name, sizeof(name), BACKUP_VAULT "%s", file->name) > BACKUP_NAME_MAX)
 		return why_set(why, ERR_LIMIT, "the vault holds a file with too long a name: %s",
 			       file->name);
 	const int err = file->key.p ? backup_put(b, name, file->key)
@@ -49,12 +49,12 @@ static int put_all(struct keystore *ks, struct backup *b, int registry, struct s
 		return why_set(why, ERR_LIMIT,
 			       "the registry has %lld MiB; up to %d can be in a backup",
 			       (long long)(st.st_size / MiB), REGISTRY_MAX_MIB);
-	if (backup_put_fd(b, "store/registry.db", registry, (uint64_t)st.st_size))
+	if (backup_put_fd(b, BACKUP_REGISTRY, registry, (uint64_t)st.st_size))
 		return no_room(why);
 	const int err = keystore_each(ks, put_vault_file, b, why);
 	if (err)
 		return err;
-	if ((settings.n && backup_put(b, "settings.conf", settings)) || backup_finish(b))
+	if ((settings.n && backup_put(b, BACKUP_SETTINGS, settings)) || backup_finish(b))
 		return no_room(why);
 	return 0;
 }

@@ -11,7 +11,5 @@
 #include "certs/keystore.h"
 #include "daemon/ipc/link.h"
 
-#define BACKUP_KEY_FILE "backup.key"
-
 /* Handler of the link to the store; returns like a link_handler. */
 int vault_backup_make(struct keystore *ks, struct link *l, struct record *r);

@@ -18,8 +18,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define KEY_FILE "backup.key"
-
 /* Such a backup may be copied by whoever has a password of the interface. */
 enum { BACKUP_PASSPHRASE_MIN = 12 };
 
@@ -33,7 +31,8 @@ static void make_file(const char *state_dir, struct str passphrase, struct buf *
 	secret_wipe(&key, sizeof(key));
 	host_keys_read(state_dir, &host);
 	if (host.n)
-		seal_put(str_make(host.key[0], HOST_KEY_BYTES), KEY_FILE, buf_view(&pem), out);
+		seal_put(str_make(host.key[0], HOST_KEY_BYTES), BACKUP_KEY_FILE, buf_view(&pem),
+			 out);
 	else
 		buf_str(out, buf_view(&pem));
 	secret_wipe(&host, sizeof(host));
@@ -41,7 +40,7 @@ static void make_file(const char *state_dir, struct str passphrase, struct buf *
 
 static bool put_in_place(const char *state_dir, struct str file)
 {
-	AUTO_CHAR path = mem_printf("%s/vault/" KEY_FILE, state_dir);
+	AUTO_CHAR path = mem_printf("%s/" BACKUP_VAULT BACKUP_KEY_FILE, state_dir);
 	AUTO_CHAR temporary = mem_printf("%s.tmp", path);
 	unlink(temporary);
 	if (!host_write_secret(temporary, file))
@@ -96,7 +95,7 @@ int run_backup_remove(struct invocation *in)
 		return EXIT_UNREACHABLE;
 	if (!may_write(state_dir))
 		return EXIT_REFUSED;
-	AUTO_CHAR path = mem_printf("%s/vault/" KEY_FILE, state_dir);
+	AUTO_CHAR path = mem_printf("%s/" BACKUP_VAULT BACKUP_KEY_FILE, state_dir);
 	if (unlink(path) == 0) {
 		if (!in->json)
 			printf("The gateway makes no more backups by itself; those that there are "

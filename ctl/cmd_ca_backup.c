@@ -7,7 +7,6 @@
  */
 #include "certs/backup.h"
 #include "ctl/cmd_ca.h"
-#include "ctl/file.h"
 #include "ctl/host_files.h"
 #include "ctl/passphrase.h"
 #include "daemon/base/clock.h"
@@ -22,10 +21,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define REGISTRY "store/registry.db"
-
-static const size_t file_max = 4096ul * MiB;
 
 static bool ends_with(const char *name, const char *suffix)
 {
@@ -43,36 +38,44 @@ struct saving {
 	size_t files;
 };
 
-static bool put_bytes(struct saving *s, const char *name, struct str bytes)
+static bool name_fits(const char *name)
 {
-	if (strlen(name) > BACKUP_NAME_MAX || backup_put(s->backup, name, bytes)) {
+	if (strlen(name) <= BACKUP_NAME_MAX)
+		return true;
+	print_error("%s: its name has more than %d bytes", name, BACKUP_NAME_MAX);
+	return false;
+}
+
+/* err: of the writing. */
+static bool was_put(struct saving *s, int err)
+{
+	if (err)
 		print_error("cannot write the backup: %s", strerror(errno));
-		return false;
-	}
-	s->files++;
-	return true;
+	s->files += !err;
+	return !err;
 }
 
 static bool put_file(struct saving *s, const char *path, const char *name)
 {
-	AUTO_SECRET bytes = {0};
-	const char *why;
-	if (file_read(path, file_max, &bytes, &why)) {
-		print_error("%s: %s", path, why);
+	struct stat st;
+	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st)) {
+		print_error("%s: %s", path, strerror(errno));
 		return false;
 	}
-	return put_bytes(s, name, buf_view(&bytes));
+	return name_fits(name) &&
+	       was_put(s, backup_put_fd(s->backup, name, fd, (uint64_t)st.st_size));
 }
 
 static bool put_vault_file(struct saving *s, const char *file)
 {
-	AUTO_CHAR name = mem_printf("vault/%s", file);
+	AUTO_CHAR name = mem_printf(BACKUP_VAULT "%s", file);
 	AUTO_CHAR path = mem_printf("%s/%s", s->state_dir, name);
 	AUTO_SECRET pem = {0};
 	if (!ends_with(file, ".key"))
 		return put_file(s, path, name);
-	return host_read_key(s->state_dir, &s->keys, file, &pem) &&
-	       put_bytes(s, name, buf_view(&pem));
+	return name_fits(name) && host_read_key(s->state_dir, &s->keys, file, &pem) &&
+	       was_put(s, backup_put(s->backup, name, buf_view(&pem)));
 }
 
 static bool put_vault(struct saving *s)
@@ -99,7 +102,7 @@ static bool put_registry(struct invocation *in, struct saving *s)
 	const char *path = ca_text(answer, "path");
 	bool ok = code == 200 && path[0];
 	if (ok)
-		ok = put_file(s, path, REGISTRY);
+		ok = put_file(s, path, BACKUP_REGISTRY);
 	else if (code)
 		print_problem(code, answer);
 	if (path[0])
@@ -111,7 +114,7 @@ static bool put_registry(struct invocation *in, struct saving *s)
 static bool put_settings(struct saving *s)
 {
 	AUTO_CHAR path = mem_printf("%s/settings.conf", s->state_dir);
-	return access(path, F_OK) != 0 || put_file(s, path, "settings.conf");
+	return access(path, F_OK) != 0 || put_file(s, path, BACKUP_SETTINGS);
 }
 
 static int back_up(struct invocation *in, const char *path, const char *state_dir, int fd,
@@ -178,9 +181,9 @@ static bool is_expected(const char *name)
 {
 	static const char allowed[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
-	if (strcmp(name, REGISTRY) == 0 || strcmp(name, "settings.conf") == 0)
+	if (strcmp(name, BACKUP_REGISTRY) == 0 || strcmp(name, BACKUP_SETTINGS) == 0)
 		return true;
-	if (strncmp(name, "vault/", 6) != 0)
+	if (strncmp(name, BACKUP_VAULT, 6) != 0)
 		return false;
 	name += 6;
 	return name[0] && name[0] != '.' && strspn(name, allowed) == strlen(name);
@@ -195,9 +198,9 @@ static bool make_dir(const char *parts, const char *name, uid_t owner)
 static bool write_part(struct restoring *r, const char *name, struct str bytes)
 {
 	AUTO_CHAR path = mem_printf("%s/%s", r->parts, name);
-	const uid_t owner = strncmp(name, "vault/", 6) == 0   ? r->vault
-			    : strncmp(name, "store/", 6) == 0 ? r->store
-							      : geteuid();
+	const uid_t owner = strncmp(name, BACKUP_VAULT, 6) == 0 ? r->vault
+			    : strncmp(name, "store/", 6) == 0   ? r->store
+								: geteuid();
 	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd >= 0 && fd_write(fd, bytes) == 0 && fchown(fd, owner, (gid_t)-1) == 0 &&
 	    fsync(fd) == 0)
@@ -246,7 +249,7 @@ static bool put_in_place(const struct restoring *r, const char *name, const char
 static bool has_authority(const char *state_dir)
 {
 	AUTO_CHAR root = mem_printf("%s/vault/root.crt", state_dir);
-	AUTO_CHAR registry = mem_printf("%s/" REGISTRY, state_dir);
+	AUTO_CHAR registry = mem_printf("%s/" BACKUP_REGISTRY, state_dir);
 	return access(root, F_OK) == 0 || access(registry, F_OK) == 0;
 }
 
@@ -279,7 +282,7 @@ static int restore_parts(struct restoring *r, const char *file, int fd, struct s
 	if (status != EXIT_OK)
 		return status;
 	if (!put_in_place(r, "vault", stamp) || !put_in_place(r, "store", stamp) ||
-	    !put_in_place(r, "settings.conf", stamp))
+	    !put_in_place(r, BACKUP_SETTINGS, stamp))
 		return EXIT_FAILED;
 	printf("%zu files restored into %s; start the gateway, then run: gatehouse ca check\n",
 	       r->files, r->state_dir);

@@ -6,7 +6,6 @@
 #include "daemon/base/err.h"
 #include "daemon/base/mem.h"
 #include "db/certificate.h"
-#include "db/hash.h"
 #include "db/issue.h"
 #include "db/op_cert_find.h"
 #include "db/registry.h"
@@ -101,21 +100,20 @@ struct narrowing {
 	struct sql_value good; /* any number: that count */
 	struct sql_value
 		status; /* enum cert_status of others; of CERT_GOOD those that have ended */
-	struct sql_value server; /* 1: of the gateway itself, 0: of devices */
-	struct sql_value match;  /* for LIKE, of the device's name */
-	struct sql_value from;   /* fingerprints and serial numbers between these two */
-	struct sql_value to;
+	struct sql_value server;    /* 1: of the gateway itself, 0: of devices */
+	struct sql_value match;     /* for LIKE, of the device's name */
+	struct sql_value digits[4]; /* cert_range_values */
 	struct buf pattern;
-	unsigned char edge[2][SHA256_SIZE + 1];
+	struct cert_range range;
 };
 
 #define NARROWED                                                                                  \
-	"(?3 IS NULL OR cert.status = 0 AND cert.not_after > ?9) AND (?4 IS NULL OR cert.id IN "  \
-	"(SELECT c.id FROM cert AS c WHERE c.status = ?4 AND (?4 <> 0 OR c.not_after <= ?9))) "   \
+	"(?3 IS NULL OR cert.status = 0 AND cert.not_after > ?11) AND (?4 IS NULL OR cert.id IN " \
+	"(SELECT c.id FROM cert AS c WHERE c.status = ?4 AND (?4 <> 0 OR c.not_after <= ?11))) "  \
 	"AND (?5 IS NULL OR (cert.profile = 'server') = ?5) AND (?6 IS NULL OR cert.id IN ("      \
 	"SELECT c.id FROM cert AS c WHERE c.device_id IN (SELECT id FROM device WHERE name LIKE " \
 	"?6 ESCAPE '\\') UNION SELECT c.id FROM cert AS c WHERE c.fp BETWEEN ?7 AND ?8 UNION "    \
-	"SELECT c.id FROM cert AS c WHERE c.serial BETWEEN ?7 AND ?8)) "
+	"SELECT c.id FROM cert AS c WHERE c.serial BETWEEN ?9 AND ?10)) "
 
 static bool take_status(struct op_call *c, struct narrowing *n)
 {
@@ -152,30 +150,17 @@ static bool take_of(struct op_call *c, struct narrowing *n)
 	return false;
 }
 
-/* The first and the last fingerprint that begin with these digits. */
-static void take_digits(struct str digits, struct narrowing *n)
-{
-	static const char fill[2] = {'0', 'f'};
-	for (size_t k = 0; k < 2; k++) {
-		char text[2 * sizeof(n->edge[0])];
-		memset(text, fill[k], sizeof(text));
-		for (size_t i = 0; i < digits.n && i < 2 * SHA256_SIZE; i++)
-			text[i] = (char)(digits.p[i] | 0x20);
-		if (hex_decode(str_make(text, sizeof(text)), n->edge[k], sizeof(n->edge[k])))
-			return; /* no digits */
-	}
-	n->from = sql_blob(str_make(n->edge[0], (digits.n + 1) / 2));
-	n->to = sql_blob(str_make(n->edge[1], sizeof(n->edge[1])));
-}
-
 static bool take_narrowing(struct op_call *c, struct narrowing *n)
 {
 	struct str match;
-	n->good = n->status = n->server = n->match = n->from = n->to = sql_null();
+	n->good = n->status = n->server = n->match = sql_null();
+	for (size_t i = 0; i < ARRAY_LEN(n->digits); i++)
+		n->digits[i] = sql_null();
 	if (op_str(c, "match", &match) && match.n) {
 		sql_like_part(match, &n->pattern);
 		n->match = sql_str(buf_view(&n->pattern));
-		take_digits(match, n);
+		if (cert_range(match, &n->range))
+			cert_range_values(&n->range, n->digits);
 	}
 	return take_status(c, n) && take_of(c, n);
 }
@@ -198,7 +183,8 @@ static void list_all(struct op_call *c, int64_t limit)
 	if (op_number_cursor(c, &after) && take_narrowing(c, &n)) {
 		AUTO_QUERY q = SQL_QUERY(c->s->registry, query[newest], sql_int((int64_t)after),
 					 sql_int(limit + 1), n.good, n.status, n.server, n.match,
-					 n.from, n.to, sql_int(timefloor_now(&c->s->floor)));
+					 n.digits[0], n.digits[1], n.digits[2], n.digits[3],
+					 sql_int(timefloor_now(&c->s->floor)));
 		op_answer_page(c, &q, limit, put_item);
 	}
 	buf_fini(&n.pattern);

@@ -5,7 +5,7 @@
 #include "db/op_cert_find.h"
 #include "db/op_cert.h"
 
-enum { DIGITS_MAX = 64, SERIAL_MAX = 20, FINGERPRINT = 32 };
+enum { DIGITS_MAX = 2 * CERT_FINGERPRINT };
 
 /* Lower-case digits without colons and blanks. False: something else is in it, or too many. */
 static bool normalise(struct str text, char out[DIGITS_MAX + 1], size_t *n)
@@ -28,33 +28,51 @@ static bool normalise(struct str text, char out[DIGITS_MAX + 1], size_t *n)
 /* The least or greatest number of `size` bytes that begins with these digits. */
 static void bound(const char *digits, size_t n, char fill, size_t size, unsigned char *out)
 {
-	char padded[2 * FINGERPRINT + 1];
+	char padded[2 * CERT_FINGERPRINT + 1];
 	memset(padded, fill, sizeof(padded));
 	memcpy(padded, digits, MIN(n, 2 * size));
 	hex_decode(str_make(padded, 2 * size), out, size);
 }
 
+static void range_of(const char *digits, size_t n, struct cert_range *out)
+{
+	out->serial_low = n <= (size_t)2 * CERT_SERIAL_MAX ? (n + 1) / 2 : 0;
+	bound(digits, n, '0', CERT_FINGERPRINT, out->fp[0]);
+	bound(digits, n, 'f', CERT_FINGERPRINT, out->fp[1]);
+	bound(digits, n, '0', out->serial_low, out->serial[0]);
+	bound(digits, n, 'f', CERT_SERIAL_MAX, out->serial[1]);
+}
+
+bool cert_range(struct str text, struct cert_range *out)
+{
+	char digits[DIGITS_MAX + 1];
+	size_t n;
+	if (!normalise(text, digits, &n) || n == 0)
+		return false;
+	range_of(digits, n, out);
+	return true;
+}
+
+void cert_range_values(const struct cert_range *r, struct sql_value out[4])
+{
+	const bool serial = r->serial_low > 0;
+	out[0] = sql_blob(str_make(r->fp[0], CERT_FINGERPRINT));
+	out[1] = sql_blob(str_make(r->fp[1], CERT_FINGERPRINT));
+	out[2] = serial ? sql_blob(str_make(r->serial[0], r->serial_low)) : sql_null();
+	out[3] = sql_blob(str_make(r->serial[1], CERT_SERIAL_MAX));
+}
+
 /* Counts what matches and gives one of them. */
 static int64_t search(struct sql *db, const char *digits, size_t n, int64_t *id)
 {
-	unsigned char fp_low[FINGERPRINT];
-	unsigned char fp_high[FINGERPRINT];
-	unsigned char serial_low[SERIAL_MAX];
-	unsigned char serial_high[SERIAL_MAX];
-	const size_t low_size = MIN((n + 1) / 2, (size_t)SERIAL_MAX);
-	bound(digits, n, '0', FINGERPRINT, fp_low);
-	bound(digits, n, 'f', FINGERPRINT, fp_high);
-	bound(digits, n, '0', low_size, serial_low);
-	bound(digits, n, 'f', SERIAL_MAX, serial_high);
-	const bool may_be_serial = n <= (size_t)2 * SERIAL_MAX;
-	AUTO_QUERY q = SQL_QUERY(
-		db,
-		"SELECT id FROM cert WHERE fp BETWEEN ?1 AND ?2 UNION "
-		"SELECT id FROM cert WHERE ?5 AND serial BETWEEN ?3 AND ?4 LIMIT 2",
-		sql_blob(str_make(fp_low, sizeof(fp_low))),
-		sql_blob(str_make(fp_high, sizeof(fp_high))),
-		sql_blob(str_make(serial_low, low_size)),
-		sql_blob(str_make(serial_high, sizeof(serial_high))), sql_int(may_be_serial));
+	struct cert_range r;
+	struct sql_value v[4];
+	range_of(digits, n, &r);
+	cert_range_values(&r, v);
+	AUTO_QUERY q = SQL_QUERY(db,
+				 "SELECT id FROM cert WHERE fp BETWEEN ?1 AND ?2 UNION "
+				 "SELECT id FROM cert WHERE serial BETWEEN ?3 AND ?4 LIMIT 2",
+				 v[0], v[1], v[2], v[3]);
 	int64_t found = 0;
 	while (sql_next(&q)) {
 		*id = sql_at_int(&q, 0);

@@ -97,8 +97,7 @@ static void give_file(struct bundle_call *b)
 	struct http_request *r = b->request;
 	AUTO_BUF name = {0};
 	bundle_file_name(b->device, b->form, &name);
-	AUTO_CHAR disposition = mem_printf("attachment; filename=\"%s\"", buf_cstr(&name));
-	http_add_header(r, "Content-Disposition", disposition);
+	http_add_file_name(r, buf_cstr(&name));
 	if (b->repeat)
 		repeat_once(&b->web->repeats, b->repeat);
 	http_reply(r, 201, bundle_type(b->form), buf_view(&b->file), NULL);

@@ -715,6 +715,12 @@ void http_add_header(struct http_request *r, const char *name, const char *value
 	r->add[r->adds++].value = mem_strdup(value);
 }
 
+void http_add_file_name(struct http_request *r, const char *name)
+{
+	AUTO_CHAR disposition = mem_printf("attachment; filename=\"%s\"", name);
+	http_add_header(r, "Content-Disposition", disposition);
+}
+
 /* A key or a code may have been in it. */
 static void wipe_body(void *cls)
 {
@@ -773,7 +779,6 @@ static void unmap(void *cls)
 
 void http_reply_file(struct http_request *r, int fd, const char *name)
 {
-	char disposition[128];
 	struct stat st = {0};
 	struct str *file = mem_new(struct str);
 	AUTO_FD own = fd;
@@ -788,8 +793,7 @@ void http_reply_file(struct http_request *r, int fd, const char *name)
 	*file = str_make(p, (size_t)st.st_size);
 	r->response =
 		MHD_create_response_from_buffer_with_free_callback_cls(file->n, p, unmap, file);
-	snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s\"", name);
-	http_add_header(r, "Content-Disposition", disposition);
+	http_add_file_name(r, name);
 	http_peers_answer(&r->server->peers, r->peer, file->n / FILE_BYTES_PER_MS);
 	give_back(r, 200, "application/octet-stream", "no-store");
 }

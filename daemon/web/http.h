@@ -116,6 +116,8 @@ bool http_peer(const struct http_request *r, uint32_t *uid, uint32_t *gid);
 
 /* Adds a field to the head of the answer that http_reply will give. name: a literal. */
 void http_add_header(struct http_request *r, const char *name, const char *value);
+/* Says that the answer is a file to be kept under this name: plain characters, no quotes. */
+void http_add_file_name(struct http_request *r, const char *name);
 /* Answers and gives the request back; it must not be used afterwards. The body is copied, and
  * the copy wiped when it is sent. allow: methods for a 405, else NULL. */
 void http_reply(struct http_request *r, unsigned status, const char *content_type, struct str body,
