@@ -3,15 +3,10 @@
  * Addresses of listeners as devices know them: see address.h.
  */
 #include "ctl/address.h"
+#include "ctl/ctl.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
 
 /* "192.0.2.1:8883", "[::]:8883", "*:8883" in two parts. */
 static void split(const char *address, struct address *out)

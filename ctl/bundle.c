@@ -85,12 +85,6 @@ bool bundle_is_host(const char *host)
 	return kit_is_host(str_of(host));
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
 static int write_p12(const struct bundle *b)
 {
 	AUTO_CHAR path = mem_printf("%s/device.key", b->dir);

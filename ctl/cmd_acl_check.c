@@ -12,12 +12,6 @@
 
 enum { NEAR_MISSES = 5, WITH_MAX = 60000, WITH_LINES = 256 };
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
 static void print_reason(const json_t *reason)
 {
 	printf("  %s\n    %s\n", text_of(reason, "text"), text_of(reason, "because"));

@@ -114,7 +114,7 @@ int run_backup_remove(struct invocation *in)
 int run_backup_add(struct invocation *in)
 {
 	json_t *answer = NULL;
-	const char *path = ca_text(in->args, "file");
+	const char *path = text_of(in->args, "file");
 	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		print_error("%s: %s; name a new file", path, strerror(errno));

@@ -21,19 +21,13 @@
 
 enum { CERTIFICATES_FILE_MAX = 32 * KiB };
 
-const char *ca_text(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
 const json_t *ca_find(const json_t *show, const char *kind, const char *field, const char *value)
 {
 	size_t i;
 	const json_t *a;
 	json_array_foreach(json_object_get(show, "authorities"), i, a)
 	{
-		if (strcmp(ca_text(a, "kind"), kind) == 0 && strcmp(ca_text(a, field), value) == 0)
+		if (strcmp(text_of(a, "kind"), kind) == 0 && strcmp(text_of(a, field), value) == 0)
 			return a;
 	}
 	return NULL;
@@ -50,7 +44,7 @@ int ca_get(struct invocation *in, json_t **show)
 /* As openssl x509 -fingerprint -sha256 writes it: people compare the two. */
 void ca_print_fingerprint(const char *label, const json_t *authority)
 {
-	const char *hex = ca_text(authority, "fingerprint");
+	const char *hex = text_of(authority, "fingerprint");
 	printf("%s", label);
 	for (size_t i = 0; hex[i]; i++) {
 		const char c = hex[i];
@@ -63,12 +57,12 @@ void ca_print_fingerprint(const char *label, const json_t *authority)
 /* What goes on without the key, and until when. */
 static void print_lock(const json_t *show)
 {
-	const char *staples = ca_text(show, "staples_until");
+	const char *staples = text_of(show, "staples_until");
 	puts("Nothing is issued until gatehouse ca unlock. Devices connect as before, and what is "
 	     "revoked is refused at once.");
 	printf("Other brokers and proxies: the revocation lists are good until %s; what is revoked "
 	       "from now on reaches them after ca unlock. OCSP answers \"try later\".\n",
-	       ca_text(show, "lists_until"));
+	       text_of(show, "lists_until"));
 	if (staples[0])
 		printf("Listeners staple OCSP responses until %s, or until the gateway restarts.\n",
 		       staples);
@@ -83,7 +77,7 @@ static void print_show(const json_t *show)
 	ca_print_fingerprint("root SHA-256 ", active);
 	if (next)
 		ca_print_fingerprint("next SHA-256 ", next);
-	if (strcmp(ca_text(active, "key"), "here") == 0)
+	if (strcmp(text_of(active, "key"), "here") == 0)
 		printf("The root key is on this machine: gatehouse ca export-root FILE takes it "
 		       "away.\n");
 	if (json_is_true(json_object_get(show, "locked")))
@@ -162,7 +156,7 @@ int ca_give_request(struct invocation *in, const json_t *answer, const char *the
 		print_json_line(answer);
 		return EXIT_OK;
 	}
-	const int status = write_text(path, ca_text(answer, "csr"));
+	const int status = write_text(path, text_of(answer, "csr"));
 	if (status == EXIT_OK && path)
 		printf("%s: let the authority sign it as an authority below its root (CA:TRUE, "
 		       "pathlen:0, keyCertSign, cRLSign, digitalSignature), then: %s FILE, with "
@@ -195,7 +189,7 @@ int run_ca_import(struct invocation *in)
 {
 	AUTO_BUF bytes = {0};
 	json_t *answer = NULL;
-	AUTO_CHAR path = mem_strdup(ca_text(in->args, "certificates"));
+	AUTO_CHAR path = mem_strdup(text_of(in->args, "certificates"));
 	int status = ca_read_certificates(path, &bytes);
 	if (status != EXIT_OK)
 		return status;
@@ -218,11 +212,11 @@ static const json_t *chosen_root(const struct invocation *in, const json_t *show
 	size_t i;
 	const json_t *a;
 	const json_t *found = NULL;
-	const char *wanted = ca_text(in->args, "fingerprint");
+	const char *wanted = text_of(in->args, "fingerprint");
 	json_array_foreach(json_object_get(show, "authorities"), i, a)
 	{
-		const char *fp = ca_text(a, "fingerprint");
-		if (strcmp(ca_text(a, "kind"), "root") != 0 || strlen(wanted) < 8 ||
+		const char *fp = text_of(a, "fingerprint");
+		if (strcmp(text_of(a, "kind"), "root") != 0 || strlen(wanted) < 8 ||
 		    strncasecmp(fp, wanted, strlen(wanted)) != 0)
 			continue;
 		if (found)
@@ -251,8 +245,8 @@ static int write_codes(struct invocation *in, const char *path, const json_t *de
 		json_t *body = json_pack("{s:O}", "name", device);
 		const unsigned code = request_send(in, "POST", "/api/v1/codes", body, &answer);
 		if (code / 100 == 2)
-			fprintf(f, "%s,%s,%s\n", json_string_value(device), ca_text(answer, "code"),
-				ca_text(answer, "expires"));
+			fprintf(f, "%s,%s,%s\n", json_string_value(device), text_of(answer, "code"),
+				text_of(answer, "expires"));
 		else
 			status = code ? print_problem(code, answer) : EXIT_UNREACHABLE;
 		json_decref(body);
@@ -284,9 +278,9 @@ static int list_devices(struct invocation *in, const char *issuer, json_t *devic
 			status = code ? print_problem(code, page) : EXIT_UNREACHABLE;
 		json_array_foreach(json_object_get(page, "items"), i, cert)
 		{
-			const char *device = ca_text(cert, "device");
-			if (!device[0] || strcmp(ca_text(cert, "status"), "good") != 0 ||
-			    strcmp(ca_text(cert, "issuer"), issuer) != 0 ||
+			const char *device = text_of(cert, "device");
+			if (!device[0] || strcmp(text_of(cert, "status"), "good") != 0 ||
+			    strcmp(text_of(cert, "issuer"), issuer) != 0 ||
 			    json_object_get(seen, device))
 				continue;
 			json_object_set_new(seen, device, json_true());
@@ -309,10 +303,10 @@ static const char *issuing_of(const json_t *show, const json_t *root)
 	const json_t *a;
 	json_array_foreach(json_object_get(show, "authorities"), i, a)
 	{
-		if (strcmp(ca_text(a, "kind"), "issuing") == 0 &&
+		if (strcmp(text_of(a, "kind"), "issuing") == 0 &&
 		    json_equal(json_object_get(a, "generation"),
 			       json_object_get(root, "generation")))
-			return ca_text(a, "subject");
+			return text_of(a, "subject");
 	}
 	return "";
 }
@@ -330,7 +324,7 @@ static int compromise(struct invocation *in, const json_t *show, const json_t *r
 		print_json_line(answer);
 	else if (status == EXIT_OK)
 		printf("%s: nothing of it is accepted any more; %lld sessions closed\n",
-		       ca_text(root, "subject"),
+		       text_of(root, "subject"),
 		       (long long)json_integer_value(json_object_get(answer, "sessions_closed")));
 	if (status == EXIT_OK && codes)
 		status = write_codes(in, codes, devices);
@@ -352,7 +346,7 @@ int run_ca_compromise(struct invocation *in)
 		print_error("%s: no root, or more than one, has a fingerprint that begins "
 			    "so; "
 			    "give 8 digits or more, as ca show says them",
-			    ca_text(in->args, "fingerprint"));
+			    text_of(in->args, "fingerprint"));
 		status = EXIT_NOT_FOUND;
 	} else if (status == EXIT_OK) {
 		status = compromise(in, show, root);
@@ -372,8 +366,8 @@ static void print_findings(const struct invocation *in, const json_t *items)
 		if (in->json)
 			print_json_line(item);
 		else
-			printf("%.16s %s: %s\n", ca_text(item, "fingerprint"),
-			       ca_text(item, "name"), ca_text(item, "problem"));
+			printf("%.16s %s: %s\n", text_of(item, "fingerprint"),
+			       text_of(item, "name"), text_of(item, "problem"));
 	}
 }
 

@@ -8,8 +8,6 @@
 
 struct key;
 
-/* "" when it is absent or no text. */
-const char *ca_text(const json_t *object, const char *name);
 /* The first authority of a kind whose field has that value, or NULL. */
 const json_t *ca_find(const json_t *show, const char *kind, const char *field, const char *value);
 /* ca.show. Exit status after a message. The caller gives the reference back. */

@@ -99,7 +99,7 @@ static bool put_registry(struct invocation *in, struct saving *s)
 {
 	json_t *answer = NULL;
 	const unsigned code = request_send(in, "POST", "/api/v1/ca/copy", NULL, &answer);
-	const char *path = ca_text(answer, "path");
+	const char *path = text_of(answer, "path");
 	bool ok = code == 200 && path[0];
 	if (ok)
 		ok = put_file(s, path, BACKUP_REGISTRY);
@@ -146,7 +146,7 @@ static int back_up(struct invocation *in, const char *path, const char *state_di
 int run_ca_backup(struct invocation *in)
 {
 	AUTO_SECRET passphrase = {0};
-	const char *path = ca_text(in->args, "file");
+	const char *path = text_of(in->args, "file");
 	if (!host_may_read(in))
 		return EXIT_REFUSED;
 	AUTO_CHAR state_dir = host_state_dir(in);
@@ -291,7 +291,7 @@ static int restore_parts(struct restoring *r, const char *file, int fd, struct s
 
 int run_ca_restore(struct invocation *in)
 {
-	const char *file = ca_text(in->args, "file");
+	const char *file = text_of(in->args, "file");
 	AUTO_SECRET passphrase = {0};
 	if (!host_may_read(in))
 		return EXIT_REFUSED;

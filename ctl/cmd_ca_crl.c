@@ -8,12 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
 static void print_summary(const json_t *items, const char *path)
 {
 	size_t i;

@@ -144,7 +144,7 @@ static int with_root_key(struct invocation *in, const char *path, json_t **answe
 	if (status == EXIT_OK)
 		status = ca_post(in, "/api/v1/ca/request", NULL, &request);
 	if (status == EXIT_OK) {
-		status = certify(ca_text(request, "csr"), &root, key, &pem);
+		status = certify(text_of(request, "csr"), &root, key, &pem);
 		status = status == EXIT_OK ? import(in, buf_cstr(&pem), answer)
 					   : give_up(in, status);
 	}
@@ -204,9 +204,9 @@ int run_ca_init(struct invocation *in)
 	} else if (status == EXIT_OK && answer) {
 		const json_t *root = ca_find(answer, "root", "state", "active");
 		printf("\"%s\" is the root from now on; the one before is over\n",
-		       ca_text(root, "subject"));
+		       text_of(root, "subject"));
 		ca_print_fingerprint("root SHA-256 ", root);
-		if (strcmp(ca_text(root, "key"), "here") == 0)
+		if (strcmp(text_of(root, "key"), "here") == 0)
 			puts("The root key is on this machine: gatehouse ca export-root FILE "
 			     "takes it away.");
 	}

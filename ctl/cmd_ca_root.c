@@ -21,12 +21,12 @@
 
 static bool read_certificate(const json_t *authority, struct certificate *out)
 {
-	struct str text = str_of(ca_text(authority, "pem"));
+	struct str text = str_of(text_of(authority, "pem"));
 	struct str label;
 	struct why why;
 	AUTO_BUF der = {0};
 	return pem_next(&text, &label, &der) == 0 &&
-	       profile_read(buf_view(&der), ca_text(authority, "name"), out, &why) == 0;
+	       profile_read(buf_view(&der), text_of(authority, "name"), out, &why) == 0;
 }
 
 static bool belongs(const struct key *key, const json_t *authority)
@@ -45,7 +45,7 @@ static bool belongs(const struct key *key, const json_t *authority)
 static const json_t *root_here(const json_t *show)
 {
 	const json_t *active = ca_find(show, "root", "state", "active");
-	if (strcmp(ca_text(active, "key"), "here") == 0)
+	if (strcmp(text_of(active, "key"), "here") == 0)
 		return active;
 	return ca_find(show, "root", "key", "here");
 }
@@ -55,7 +55,7 @@ static bool load_root(const char *state_dir, const json_t *root, struct key **ou
 	struct host_keys keys;
 	struct why why;
 	AUTO_SECRET pem = {0};
-	AUTO_CHAR file = mem_printf("%s.key", ca_text(root, "name"));
+	AUTO_CHAR file = mem_printf("%s.key", text_of(root, "name"));
 	host_keys_read(state_dir, &keys);
 	const bool read = host_read_key(state_dir, &keys, file, &pem);
 	secret_wipe(&keys, sizeof(keys));
@@ -129,7 +129,7 @@ static void say_exported(const struct invocation *in, const char *path, const js
 		json_decref(line);
 		return;
 	}
-	printf("%s: the key of \"%s\", encrypted (PKCS#8)\n", path, ca_text(root, "subject"));
+	printf("%s: the key of \"%s\", encrypted (PKCS#8)\n", path, text_of(root, "subject"));
 	ca_print_fingerprint("root SHA-256 ", root);
 	puts(keep ? "The key is still on this machine as well."
 		  : "The key is no longer on this machine. Keep the file and its passphrase in two "
@@ -160,7 +160,7 @@ static int export_root(struct invocation *in, const char *path, const json_t *sh
 int run_ca_export_root(struct invocation *in)
 {
 	json_t *show = NULL;
-	AUTO_CHAR path = mem_strdup(ca_text(in->args, "file"));
+	AUTO_CHAR path = mem_strdup(text_of(in->args, "file"));
 	if (!host_may_read(in))
 		return EXIT_REFUSED;
 	int status = ca_get(in, &show);
@@ -251,7 +251,7 @@ static int read_root_key(const char *path, const json_t *root, struct key **out)
 	AUTO(key) key = found;
 	if (!belongs(key, root)) {
 		print_error("--root-key %s: not the key of the root in use, \"%s\"", path,
-			    ca_text(root, "subject"));
+			    text_of(root, "subject"));
 		return EXIT_REFUSED;
 	}
 	*out = TAKE(key);
@@ -311,13 +311,13 @@ static int start(struct invocation *in, const json_t *show, json_t **answer)
 
 static void print_state(const json_t *show)
 {
-	const char *state = ca_text(show, "rollover");
+	const char *state = text_of(show, "rollover");
 	const json_int_t left = json_integer_value(json_object_get(show, "devices_left"));
 	const json_t *active = ca_find(show, "root", "state", "active");
 	const json_t *next = ca_find(show, "root", "state", "next");
-	printf("in use      %s\n", ca_text(active, "subject"));
+	printf("in use      %s\n", text_of(active, "subject"));
 	if (next) {
-		printf("next        %s%s\n", ca_text(next, "subject"),
+		printf("next        %s%s\n", text_of(next, "subject"),
 		       has_cross(show) ? ", certified by the one in use"
 				       : ", NOT certified by the one in use");
 		puts(has_cross(show)
@@ -327,7 +327,7 @@ static void print_state(const json_t *show)
 			       "gatehouse ca rollover start --root-key FILE certifies it");
 	} else if (strcmp(state, "retiring") == 0) {
 		const json_t *old = ca_find(show, "root", "state", "retiring");
-		printf("retiring    %s\n", ca_text(old, "subject"));
+		printf("retiring    %s\n", text_of(old, "subject"));
 		printf("%lld %s of it alone%s\n", (long long)left,
 		       left == 1 ? "device has certificates" : "devices have certificates",
 		       left ? ": they renew in time, or enrol again"
@@ -362,17 +362,17 @@ static void print_over(const json_t *before, const char *word)
 	const json_t *old = ca_find(before, "root", "state", given_up ? "next" : "retiring");
 	if (old && given_up)
 		printf("given up    %s: it never issued, its keys are gone\n",
-		       ca_text(old, "subject"));
+		       text_of(old, "subject"));
 	else if (old && strcmp(word, "finish") == 0)
 		printf("over        %s: its certificates are refused, its keys are gone\n",
-		       ca_text(old, "subject"));
+		       text_of(old, "subject"));
 }
 
 int run_ca_rollover(struct invocation *in)
 {
 	json_t *show = NULL;
 	json_t *answer = NULL;
-	AUTO_CHAR word = mem_strdup(ca_text(in->args, "step"));
+	AUTO_CHAR word = mem_strdup(text_of(in->args, "step"));
 	if (!is_step(word))
 		return EXIT_USAGE;
 	int status = ca_get(in, &show);

@@ -15,12 +15,6 @@
 
 enum { COLONS = 3 * 32 };
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
 /* "AB:CD:..." as openssl prints fingerprints. */
 static void with_colons(const char *hex, char out[COLONS])
 {

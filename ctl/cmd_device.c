@@ -54,12 +54,6 @@ static int make_request(struct invocation *in, const char *name, struct buf *key
 	return EXIT_OK;
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
 static int write_bundle(struct invocation *in, const char *name, const json_t *answer,
 			struct str passphrase)
 {

@@ -9,22 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
-static long long number_of(const json_t *object, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(object, name));
-}
-
-static const char *plural(long long n)
-{
-	return n == 1 ? "" : "s";
-}
-
 /* Sends the command; true: the answer is for `*answer` to be shown to a person. */
 static bool asked(struct invocation *in, json_t **answer, int *status)
 {

@@ -67,7 +67,7 @@ static bool find_certificate(const struct migration *m, const struct key *key,
 	{
 		AUTO_BUF text = {0};
 		const char *cause;
-		const char *path = ca_text(json_object_get(listener, "keys"), "client-ca");
+		const char *path = text_of(json_object_get(listener, "keys"), "client-ca");
 		if (path[0] && file_read(path, MIGRATE_FILE_MAX, &text, &cause) == 0 &&
 		    find_in(buf_view(&text), key, out))
 			return true;
@@ -101,7 +101,7 @@ void old_authority_fini(struct old_authority *a)
 
 static bool read_root(const json_t *show, struct certificate *out)
 {
-	struct str text = str_of(ca_text(ca_find(show, "root", "state", "active"), "pem"));
+	struct str text = str_of(text_of(ca_find(show, "root", "state", "active"), "pem"));
 	struct str label;
 	struct why why;
 	AUTO_BUF der = {0};
@@ -153,7 +153,7 @@ bool old_authority_vouch(struct invocation *in, struct migration *m, const struc
 			"listeners may go. Keep its key locked away: the gateway has no need "
 			"of it");
 	else if (code)
-		migration_say(m, REFUSED, what, "authority", "%s", ca_text(answer, "detail"));
+		migration_say(m, REFUSED, what, "authority", "%s", text_of(answer, "detail"));
 	json_decref(answer);
 	return code != 0;
 }

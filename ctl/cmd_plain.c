@@ -77,12 +77,6 @@ static int run_list(struct invocation *in)
 	return status;
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
 static void show_revoked(const json_t *items)
 {
 	size_t i;

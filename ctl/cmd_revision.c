@@ -8,12 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
 static void print_side(char sign, const char *field, const json_t *value)
 {
 	AUTO_BUF line = {0};

@@ -10,12 +10,6 @@
 
 static const char *const severities[] = {"low", "medium", "high", "critical"};
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
 /* -1: no such word. */
 static int rank(const char *word)
 {

@@ -11,12 +11,6 @@
 
 enum { PASSWORD_MIN = 10 };
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
 /* "ab12" as browsers show it: "AB:12". */
 static void print_fingerprint(const char *hex)
 {

@@ -15,22 +15,6 @@ enum { RATE_SECONDS = 2 }; /* the figures of the broker are up to a second old *
 static const double GIB = 1024.0 * 1024 * 1024;
 static const double MIB = 1024.0 * 1024;
 
-static const char *text_at(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
-static long long number_at(const json_t *object, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(object, name));
-}
-
-static const char *plural(long long n)
-{
-	return n == 1 ? "" : "s";
-}
-
 static void label(const char *text)
 {
 	printf("%-13s ", text);
@@ -46,10 +30,10 @@ static void print_processes(const json_t *status)
 	label("Processes");
 	json_array_foreach(json_object_get(status, "processes"), i, p)
 	{
-		restarts += number_at(p, "restarts");
-		if (strcmp(text_at(p, "state"), "serving") == 0)
+		restarts += number_of(p, "restarts");
+		if (strcmp(text_of(p, "state"), "serving") == 0)
 			continue;
-		printf("%s%s is %s", before, text_at(p, "name"), text_at(p, "state"));
+		printf("%s%s is %s", before, text_of(p, "name"), text_of(p, "state"));
 		before = ", ";
 	}
 	printf("%s", before[0] ? "" : "all serve");
@@ -62,28 +46,28 @@ static void print_devices(const json_t *status)
 {
 	const json_t *devices = json_object_get(status, "devices");
 	const json_t *certificates = json_object_get(status, "certificates");
-	const long long connections = number_at(status, "connections");
-	const long long total = number_at(devices, "total");
-	const long long off = total - number_at(devices, "enabled");
+	const long long connections = number_of(status, "connections");
+	const long long total = number_of(devices, "total");
+	const long long off = total - number_of(devices, "enabled");
 	label("Devices");
-	printf("%lld of %lld connected; %lld connection%s", number_at(devices, "connected"), total,
+	printf("%lld of %lld connected; %lld connection%s", number_of(devices, "connected"), total,
 	       connections, plural(connections));
 	if (off)
 		printf("; %lld disabled", off);
 	printf("\n");
 	label("Certificates");
-	printf("%lld good", number_at(certificates, "good"));
-	if (number_at(certificates, "expiring"))
-		printf(", %lld of them end%s within 30 days", number_at(certificates, "expiring"),
-		       number_at(certificates, "expiring") == 1 ? "s" : "");
-	if (number_at(certificates, "expired"))
-		printf(", %lld ended", number_at(certificates, "expired"));
-	if (number_at(certificates, "revoked"))
-		printf(", %lld revoked", number_at(certificates, "revoked"));
+	printf("%lld good", number_of(certificates, "good"));
+	if (number_of(certificates, "expiring"))
+		printf(", %lld of them end%s within 30 days", number_of(certificates, "expiring"),
+		       number_of(certificates, "expiring") == 1 ? "s" : "");
+	if (number_of(certificates, "expired"))
+		printf(", %lld ended", number_of(certificates, "expired"));
+	if (number_of(certificates, "revoked"))
+		printf(", %lld revoked", number_of(certificates, "revoked"));
 	printf("\n");
 	label("Rules");
-	printf("%lld; %lld role%s\n", number_at(status, "rules"), number_at(status, "roles"),
-	       plural(number_at(status, "roles")));
+	printf("%lld; %lld role%s\n", number_of(status, "rules"), number_of(status, "roles"),
+	       plural(number_of(status, "roles")));
 }
 
 /* What it counted since the broker started; what was dropped or refused only when there is some. */
@@ -96,12 +80,12 @@ static void print_messages(const json_t *status)
 	json_object_foreach((json_t *)(uintptr_t)counters, key, value) dropped +=
 		strncmp(key, "messages.dropped.", 17) == 0 ? json_integer_value(value) : 0;
 	label("Messages");
-	printf("%lld in, %lld out", number_at(counters, "messages.received"),
-	       number_at(counters, "messages.sent"));
-	if (number_at(counters, "messages.queued"))
-		printf(", %lld waiting", number_at(counters, "messages.queued"));
-	if (number_at(counters, "messages.denied"))
-		printf(", %lld denied", number_at(counters, "messages.denied"));
+	printf("%lld in, %lld out", number_of(counters, "messages.received"),
+	       number_of(counters, "messages.sent"));
+	if (number_of(counters, "messages.queued"))
+		printf(", %lld waiting", number_of(counters, "messages.queued"));
+	if (number_of(counters, "messages.denied"))
+		printf(", %lld denied", number_of(counters, "messages.denied"));
 	if (dropped)
 		printf(", %lld dropped", dropped);
 	printf("\n");
@@ -109,8 +93,8 @@ static void print_messages(const json_t *status)
 
 static double per_second(const json_t *before, const json_t *after, const char *name)
 {
-	const long long n = number_at(json_object_get(after, "counters"), name) -
-			    number_at(json_object_get(before, "counters"), name);
+	const long long n = number_of(json_object_get(after, "counters"), name) -
+			    number_of(json_object_get(before, "counters"), name);
 	return (double)(n > 0 ? n : 0) / RATE_SECONDS;
 }
 
@@ -132,16 +116,16 @@ static void print_storage(const json_t *status)
 	const json_t *disk = json_object_get(status, "disk");
 	label("Kept");
 	printf("%lld session%s, %lld message%s queued, %lld retained; %.1f of %.0f MiB",
-	       number_at(kept, "sessions"), plural(number_at(kept, "sessions")),
-	       number_at(kept, "queued"), plural(number_at(kept, "queued")),
-	       number_at(kept, "retained"), (double)number_at(bytes, "used") / MIB,
-	       (double)number_at(bytes, "max") / MIB);
+	       number_of(kept, "sessions"), plural(number_of(kept, "sessions")),
+	       number_of(kept, "queued"), plural(number_of(kept, "queued")),
+	       number_of(kept, "retained"), (double)number_of(bytes, "used") / MIB,
+	       (double)number_of(bytes, "max") / MIB);
 	if (!json_is_true(json_object_get(spool, "ok")))
-		printf("; the spool is %s", text_at(spool, "state"));
+		printf("; the spool is %s", text_of(spool, "state"));
 	printf("\n");
 	label("Disk");
-	printf("%.1f GiB free of %.1f GiB\n", (double)number_at(disk, "free") / GIB,
-	       (double)number_at(disk, "total") / GIB);
+	printf("%.1f GiB free of %.1f GiB\n", (double)number_of(disk, "free") / GIB,
+	       (double)number_of(disk, "total") / GIB);
 	if (!json_is_true(json_object_get(json_object_get(status, "clock"), "ok"))) {
 		label("Clock");
 		printf("wrong, it is behind a time that has been: set it (timedatectl)\n");
@@ -156,11 +140,11 @@ static void print_security(const struct invocation *in)
 	if (request_send(in, "GET", "/api/v1/security", NULL, &answer) == 200) {
 		const json_t *open = json_object_get(answer, "open");
 		label("Security");
-		printf("%lld of 100", number_at(answer, "score"));
+		printf("%lld of 100", number_of(answer, "score"));
 		for (size_t i = 0; i < ARRAY_LEN(severities); i++) {
-			if (!number_at(open, severities[i]))
+			if (!number_of(open, severities[i]))
 				continue;
-			printf("%s%lld %s", before, number_at(open, severities[i]), severities[i]);
+			printf("%s%lld %s", before, number_of(open, severities[i]), severities[i]);
 			before = ", ";
 		}
 		printf("%s\n", before[0] == ',' ? " (gatehouse security check)" : "");
@@ -206,9 +190,9 @@ static void show(const struct invocation *in, const json_t *before, const json_t
 	AUTO_BUF uptime = {0};
 	print_duration(&uptime, json_integer_value(json_object_get(status, "uptime")));
 	label("Gateway");
-	printf("%s, Gatehouse %s\n", text_at(status, "name"), text_at(status, "version"));
+	printf("%s, Gatehouse %s\n", text_of(status, "name"), text_of(status, "version"));
 	label("Up");
-	printf("%s, since %s\n", buf_cstr(&uptime), text_at(status, "started"));
+	printf("%s, since %s\n", buf_cstr(&uptime), text_of(status, "started"));
 	print_processes(status);
 	print_devices(status);
 	print_messages(status);
@@ -217,7 +201,7 @@ static void show(const struct invocation *in, const json_t *before, const json_t
 	print_storage(status);
 	print_security(in);
 	label("Settings");
-	printf("%s\n\n", text_at(status, "config_path"));
+	printf("%s\n\n", text_of(status, "config_path"));
 	print_rows("processes", json_object_get(status, "processes"));
 	printf("\n");
 	print_rows("listeners", json_object_get(status, "listeners"));

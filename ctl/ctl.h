@@ -86,6 +86,24 @@ bool invocation_switch(const struct invocation *in, const char *name);
 /* options.c: fills args and local. 0, or ERR_INVALID after a message. */
 int options_take(struct invocation *in, int argc, char **argv);
 
+/* A field of an answer: "" when it is absent or no text; 0 when it is no number. */
+static inline const char *text_of(const json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+	return s ? s : "";
+}
+
+static inline long long number_of(const json_t *object, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(object, name));
+}
+
+/* What stands behind a noun. */
+static inline const char *plural(long long n)
+{
+	return n == 1 ? "" : "s";
+}
+
 /* request.c: one exchange with the gateway. The status of HTTP, or 0 when it could not be reached
  * (a message was printed); 403 also when the caller may not open the socket. *answer belongs to the
  * caller, or is NULL. */

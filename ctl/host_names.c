@@ -59,12 +59,6 @@ int host_names(struct str der, const char *host, struct buf *names, bool *listed
 	return 0;
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-	return s ? s : "";
-}
-
 static json_t *get(const struct invocation *in, const char *path)
 {
 	json_t *answer = NULL;

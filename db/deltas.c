@@ -139,11 +139,7 @@ static void add(struct store *s, struct op_call *c, struct str entries)
 /* Bytes of whole entries at the start that fit one message. */
 static size_t part_size(struct str entries)
 {
-	struct cur c = cur_of(entries);
-	struct str entry;
-	size_t n = 0;
-	while (entries_next(&c, &entry) && entries.n - cur_left(&c) <= DELTA_BYTES)
-		n = entries.n - cur_left(&c);
+	const size_t n = entries_head(entries, DELTA_BYTES).n;
 	CHECK(n > 0);
 	return n;
 }

@@ -64,13 +64,9 @@ void learn_collect(struct worker *w, struct buf *topics)
 void learn_send(struct link *store, struct str topics)
 {
 	while (topics.n) {
-		struct cur c = cur_of(topics);
-		struct str record;
-		size_t n = 0;
-		while (entries_next(&c, &record) && topics.n - cur_left(&c) <= TOPICS_BYTES)
-			n = topics.n - cur_left(&c);
+		const struct body_learned b = {entries_head(topics, TOPICS_BYTES)};
+		const size_t n = b.topics.n;
 		CHECK(n > 0);
-		const struct body_learned b = {str_make(topics.p, n)};
 		LINK_SEND(store, LEARNED, learned, 0, -1, &b);
 		topics = str_make(topics.p + n, topics.n - n);
 	}

@@ -290,23 +290,13 @@ static void second_run(struct worker *w, struct round *r)
 	s->stats[w->index] = w->stats;
 }
 
-static size_t whole_records(struct str clients)
-{
-	struct cur c = cur_of(clients);
-	struct str record;
-	size_t n = 0;
-	while (entries_next(&c, &record) && clients.n - cur_left(&c) <= PRESENCE_MAX)
-		n = clients.n - cur_left(&c);
-	return n;
-}
-
 /* What does not get through leaves the store with a wrong list: then all is told again. */
 static void send_presence(struct control *k, struct str clients, bool anew)
 {
 	if (clients.n == 0 && !anew)
 		return;
 	do {
-		const size_t n = whole_records(clients);
+		const size_t n = entries_head(clients, PRESENCE_MAX).n;
 		const struct body_presence b = {anew, {clients.p, n}};
 		if (LINK_SEND(k->store, PRESENCE, presence, 0, -1, &b))
 			k->presence_anew = true;

@@ -297,6 +297,16 @@ bool entries_next(struct cur *c, struct str *record)
 	return cur_ok(c);
 }
 
+struct str entries_head(struct str entries, size_t max)
+{
+	struct cur c = cur_of(entries);
+	struct str record;
+	size_t n = 0;
+	while (entries_next(&c, &record) && entries.n - cur_left(&c) <= max)
+		n = entries.n - cur_left(&c);
+	return str_make(entries.p, n);
+}
+
 enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL };
 
 int memfd_begin(const char *name)

@@ -117,6 +117,8 @@ size_t strs_count(struct str list);
 struct out entries_open_(struct buf *b, size_t n);
 /* Takes the next record off a list of them: false at the end; c->failed when cut short. */
 bool entries_next(struct cur *c, struct str *record);
+/* As many whole ones at the start as have at most max bytes; empty when the first has more. */
+struct str entries_head(struct str entries, size_t max);
 
 /* A sealed memfd with these bytes, and its way back (at most max bytes; not-sealed ones are
  * refused). memfd_make: descriptor or ERR_IO. memfd_read: 0, ERR_IO, ERR_LIMIT, ERR_DENIED. */

@@ -23,17 +23,6 @@ static void append(struct report *r, const struct body_event *e)
 	ENTRIES_PUT(&r->pending, event, e);
 }
 
-/* Bytes of whole events at the start of `pending` that fit one message. */
-static size_t batch_size(const struct buf *pending)
-{
-	struct cur c = cur_of(buf_view(pending));
-	struct str event;
-	size_t n = 0;
-	while (entries_next(&c, &event) && pending->n - cur_left(&c) <= BATCH_MAX)
-		n = pending->n - cur_left(&c);
-	return n;
-}
-
 static void tell_dropped(struct report *r)
 {
 	AUTO_BUF detail = {0};
@@ -54,7 +43,7 @@ static void send_pending(struct loop_task *task)
 {
 	struct report *r = container_of(task, struct report, task);
 	while (r->store && r->pending.n) {
-		const size_t n = batch_size(&r->pending);
+		const size_t n = entries_head(buf_view(&r->pending), BATCH_MAX).n;
 		const struct body_events batch = {.events = {r->pending.p, n}};
 		const int err = LINK_SEND(r->store, EVENTS, events, 0, -1, &batch);
 		if (err == ERR_LIMIT)
